@@ -1,0 +1,97 @@
+/* model.h - a model is a list of nodes over one block of parameters.
+ *
+ * A family (families/bert.c) turns config.json into nodes; modules.json adds pooling, projections and normalisation. All the rest walks the
+ * list. Node i reads only nodes before it; the last node is the embedding. Nodes are logical, what a person cuts and names, and parameters are
+ * called as they are in the file. Parameters lie one after another in one block of floats, in the order of the list, so that query, key and
+ * value of a layer are three row-slices of one matrix. Who owns what: everything hangs off the model's arena; the block may instead be the
+ * caller's (a run's mapped file). */
+#ifndef FT_MODEL_MODEL_H
+#define FT_MODEL_MODEL_H
+
+#include "base/memory.h"
+#include "data/tokenizer.h"
+#include "tensor/kernels.h"
+
+#include <stdbool.h>
+
+enum ft_op {
+    FT_OP_EMBEDDING,     /* token ids -> [R, W]: parameters word, position, token type */
+    FT_OP_LINEAR,        /* parameters weight [O, I], bias [O] or none */
+    FT_OP_LAYER_NORM,    /* parameters gain, bias; epsilon */
+    FT_OP_DROPOUT,       /* rate */
+    FT_OP_ATTENTION,     /* inputs query, key, value; heads; rate (on the probabilities) */
+    FT_OP_ACTIVATION,    /* activation */
+    FT_OP_ADD,           /* two inputs */
+    FT_OP_POOL,          /* [R, W] -> [S, W]; pooling */
+    FT_OP_NORMALIZE,     /* rows to unit length */
+};
+const char *ft_op_name(enum ft_op op);
+
+struct ft_parameter {
+    const char *name;        /* the tensor's name in its file: "encoder.layer.0.attention.self.query.weight" */
+    const char *file;        /* which file: "" the model's own, "2_Dense" a module's */
+    int rank;                /* 1 or 2 */
+    size_t rows, columns;    /* a vector is one row */
+    size_t offset;           /* in floats from the start of the block; multiples of 16 except inside a joined matrix */
+    bool decay;              /* weight decay applies: not biases, not norms */
+    bool table;              /* rows are looked up by token: rows a batch does not touch have no gradient */
+    bool frozen;
+};
+
+struct ft_node {
+    const char *name;        /* "encoder.layer.0.attention.self.query" */
+    enum ft_op op;
+    int inputs[3], input_count;           /* node numbers */
+    int parameters[3], parameter_count;   /* parameter numbers */
+    size_t width;            /* columns of the output */
+    bool frozen;             /* all its parameters are */
+    /* attributes, those its op has */
+    float epsilon, rate;
+    size_t heads;
+    enum ft_activation activation;
+    enum ft_pooling pooling;
+    size_t first_position;   /* embedding: 0 for BERT, 2 for RoBERTa */
+};
+
+struct ft_model {
+    struct ft_arena arena;
+    const char *directory;   /* where it came from */
+    const char *family;      /* "bert" */
+    struct ft_node *nodes;
+    int node_count;
+    struct ft_parameter *parameters;
+    int parameter_count;
+    float *block;            /* block_count floats */
+    size_t block_count;
+    size_t dim;              /* of the embedding */
+    size_t vocabulary;       /* rows of the word table: token ids are below it */
+    size_t max_length;       /* tokens, the special ones included */
+    bool normalized;         /* embeddings have unit length */
+    const char *distance;    /* similarity_fn_name of the directory: "cosine", "dot", "euclidean" */
+    struct ft_tokenizer *tokenizer;
+    const char *extra_text;  /* what was passed over while loading and should be said, or NULL */
+};
+
+/* Find MODEL: a directory (with config.json, or a run), a name under $FT_HOME/models (default ~/.cache/ft/models), org/name in Hugging Face's cache.
+ * Never downloads. The path from the arena; NULL: FT_USAGE, and the message names the ft-pull that would fetch it. */
+char *ft_model_find(struct ft_arena *arena, const char *model);
+
+/* Read a model directory: nodes, parameters (safetensors f32, f16, bf16 -> fp32), tokenizer. With `block`, parameters are not read but
+ * the caller's block (of ft_model_block_count floats) is used. */
+struct ft_model *ft_model_open(const char *directory, float *block);
+struct ft_model *ft_model_open_nodes(const char *directory);   /* nodes and tokenizer only: block is NULL; ft_model_read_parameters fills one */
+int ft_model_read_parameters(struct ft_model *model, float *block);
+void ft_model_close(struct ft_model *model);
+
+/* Write a directory that sentence-transformers loads with equal embeddings: config, modules, tokenizer as they came from model->directory, weights
+ * from the block, tensors the nodes do not use (a pooler) as they were. Each file appears complete; model.safetensors is last. */
+int ft_model_save(const struct ft_model *model, const char *directory);
+
+/* CRC-32C of the parameters' bytes and of the node list, as 8 hex digits: two models' embeddings never meet by accident. */
+const char *ft_model_checksum(const struct ft_model *model, char text[9]);
+
+/* Mark parameters frozen by shell patterns over node names ("embeddings.*", "encoder.layer.[0-3].*"); "below:NODE" is every node that NODE depends on,
+ * NODE itself not. A pattern that matches nothing is FT_USAGE. */
+int ft_model_freeze(struct ft_model *model, const char *pattern, bool frozen);
+
+#endif

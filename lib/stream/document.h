@@ -1,0 +1,68 @@
+/* document.h - documents and batches as the library sees them, over the fields of ft-stream(5).
+ *
+ * A document here is a view into a record (strings are not copied); its arrays come from the arena given. Fields that are not
+ * named here stay in `object` and pass through untouched. */
+#ifndef FT_STREAM_DOCUMENT_H
+#define FT_STREAM_DOCUMENT_H
+
+#include "base/hash.h"
+#include "stream/tensor.h"
+
+enum ft_role { FT_ANCHOR, FT_POSITIVE, FT_NEGATIVE, FT_NO_ROLE };
+const char *ft_role_name(enum ft_role role);   /* "anchor", "positive", "negative" */
+
+struct ft_document {
+    struct ft_string id, text, uri, mime_type, modality;
+    struct ft_string label;        /* tags.finetuner_label; a number is given as its decimal text; data NULL = none */
+    bool scored;
+    double score;                  /* tags.finetuner_score */
+    enum ft_role role;             /* tags.role */
+    size_t chunk_count;
+    struct ft_document *chunks;    /* a pair or triplet is one document with chunks */
+    const msgpack_object *embedding;   /* tensor map or NULL */
+    const msgpack_object *object;  /* all of it */
+};
+
+/* FT_BAD says which field of which document was wrong. */
+int ft_document_read(struct ft_arena *arena, const msgpack_object *object, struct ft_document *document);
+
+/* The hash of what a document is (its text, else its uri, else its blob or tensor bytes): equal contents, equal hashes. */
+struct ft_hash ft_document_content(const struct ft_document *document);
+
+/* Write `object` (a map) with fields left out and room for `more` fields, which the caller packs next. `drop` ends with NULL. */
+void ft_document_copy(msgpack_packer *pk, const msgpack_object *object, const char *const *drop, uint32_t more);
+
+/* What a batch is made of, which decides the losses that take it. */
+enum ft_batch_kind { FT_BATCH_CLASSES, FT_BATCH_PAIRS, FT_BATCH_TRIPLETS, FT_BATCH_SCORED, FT_BATCH_RANDOM };
+const char *ft_batch_kind_name(enum ft_batch_kind kind);   /* "classes", "pairs", ... */
+int ft_batch_kind_parse(struct ft_string name, enum ft_batch_kind *kind);
+
+/* A batch. Items are what the model sees, one embedding each: the documents, or, where documents have chunks, their chunks in order.
+ *   classes: item i has label[i]          triplets: an anchor, a positive and one or more negatives a row
+ *   pairs: anchor and positive a row      scored: two items a row and score[row]        random: items, labels if known (-1 = none) */
+struct ft_batch {
+    uint64_t number, epoch;        /* number is global and never restarts; the first is 1 */
+    enum ft_batch_kind kind;
+    size_t rows;                   /* documents */
+    size_t items;
+    struct ft_string *text;        /* [items]; data NULL where the item has no text */
+    int32_t *label;                /* [items], classes and random; else NULL */
+    uint8_t *role;                 /* [items], enum ft_role; pairs and triplets; else NULL */
+    int32_t *row;                  /* [items] the document each belongs to */
+    float *score;                  /* [rows], scored; else NULL */
+    struct ft_string bytes;        /* the record as it came, or empty */
+    const msgpack_object *object;  /* the record decoded, or NULL */
+};
+
+/* Build from a batch record; arrays from the arena, strings in the record. */
+int ft_batch_read(struct ft_arena *arena, const struct ft_record *record, struct ft_batch *batch);
+
+/* Write one: the fields, the documents' msgpack bytes one after another, and room for `more` fields, which the caller packs next.
+ * `documents[i]` is the msgpack of row i. */
+void ft_batch_write(msgpack_packer *pk, const struct ft_batch *batch, const struct ft_string *documents, uint32_t more);
+
+/* A running checksum of what batches hold (number, kind, texts, labels, roles, scores): the same in every stage, with or without
+ * embeddings. Start with zero. */
+struct ft_hash ft_batch_checksum(struct ft_hash before, const struct ft_batch *batch);
+
+#endif

@@ -1,0 +1,108 @@
+/* kernels.h - the arithmetic: one table of functions for each backend.
+ *
+ * Conventions, for every function:
+ *   - outputs first, inputs next, sizes last; `d` before a name is the gradient of the loss by it
+ *   - R rows (tokens, packed without padding), W width, I inputs, O outputs, H heads, S sequences; row-major, contiguous, fp32
+ *   - forward and backward functions write (=) their outputs; *_gradient functions add (+=) to the gradients of parameters
+ *   - a row's result depends on that row (or its sequence) alone, and on R only through a library's matrix product
+ *   - *_gradient works on a slice [from, to) of the parameter's rows (linear) or columns (norms, tables), over all R rows in order, so
+ *     that slices can go to different threads and the bits do not depend on who took which
+ *   - all work is single-threaded; callers hand shards and slices to the pool
+ *
+ * ft_kernels_plain is the reference: clear C, no tricks, kept for ever. ft_kernels_cpu picks the fastest for this CPU at run time.
+ * cuda/ has the same table; where no GPU is present its kernels compile as C++ against cuda/emulate.h. */
+#ifndef FT_TENSOR_KERNELS_H
+#define FT_TENSOR_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Sequences packed one after another: sequence s is rows offset[s] .. offset[s+1]-1, counted from the first row passed. */
+struct ft_rows {
+    size_t sequences;
+    const uint32_t *offset;      /* [S + 1] */
+    const uint32_t *number;      /* [S] the sequence's number in its batch: names its random numbers */
+};
+
+/* Inverted dropout (Srivastava et al. 2014): kept elements are scaled by 1 / (1 - rate). Element e of sequence number r is kept iff its
+ * 16-bit lane of Philox(key = seed, counter = (batch, r, node, e / 8)) is at least round(rate * 65536); lane e % 8 counts 16-bit halves of the
+ * four words, low half first. e = position * round_up(width, 8) + column; in attention
+ * e = ((head * length) + query) * round_up(length, 8) + key. rate 0 copies. */
+struct ft_dropout {
+    float rate;
+    uint64_t seed;
+    uint32_t batch, node;
+};
+
+enum ft_activation { FT_IDENTITY, FT_GELU, FT_GELU_TANH, FT_QUICK_GELU, FT_RELU, FT_TANH, FT_SILU, FT_SIGMOID };
+enum ft_pooling { FT_POOL_MEAN, FT_POOL_MAX, FT_POOL_CLS, FT_POOL_MEAN_SQRT };
+
+struct ft_kernels {
+    const char *name;
+
+    /* y[R,O] = x[R,I] w[O,I]^T + b[O]   (b may be NULL) */
+    void (*linear_forward)(float *y, const float *x, const float *w, const float *b, size_t R, size_t I, size_t O);
+    /* dx[R,I] = dy[R,O] w[O,I] */
+    void (*linear_backward)(float *dx, const float *dy, const float *w, size_t R, size_t I, size_t O);
+    /* dw[from..to, I] += dy[:, from..to]^T x;  db[from..to] += column sums of dy   (db may be NULL) */
+    void (*linear_gradient)(float *dw, float *db, const float *dy, const float *x, size_t R, size_t I, size_t O,
+                            size_t from, size_t to);
+
+    /* y = (x - mean) * rstd * gain + bias over each row; stat[R,2] = mean, rstd (Ba et al. 2016). y may be x. */
+    void (*layer_norm_forward)(float *y, float *stat, const float *x, const float *gain, const float *bias,
+                               float epsilon, size_t R, size_t W);
+    /* dx may be dy. x is the forward's input. */
+    void (*layer_norm_backward)(float *dx, const float *dy, const float *x, const float *stat, const float *gain, size_t R, size_t W);
+    /* dgain[from..to], dbias[from..to] += ; columns */
+    void (*layer_norm_gradient)(float *dgain, float *dbias, const float *dy, const float *x, const float *stat,
+                                size_t R, size_t W, size_t from, size_t to);
+
+    /* y = f(x), dx = dy * f'(x); elementwise over `count`; y may be x, dx may be dy. GELU is x Phi(x), with erf (Hendrycks and Gimpel 2016). */
+    void (*activation_forward)(enum ft_activation f, float *y, const float *x, size_t count);
+    void (*activation_backward)(enum ft_activation f, float *dx, const float *dy, const float *x, size_t count);
+
+    /* y = dropout(x) and, as the same function of dy, dx. y may be x. */
+    void (*dropout)(float *y, const float *x, const struct ft_dropout *dropout, const struct ft_rows *rows, size_t W);
+
+    /* y = dropout(x) + residual, one pass (the residual form every encoder uses); y may be x or residual. */
+    void (*dropout_add)(float *y, const float *x, const float *residual, const struct ft_dropout *dropout,
+                        const struct ft_rows *rows, size_t W);
+
+    /* Scaled dot-product self-attention in each sequence (Vaswani et al. 2017), no mask, heads side by side:
+     * qkv[R, 3W] rows are query | key | value; y[R, W]. scale = 1/sqrt(W/H). Dropout is on the probabilities.
+     * The backward recomputes the probabilities. `scratch` holds ft_attention_scratch floats. */
+    void (*attention_forward)(float *y, const float *qkv, const struct ft_dropout *dropout, const struct ft_rows *rows,
+                              size_t H, size_t W, float *scratch);
+    void (*attention_backward)(float *dqkv, const float *dy, const float *qkv, const struct ft_dropout *dropout,
+                               const struct ft_rows *rows, size_t H, size_t W, float *scratch);
+
+    /* y[R,W] = word[id[r]] + position[p(r)] + type[0], p the place in the sequence + `first` */
+    void (*embedding_forward)(float *y, const int32_t *id, const float *word, const float *position, const float *type,
+                              const struct ft_rows *rows, size_t first, size_t W);
+    /* Columns from..to of dword, dposition, dtype (each may be NULL when frozen) += dy, rows in order. */
+    void (*embedding_gradient)(float *dword, float *dposition, float *dtype, const float *dy, const int32_t *id,
+                               const struct ft_rows *rows, size_t first, size_t W, size_t from, size_t to);
+
+    /* y[S,W] from x[R,W]; max remembers the row it took in `arg`[S,W] (others leave it alone; may be NULL then). */
+    void (*pool_forward)(enum ft_pooling how, float *y, uint32_t *arg, const float *x, const struct ft_rows *rows, size_t W);
+    void (*pool_backward)(enum ft_pooling how, float *dx, const float *dy, const uint32_t *arg, const struct ft_rows *rows, size_t W);
+
+    /* y = x / max(|x|, 1e-12); norm[R] = |x|  (torch.nn.functional.normalize). y may be x. */
+    void (*normalize_forward)(float *y, float *norm, const float *x, size_t R, size_t W);
+    /* From y and norm: dx = (dy - y (y . dy)) / norm. dx may be dy. */
+    void (*normalize_backward)(float *dx, const float *dy, const float *y, const float *norm, size_t R, size_t W);
+
+    /* y += x over `count` */
+    void (*add)(float *y, const float *x, size_t count);
+};
+
+extern const struct ft_kernels ft_kernels_plain;
+
+/* The fastest for this CPU. `FT_CPU=plain|baseline|avx2|avx512` in the environment forces one (tests). */
+const struct ft_kernels *ft_kernels_cpu(void);
+
+/* Floats of scratch for attention over sequences of at most `length`. */
+size_t ft_attention_scratch(size_t length, size_t H, size_t W);
+
+#endif

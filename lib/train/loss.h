@@ -1,0 +1,40 @@
+/* loss.h - losses over the embeddings of one batch, and the miners that choose what they compare.
+ *
+ * A loss is a pure function: embeddings in, a number and its gradient out. One file a loss under losses/; the table in loss.c
+ * names them, says which kinds of batch each takes, and which is the default for each kind. Losses add up by weights. */
+#ifndef FT_TRAIN_LOSS_H
+#define FT_TRAIN_LOSS_H
+
+#include "base/tool.h"
+#include "stream/document.h"
+
+/* What a loss sees. n items, d dimensions. Embeddings are as the model gives them, not normalised unless the model does so. */
+struct ft_loss_input {
+    enum ft_batch_kind kind;
+    size_t n, d, rows;
+    const float *embedding;    /* [n, d] */
+    const int32_t *label;      /* [n] or NULL */
+    const uint8_t *role;       /* [n] or NULL */
+    const int32_t *row;        /* [n] */
+    const float *score;        /* [rows] or NULL */
+};
+
+struct ft_losses;              /* what --loss and --miner said, parsed */
+
+/* `loss` are settings "[W*]NAME:key=value,...", `miner` one of them or NULL; none at all gives the kind's default. FT_USAGE: unknown name or
+ * key (the known ones are listed), or a loss that does not take this kind of batch (those that do are listed). From the arena. */
+struct ft_losses *ft_losses_parse(struct ft_arena *arena, enum ft_batch_kind kind, const struct ft_list *loss, const char *miner);
+
+/* Mean loss and d loss / d embedding, [n, d], written (not added). `counted`, if not NULL, gets the number of terms (triplets, pairs,
+ * anchors) that were not zero. Work is done on the pool; the bits do not depend on the number of threads. */
+int ft_losses_compute(const struct ft_losses *losses, const struct ft_loss_input *input,
+                      double *loss, float *gradient, uint64_t *counted);
+
+/* The settings as text that parses to the same, for run.json. */
+const char *ft_losses_text(struct ft_arena *arena, const struct ft_losses *losses);
+
+/* The names for --help: "triplet supcon infonce cosine". */
+const char *ft_loss_names(void);
+const char *ft_miner_names(void);
+
+#endif

@@ -1,0 +1,37 @@
+/* sampler.h - who is in a batch with whom.
+ *
+ * Documents are kept in an unlinked temporary file, 32-odd bytes each in memory, so a corpus may be larger than memory. When all have been
+ * added they are grouped (equal labels; union-find over equal contents of pairs) and batches are drawn, a function of seed and epoch only. */
+#ifndef FT_TRAIN_SAMPLER_H
+#define FT_TRAIN_SAMPLER_H
+
+#include "stream/document.h"
+
+struct ft_sampler_options {
+    int kind;                  /* enum ft_batch_kind, or -1: by what the data are (labels: classes; pairs; triplets; scored; else random) */
+    uint64_t seed;
+    uint64_t batch;            /* rows a batch; 0 = the default of the kind */
+    uint64_t per_class;        /* 0 = 4 */
+    uint64_t epochs;           /* 0 = 3 */
+    bool drop_last;
+};
+
+struct ft_sampler;
+
+struct ft_sampler *ft_sampler_open(const struct ft_sampler_options *options);
+void ft_sampler_close(struct ft_sampler *sampler);
+
+/* Keep one document (a view and its msgpack bytes). */
+int ft_sampler_add(struct ft_sampler *sampler, const struct ft_document *document, struct ft_string bytes);
+
+/* All documents are in: group, check, plan. Fills kind, steps, epochs, rows, classes and fingerprint of the header. Impossible wishes are
+ * FT_USAGE or FT_BAD with the way out in the message ("one class only (greeting): contrast needs two; ..."). */
+int ft_sampler_plan(struct ft_sampler *sampler, struct ft_arena *arena, struct ft_header *header);
+
+/* What should be said of the data, one line each, counts in it ("12 labels have one document only"); call until NULL. */
+const char *ft_sampler_warning(struct ft_sampler *sampler);
+
+/* The next batch: 1, or 0 after the last, or -1. The batch and its documents' bytes ([batch->rows]) are valid until the next call. */
+int ft_sampler_next(struct ft_sampler *sampler, struct ft_batch *batch, const struct ft_string **documents);
+
+#endif
