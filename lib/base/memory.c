@@ -196,7 +196,7 @@ void ft_buffer_free(struct ft_buffer *buffer)
 
 void *ft_resize(void *pointer, size_t count, size_t size)
 {
-    void *grown = size && count > SIZE_MAX / 2 / size ? NULL : realloc(pointer, count * size ? count * size : 1);
+    void *grown = size && count > SIZE_MAX / 2 / size ? NULL : realloc(pointer, count * size + !(count && size));
 
     if (!grown)
         ft_fail(FT_SYSTEM, "out of memory for %zu times %zu bytes", count, size);

@@ -1,0 +1,23 @@
+/* embed.h - texts in, embeddings out, in evaluation mode (no dropout). */
+#ifndef FT_MODEL_EMBED_H
+#define FT_MODEL_EMBED_H
+
+#include "model/model.h"
+
+struct ft_embed_options {
+    size_t max_length;         /* tokens; 0 = the model's */
+    size_t truncate_dim;       /* keep the first N dimensions; 0 = all */
+    bool normalize;            /* unit length whatever the model does */
+    size_t chunk;              /* texts through the model at once; 0 = by token count */
+    const char *prompt;        /* put before each text, or NULL */
+};
+
+/* Dimensions of what ft_embed_texts writes. */
+size_t ft_embed_dim(const struct ft_model *model, const struct ft_embed_options *options);
+
+/* out[count, ft_embed_dim] in the order of `text`. Work runs on the pool, sorted by length inside; the result does not depend on the number
+ * of threads. Memory beyond `out` is bounded. FT_BAD names the text (by number) that has no content. */
+int ft_embed_texts(const struct ft_model *model, const struct ft_embed_options *options,
+                   const struct ft_string *text, size_t count, float *out);
+
+#endif
