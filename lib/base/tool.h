@@ -70,7 +70,6 @@ struct ft_tool {
     /* Set while a stream is open for writing: on failure the abort record goes there. Writing and closing it on
      * success is the tool's job; it then sets this to NULL. */
     struct ft_writer *output;
-    bool upstream_failed;     /* the error came as an abort record: a tool in between stays silent */
     double started;
 };
 
