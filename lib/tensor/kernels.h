@@ -28,7 +28,8 @@ struct ft_rows {
 /* Inverted dropout (Srivastava et al. 2014): kept elements are scaled by 1 / (1 - rate). Element e of sequence number r is kept iff its
  * 16-bit lane of Philox(key = seed, counter = (batch, r, node, e / 8)) is at least round(rate * 65536); lane e % 8 counts 16-bit halves of the
  * four words, low half first. e = position * round_up(width, 8) + column; in attention
- * e = ((head * length) + query) * round_up(length, 8) + key. rate 0 copies. */
+ * e = ((head * length) + query) * round_up(length, 8) + key. rate 0, or NULL instead of the struct, copies. A dropped element is 0
+ * whatever it was. */
 struct ft_dropout {
     float rate;
     uint64_t seed;
@@ -90,7 +91,7 @@ struct ft_kernels {
 
     /* y = x / max(|x|, 1e-12); norm[R] = |x|  (torch.nn.functional.normalize). y may be x. */
     void (*normalize_forward)(float *y, float *norm, const float *x, size_t R, size_t W);
-    /* From y and norm: dx = (dy - y (y . dy)) / norm. dx may be dy. */
+    /* From y and norm: dx = (dy - y (y . dy)) / norm; where norm < 1e-12, dx = dy / 1e-12, as in torch. dx may be dy. */
     void (*normalize_backward)(float *dx, const float *dy, const float *y, const float *norm, size_t R, size_t W);
 
     /* y += x over `count` */

@@ -1,0 +1,31 @@
+/* plain.c - the table of reference kernels: what every faster one is tested against. */
+#include "tensor/plain/plain.h"
+
+static void add(float *y, const float *x, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        y[i] += x[i];
+}
+
+const struct ft_kernels ft_kernels_plain = {
+    .name = "plain",
+    .linear_forward = ft_plain_linear_forward,
+    .linear_backward = ft_plain_linear_backward,
+    .linear_gradient = ft_plain_linear_gradient,
+    .layer_norm_forward = ft_plain_layer_norm_forward,
+    .layer_norm_backward = ft_plain_layer_norm_backward,
+    .layer_norm_gradient = ft_plain_layer_norm_gradient,
+    .activation_forward = ft_plain_activation_forward,
+    .activation_backward = ft_plain_activation_backward,
+    .dropout = ft_plain_dropout,
+    .dropout_add = ft_plain_dropout_add,
+    .attention_forward = ft_plain_attention_forward,
+    .attention_backward = ft_plain_attention_backward,
+    .embedding_forward = ft_plain_embedding_forward,
+    .embedding_gradient = ft_plain_embedding_gradient,
+    .pool_forward = ft_plain_pool_forward,
+    .pool_backward = ft_plain_pool_backward,
+    .normalize_forward = ft_plain_normalize_forward,
+    .normalize_backward = ft_plain_normalize_backward,
+    .add = add,
+};

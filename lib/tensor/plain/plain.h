@@ -1,0 +1,63 @@
+/* plain.h - the reference kernels, one file an idea, as plain.c puts them into ft_kernels_plain.
+ *
+ * They say what each operation is: loops in the order of the formula, sums in double so that the reference is closer to the truth than what is
+ * measured against it. Shapes and meanings are those of tensor/kernels.h. */
+#ifndef FT_TENSOR_PLAIN_H
+#define FT_TENSOR_PLAIN_H
+
+#include "tensor/kernels.h"
+
+void ft_plain_linear_forward(float *y, const float *x, const float *w, const float *b, size_t R, size_t I, size_t O);
+void ft_plain_linear_backward(float *dx, const float *dy, const float *w, size_t R, size_t I, size_t O);
+void ft_plain_linear_gradient(float *dw, float *db, const float *dy, const float *x, size_t R, size_t I, size_t O,
+                              size_t from, size_t to);
+
+void ft_plain_layer_norm_forward(float *y, float *stat, const float *x, const float *gain, const float *bias,
+                                 float epsilon, size_t R, size_t W);
+void ft_plain_layer_norm_backward(float *dx, const float *dy, const float *x, const float *stat, const float *gain,
+                                  size_t R, size_t W);
+void ft_plain_layer_norm_gradient(float *dgain, float *dbias, const float *dy, const float *x, const float *stat,
+                                  size_t R, size_t W, size_t from, size_t to);
+void ft_plain_normalize_forward(float *y, float *norm, const float *x, size_t R, size_t W);
+void ft_plain_normalize_backward(float *dx, const float *dy, const float *y, const float *norm, size_t R, size_t W);
+
+void ft_plain_activation_forward(enum ft_activation f, float *y, const float *x, size_t count);
+void ft_plain_activation_backward(enum ft_activation f, float *dx, const float *dy, const float *x, size_t count);
+
+void ft_plain_dropout(float *y, const float *x, const struct ft_dropout *dropout, const struct ft_rows *rows, size_t W);
+void ft_plain_dropout_add(float *y, const float *x, const float *residual, const struct ft_dropout *dropout,
+                          const struct ft_rows *rows, size_t W);
+
+void ft_plain_attention_forward(float *y, const float *qkv, const struct ft_dropout *dropout, const struct ft_rows *rows,
+                                size_t H, size_t W, float *scratch);
+void ft_plain_attention_backward(float *dqkv, const float *dy, const float *qkv, const struct ft_dropout *dropout,
+                                 const struct ft_rows *rows, size_t H, size_t W, float *scratch);
+
+void ft_plain_embedding_forward(float *y, const int32_t *id, const float *word, const float *position, const float *type,
+                                const struct ft_rows *rows, size_t first, size_t W);
+void ft_plain_embedding_gradient(float *dword, float *dposition, float *dtype, const float *dy, const int32_t *id,
+                                 const struct ft_rows *rows, size_t first, size_t W, size_t from, size_t to);
+void ft_plain_pool_forward(enum ft_pooling how, float *y, uint32_t *arg, const float *x, const struct ft_rows *rows, size_t W);
+void ft_plain_pool_backward(enum ft_pooling how, float *dx, const float *dy, const uint32_t *arg, const struct ft_rows *rows,
+                            size_t W);
+
+/* What an element that is kept is multiplied by; 0 for one that is dropped. `element` is e in the comment on struct ft_dropout. */
+float ft_plain_keep(const struct ft_dropout *dropout, uint32_t number, size_t element);
+
+/* Lanes below this are dropped, of 65536. */
+static inline uint32_t ft_dropout_threshold(const struct ft_dropout *dropout)
+{
+    return (uint32_t)((double)dropout->rate * 65536 + 0.5);
+}
+
+static inline float ft_dropout_scale(const struct ft_dropout *dropout)
+{
+    return (float)(1 / (1 - (double)dropout->rate));
+}
+
+static inline bool ft_dropout_is_on(const struct ft_dropout *dropout)
+{
+    return dropout != NULL && dropout->rate > 0;
+}
+
+#endif
