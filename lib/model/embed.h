@@ -15,8 +15,14 @@ struct ft_embed_options {
 /* Dimensions of what ft_embed_texts writes. */
 size_t ft_embed_dim(const struct ft_model *model, const struct ft_embed_options *options);
 
-/* out[count, ft_embed_dim] in the order of `text`. Work runs on the pool, sorted by length inside; the result does not depend on the number
- * of threads. Memory beyond `out` is bounded. FT_BAD names the text (by number) that has no content. */
+/* An embedder keeps its buffers from call to call; the model must outlive it. FT_USAGE for options the model cannot meet. */
+struct ft_embedder;
+struct ft_embedder *ft_embedder_open(const struct ft_model *model, const struct ft_embed_options *options);
+void ft_embedder_close(struct ft_embedder *embedder);
+int ft_embedder_run(struct ft_embedder *embedder, const struct ft_string *text, size_t count, float *out);
+
+/* Open, run, close. out[count, ft_embed_dim] in the order of `text`. Work runs on the pool, sorted by length inside; the result does not depend on the number
+ * of threads. Memory beyond `out` is bounded. */
 int ft_embed_texts(const struct ft_model *model, const struct ft_embed_options *options,
                    const struct ft_string *text, size_t count, float *out);
 

@@ -1,0 +1,201 @@
+/* backward.c - gradients through a kept chunk: by shards inside a segment, then the segment's parameters by slices over the whole chunk. */
+#include "base/error.h"
+#include "base/pool.h"
+#include "model/running.h"
+
+#include <string.h>
+
+/* A shard's rows of the gradient of a value. */
+static float *dvalue(const struct ft_running *run, int value, const struct ft_shard *shard)
+{
+    const struct ft_value *v = &run->runner->plan->values[value];
+
+    return v->pooled ? run->dvalue_pooled + v->gradient * run->sequences + shard->first_text * v->width
+                     : run->dvalue + v->gradient * run->tokens + shard->first_token * v->width;
+}
+
+/* A value read by several steps gets the sum of their gradients: the first one found writes, the others add through the worker's temporary. */
+struct target {
+    float *where, *sum;
+    size_t count;
+};
+
+static struct target aim(const struct ft_running *run, int value, const struct ft_shard *shard, bool *written,
+                         const struct ft_worker *worker)
+{
+    const struct ft_value *v = &run->runner->plan->values[value];
+    size_t rows = v->pooled ? shard->rows.sequences : shard->tokens;
+    struct target target = {dvalue(run, value, shard), NULL, rows * v->width};
+
+    if (!v->needs_gradient)
+        target.where = NULL;
+    else if (written[value]) {
+        target.sum = target.where;
+        target.where = worker->temporary;
+    }
+    written[value] = true;
+    return target;
+}
+
+static void hit(const struct ft_kernels *k, struct target target)
+{
+    if (target.sum)
+        k->add(target.sum, target.where, target.count);
+}
+
+static void split(float *dx, const float *dy, size_t rows, size_t width, size_t which)
+{
+    for (size_t r = 0; r < rows; r++)
+        memcpy(dx + r * width, dy + (r * 3 + which) * width, width * sizeof(float));
+}
+
+static void step_backward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard,
+                          const struct ft_worker *worker, bool *written)
+{
+    struct ft_runner *r = run->runner;
+    const struct ft_kernels *k = r->kernels;
+    const struct ft_node *node = &r->model->nodes[step->node];
+    const struct ft_value *value = &r->plan->values[step->out];
+    size_t rows = value->pooled ? shard->rows.sequences : shard->tokens, width = value->width;
+    const struct ft_dropout dropout = ft_running_dropout(run, step);
+    const float *block = r->model->block, *dy = dvalue(run, step->out, shard);
+    const float *x = step->in_count ? ft_running_value(run, step->in[0], shard, worker) : NULL;
+
+    for (int i = 0; i < step->in_count; i++) {
+        struct target target = aim(run, step->in[i], shard, written, worker);
+        float *dx = target.where;
+
+        if (!dx)
+            continue;
+        switch (step->kind) {
+        case FT_STEP_EMBEDDING:
+            break;
+        case FT_STEP_LINEAR:
+            k->linear_backward(dx, dy, block + r->model->parameters[step->weight].offset, rows, step->inputs, step->outputs);
+            break;
+        case FT_STEP_NORM:
+            k->layer_norm_backward(dx, dy, x, ft_running_saved(run, step, shard, 2, NULL),
+                                   block + r->model->parameters[step->weight].offset, rows, width);
+            break;
+        case FT_STEP_DROPOUT:
+            k->dropout(dx, dy, &dropout, &shard->rows, width);
+            break;
+        case FT_STEP_DROPOUT_ADD:
+            if (i == 0)
+                k->dropout(dx, dy, &dropout, &shard->rows, width);
+            else
+                memcpy(dx, dy, rows * width * sizeof(float));
+            break;
+        case FT_STEP_JOIN:
+            split(dx, dy, rows, width / 3, (size_t)i);
+            break;
+        case FT_STEP_ATTENTION:
+            k->attention_backward(dx, dy, x, &dropout, &shard->rows, node->heads, width, worker->scratch.data);
+            break;
+        case FT_STEP_ACTIVATION:
+            k->activation_backward(node->activation, dx, dy, x, rows * width);
+            break;
+        case FT_STEP_POOL:
+            k->pool_backward(node->pooling, dx, dy, (uint32_t *)ft_running_saved(run, step, shard, width, NULL),
+                             &shard->rows, width);
+            break;
+        case FT_STEP_NORMALIZE:
+            k->normalize_backward(dx, dy, ft_running_value(run, step->out, shard, worker),
+                                  ft_running_saved(run, step, shard, 1, NULL), rows, width);
+            break;
+        }
+        hit(k, target);
+    }
+}
+
+static int segment_shard(void *argument, size_t index, int worker)
+{
+    const struct ft_running *run = argument;
+    struct ft_runner *r = run->runner;
+    const struct ft_shard *shard = &r->shards[run->first_shard + index];
+    bool *written = r->workers[worker].written;
+
+    memset(written, 0, (size_t)r->plan->value_count * sizeof *written);
+    for (int s = run->segment->last; s >= run->segment->first; s--) {
+        const struct ft_step *step = &r->plan->steps[s];
+
+        if (r->plan->values[step->out].recomputed)
+            ft_running_forward(run, step, shard, &r->workers[worker]);
+        if (r->plan->values[step->out].needs_gradient)
+            step_backward(run, step, shard, &r->workers[worker], written);
+    }
+    return 0;
+}
+
+static float *parameter_gradient(const struct ft_running *run, int number)
+{
+    const struct ft_parameter *p = number < 0 ? NULL : &run->runner->model->parameters[number];
+
+    return p && !p->frozen ? run->gradient + p->offset : NULL;
+}
+
+static int segment_slice(void *argument, size_t index, int worker)
+{
+    const struct ft_running *run = argument;
+    struct ft_runner *r = run->runner;
+    const struct ft_slice *slice = &r->plan->slices[run->segment->slice + (int)index];
+    const struct ft_step *step = &r->plan->steps[slice->step];
+    const struct ft_node *node = &r->model->nodes[step->node];
+    const struct ft_value *value = &r->plan->values[step->out];
+    const struct ft_shard whole = {.first_token = 0};   /* rows from the chunk's first */
+    size_t rows = value->pooled ? run->sequences : run->tokens;
+    float *dw = parameter_gradient(run, step->weight), *db = parameter_gradient(run, step->bias);
+    const float *dy = dvalue(run, step->out, &whole);
+    const float *x = step->in_count ? ft_running_value(run, step->in[0], &whole, &r->workers[worker]) : NULL;
+
+    if (step->kind == FT_STEP_LINEAR)
+        r->kernels->linear_gradient(dw, db, dy, x, rows, step->inputs, step->outputs, slice->from, slice->to);
+    else if (step->kind == FT_STEP_NORM)
+        r->kernels->layer_norm_gradient(dw, db, dy, x, ft_running_saved(run, step, &whole, 2, NULL), rows, value->width,
+                                        slice->from, slice->to);
+    else
+        for (size_t s = run->first_shard, i = 0; i < run->shard_count; i++) {
+            const struct ft_shard *shard = &r->shards[s + i];
+
+            r->kernels->embedding_gradient(parameter_gradient(run, node->parameters[0]),
+                                           parameter_gradient(run, node->parameters[1]),
+                                           parameter_gradient(run, node->parameters[2]),
+                                           dy + shard->first_token * value->width, run->id + shard->first_token,
+                                           &shard->rows, node->first_position, value->width, slice->from, slice->to);
+        }
+    return 0;
+}
+
+int ft_runner_backward(struct ft_runner *r, size_t chunk, const float *dout, float *gradient)
+{
+    struct ft_running run = ft_running_start(r, chunk);
+    const struct ft_plan *plan = r->plan;
+    int last = plan->steps[plan->step_count - 1].out, lowest = 0;
+    size_t kept = 0;
+
+    while (kept < r->kept_count && r->kept[kept].chunk != chunk)
+        kept++;
+    if (kept == r->kept_count)
+        return ft_fail(FT_SYSTEM, "backward of chunk %zu, which is not kept", chunk);
+    if (!ft_floats_reserve(&r->gradient, plan->gradient_width * run.tokens + plan->gradient_pooled_width * run.sequences + 16))
+        return -1;
+    run.keep = run.backward = true;
+    run.kept = r->kept[kept].floats.data;
+    run.kept_pooled = run.kept + plan->kept_width * run.tokens;
+    run.dvalue = r->gradient.data;
+    run.dvalue_pooled = run.dvalue + plan->gradient_width * run.tokens;
+    run.gradient = gradient;
+    memcpy(run.dvalue_pooled + plan->values[last].gradient * run.sequences,
+           dout + run.first_text * plan->values[last].width, run.sequences * plan->values[last].width * sizeof(float));
+    /* Segments below the lowest one that has something to learn are frozen whole: no backward there. */
+    while (lowest < plan->segment_count && !plan->segments[lowest].slice_count)
+        lowest++;
+    for (int s = plan->segment_count - 1; s >= lowest; s--) {
+        run.segment = &plan->segments[s];
+        if (ft_pool_run(run.shard_count, segment_shard, &run) < 0 ||
+            ft_pool_run((size_t)run.segment->slice_count, segment_slice, &run) < 0)
+            return -1;
+    }
+    r->kept[kept].chunk = SIZE_MAX;
+    return 0;
+}

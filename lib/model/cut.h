@@ -1,0 +1,35 @@
+/* cut.h - how a batch is cut into chunks, and a chunk into shards.
+ *
+ * A chunk is what goes through the model at once (its activations are what training keeps); a shard is what one thread takes through it. The cut
+ * is a function of the token counts, of the model's width and of --chunk alone - never of threads, of free memory or of the tool that runs - because
+ * a library's matrix product gives a row other bits when the number of rows changes. All tools call this one function. */
+#ifndef FT_MODEL_CUT_H
+#define FT_MODEL_CUT_H
+
+#include "base/memory.h"
+
+#include <stdbool.h>
+
+/* Texts as token ids, packed: text i is id[offset[i]] .. id[offset[i + 1] - 1]. */
+struct ft_packed {
+    size_t texts;
+    int32_t *id;
+    uint32_t *offset;        /* [texts + 1] */
+};
+
+struct ft_span {
+    size_t first, count;     /* texts, or shards */
+};
+
+struct ft_cut {
+    size_t chunk_count, shard_count;
+    struct ft_span *chunk;   /* [chunk_count] texts */
+    struct ft_span *chunk_shards;   /* [chunk_count] shards of each chunk */
+    struct ft_span *shard;   /* [shard_count] texts */
+    size_t most_chunk_tokens, most_chunk_texts, most_shard_tokens, most_shard_texts, longest;
+};
+
+/* `per_chunk` texts a chunk at most, 0 = by token count alone. */
+int ft_cut_make(struct ft_arena *arena, const struct ft_packed *packed, size_t per_chunk, struct ft_cut *cut);
+
+#endif

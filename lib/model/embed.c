@@ -1,0 +1,144 @@
+/* embed.c - texts in, embeddings out: windows of texts, sorted by length inside, so that shards are even and nothing is padded. */
+#include "model/embed.h"
+#include "base/error.h"
+#include "model/encode.h"
+#include "model/runner.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WINDOW = 4096 };   /* texts; bounds memory whatever the count */
+
+struct ft_embedder {
+    const struct ft_model *model;
+    struct ft_embed_options options;
+    struct ft_runner *runner;
+    struct ft_arena arena;
+};
+
+struct ft_embedder *ft_embedder_open(const struct ft_model *model, const struct ft_embed_options *options)
+{
+    struct ft_embedder *e = calloc(1, sizeof *e);
+
+    if (!e) {
+        ft_fail(FT_SYSTEM, "out of memory");
+        return NULL;
+    }
+    e->model = model;
+    e->options = *options;
+    if (options->truncate_dim > model->dim)
+        ft_fail(FT_USAGE, "--truncate-dim %zu is more than the model's %zu dimensions", options->truncate_dim, model->dim);
+    else
+        e->runner = ft_runner_open(model, 0);
+    if (!e->runner) {
+        free(e);
+        return NULL;
+    }
+    return e;
+}
+
+void ft_embedder_close(struct ft_embedder *e)
+{
+    if (!e)
+        return;
+    ft_runner_close(e->runner);
+    ft_arena_free(&e->arena);
+    free(e);
+}
+
+size_t ft_embed_dim(const struct ft_model *model, const struct ft_embed_options *options)
+{
+    return options->truncate_dim ? options->truncate_dim : model->dim;
+}
+
+struct place {
+    uint32_t length, text;
+};
+
+/* Longest first, so that the threads end together; equal lengths in the order of the texts. */
+static int compare_places(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+
+    if (x->length != y->length)
+        return x->length < y->length ? 1 : -1;
+    return x->text < y->text ? -1 : x->text > y->text;
+}
+
+/* The texts of `packed` in the order of `place`. */
+static int reorder(struct ft_arena *arena, const struct ft_packed *packed, struct place *place, struct ft_packed *sorted)
+{
+    size_t n = packed->texts;
+
+    *sorted = (struct ft_packed){n, ft_arena_take(arena, (packed->offset[n] + 1) * sizeof *sorted->id),
+                                 ft_arena_take(arena, (n + 1) * sizeof *sorted->offset)};
+    if (!sorted->id || !sorted->offset)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        place[i] = (struct place){packed->offset[i + 1] - packed->offset[i], (uint32_t)i};
+    qsort(place, n, sizeof *place, compare_places);
+    sorted->offset[0] = 0;
+    for (size_t i = 0; i < n; i++) {
+        memcpy(sorted->id + sorted->offset[i], packed->id + packed->offset[place[i].text], place[i].length * sizeof(int32_t));
+        sorted->offset[i + 1] = sorted->offset[i] + place[i].length;
+    }
+    return 0;
+}
+
+/* Shorten and normalise one embedding as the options say. */
+static void finish(const struct ft_embedder *e, float *out, const float *in, size_t dim)
+{
+    double sum = 0;
+
+    memcpy(out, in, dim * sizeof *out);
+    if (!e->options.normalize && !(e->model->normalized && dim < e->model->dim))
+        return;
+    for (size_t i = 0; i < dim; i++)
+        sum += (double)out[i] * out[i];
+    sum = sqrt(sum);
+    for (size_t i = 0; i < dim; i++)
+        out[i] = (float)(out[i] / (sum > 1e-12 ? sum : 1e-12));
+}
+
+static int embed_window(struct ft_embedder *e, const struct ft_string *text, size_t count, float *out)
+{
+    size_t dim = ft_embed_dim(e->model, &e->options), width = e->model->dim;
+    struct ft_packed packed, sorted;
+    struct ft_cut cut;
+    struct place *place;
+    float *wide;
+
+    ft_arena_reset(&e->arena);
+    place = ft_arena_take(&e->arena, count * sizeof *place);
+    wide = ft_arena_take(&e->arena, count * width * sizeof *wide);
+    if (!place || !wide ||
+        ft_encode_texts(&e->arena, e->model, e->options.prompt, e->options.max_length, text, count, &packed) < 0 ||
+        reorder(&e->arena, &packed, place, &sorted) < 0 ||
+        ft_cut_make(&e->arena, &sorted, e->options.chunk, &cut) < 0 ||
+        ft_runner_batch(e->runner, &sorted, &cut, 0, 0) < 0 || ft_runner_forward_all(e->runner, wide) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        finish(e, out + place[i].text * dim, wide + i * width, dim);
+    return 0;
+}
+
+int ft_embedder_run(struct ft_embedder *e, const struct ft_string *text, size_t count, float *out)
+{
+    size_t dim = ft_embed_dim(e->model, &e->options);
+
+    for (size_t i = 0; i < count; i += WINDOW)
+        if (embed_window(e, text + i, count - i < WINDOW ? count - i : WINDOW, out + i * dim) < 0)
+            return -1;
+    return 0;
+}
+
+int ft_embed_texts(const struct ft_model *model, const struct ft_embed_options *options,
+                   const struct ft_string *text, size_t count, float *out)
+{
+    struct ft_embedder *e = ft_embedder_open(model, options);
+    int result = e ? ft_embedder_run(e, text, count, out) : -1;
+
+    ft_embedder_close(e);
+    return result;
+}

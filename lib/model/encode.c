@@ -1,0 +1,95 @@
+/* encode.c - tokenizing many texts: blocks of them on the pool, then packed in order. */
+#include "model/encode.h"
+#include "base/error.h"
+#include "base/pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCK = 64 };
+
+struct encoding {
+    const struct ft_model *model;
+    const struct ft_string *text;
+    const char *prompt;
+    size_t count, limit;
+    struct ft_tokens *blocks;    /* [ceil(count / BLOCK)] */
+    uint32_t *length;            /* [count] */
+};
+
+static int encode_one(const struct encoding *e, struct ft_string text, struct ft_tokens *tokens, struct ft_buffer *joined)
+{
+    if (e->prompt) {
+        joined->size = 0;
+        if (ft_buffer_add(joined, e->prompt, strlen(e->prompt)) < 0 || ft_buffer_add(joined, text.data, text.size) < 0)
+            return -1;
+        text = (struct ft_string){joined->data, joined->size};
+    }
+    return ft_tokenizer_encode(e->model->tokenizer, text, e->limit, tokens);
+}
+
+static int encode_block(void *argument, size_t index, int worker)
+{
+    const struct encoding *e = argument;
+    size_t end = (index + 1) * BLOCK < e->count ? (index + 1) * BLOCK : e->count;
+    struct ft_tokens *tokens = &e->blocks[index];
+    struct ft_buffer joined = {0};
+    int result = 0;
+
+    (void)worker;
+    for (size_t i = index * BLOCK; i < end && result == 0; i++) {
+        size_t before = tokens->count;
+
+        result = encode_one(e, e->text[i], tokens, &joined);
+        e->length[i] = (uint32_t)(tokens->count - before);
+    }
+    for (size_t t = 0; t < tokens->count && result == 0; t++)
+        if (tokens->id[t] < 0 || (size_t)tokens->id[t] >= e->model->vocabulary)
+            result = ft_fail(FT_BAD, "token %d has no row in the model's table of %zu", (int)tokens->id[t],
+                             e->model->vocabulary);
+    ft_buffer_free(&joined);
+    return result;
+}
+
+static int pack(struct ft_arena *arena, const struct encoding *e, size_t blocks, struct ft_packed *packed)
+{
+    uint64_t total = 0;
+    int32_t *id;
+
+    packed->texts = e->count;
+    if (!(packed->offset = ft_arena_take(arena, (e->count + 1) * sizeof *packed->offset)))
+        return -1;
+    for (size_t i = 0; i < e->count; i++) {
+        packed->offset[i] = (uint32_t)total;
+        total += e->length[i];
+    }
+    if (total > INT32_MAX)
+        return ft_fail(FT_BAD, "%zu texts have more tokens than one batch can hold", e->count);
+    packed->offset[e->count] = (uint32_t)total;
+    if (!(packed->id = id = ft_arena_take(arena, (total + 1) * sizeof *id)))
+        return -1;
+    for (size_t b = 0; b < blocks; b++) {
+        if (e->blocks[b].count)
+            memcpy(id, e->blocks[b].id, e->blocks[b].count * sizeof *id);
+        id += e->blocks[b].count;
+    }
+    return 0;
+}
+
+int ft_encode_texts(struct ft_arena *arena, const struct ft_model *model, const char *prompt, size_t limit,
+                    const struct ft_string *text, size_t count, struct ft_packed *packed)
+{
+    size_t blocks = (count + BLOCK - 1) / BLOCK;
+    struct encoding e = {model, text, prompt && *prompt ? prompt : NULL, count, limit ? limit : model->max_length, NULL, NULL};
+    int result = -1;
+
+    if (limit > model->max_length)
+        return ft_fail(FT_USAGE, "--max-length %zu is more than the model's %zu", limit, model->max_length);
+    e.blocks = ft_arena_zero(arena, blocks + 1, sizeof *e.blocks);
+    e.length = ft_arena_take(arena, (count + 1) * sizeof *e.length);
+    if (e.blocks && e.length && ft_pool_run(blocks, encode_block, &e) == 0)
+        result = pack(arena, &e, blocks, packed);
+    for (size_t b = 0; e.blocks && b < blocks; b++)
+        free(e.blocks[b].id);
+    return result;
+}

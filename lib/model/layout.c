@@ -1,0 +1,230 @@
+/* layout.c - where a plan's values live: workers' slots, kept activations, gradients; and the backward's segments and slices. */
+#include "model/layout.h"
+#include "base/error.h"
+
+/* A slice of a parameter's rows (columns of norms and tables): a multiple of 48, which the products' kernels divide. */
+enum { SLICE = 192 };
+
+struct life {
+    int born, last;          /* steps: the one that makes it, the last that reads it */
+    int readers;
+    int segment;             /* that makes it */
+    bool backward;           /* the backward reads its content */
+};
+
+static bool in_place(enum ft_step_kind kind)
+{
+    return kind == FT_STEP_NORM || kind == FT_STEP_ACTIVATION || kind == FT_STEP_DROPOUT ||
+           kind == FT_STEP_DROPOUT_ADD || kind == FT_STEP_NORMALIZE;
+}
+
+static void find_lives(const struct ft_plan *plan, struct life *life)
+{
+    for (int s = 0; s < plan->step_count; s++) {
+        const struct ft_step *step = &plan->steps[s];
+
+        life[step->out] = (struct life){.born = s, .last = s};
+        for (int k = 0; k < step->in_count; k++) {
+            life[step->in[k]].last = s;
+            life[step->in[k]].readers++;
+        }
+        if (step->kind == FT_STEP_LINEAR || step->kind == FT_STEP_NORM || step->kind == FT_STEP_ACTIVATION ||
+            step->kind == FT_STEP_ATTENTION)
+            life[step->in[0]].backward = true;
+        if (step->kind == FT_STEP_NORMALIZE)
+            life[step->out].backward = true;
+    }
+    life[plan->steps[plan->step_count - 1].out].last = plan->step_count;
+}
+
+/* Forward only: give each value a slot that nobody reads any more. */
+static int give_slots(struct ft_arena *arena, struct ft_plan *plan, const struct life *life)
+{
+    int *holder = ft_arena_zero(arena, (size_t)plan->value_count, sizeof *holder);   /* value + 1 in each slot, 0 = free */
+
+    plan->slot_width = ft_arena_zero(arena, (size_t)plan->value_count, sizeof *plan->slot_width);
+    if (!holder || !plan->slot_width)
+        return -1;
+    for (int s = 0; s < plan->step_count; s++) {
+        struct ft_value *out = &plan->values[plan->steps[s].out];
+        /* A step that may work in place takes over its input's slot; any other needs its inputs to the end. */
+        int dead = s + in_place(plan->steps[s].kind), slot = 0;
+
+        for (int i = 0; i < plan->slot_count; i++)
+            if (holder[i] && life[holder[i] - 1].last < dead)
+                holder[i] = 0;
+        while (holder[slot])
+            slot++;
+        holder[slot] = plan->steps[s].out + 1;
+        out->slot = slot;
+        if (slot == plan->slot_count)
+            plan->slot_count++;
+        if (out->width > plan->slot_width[slot])
+            plan->slot_width[slot] = out->width;
+    }
+    return 0;
+}
+
+/* Is `value`, the output of step s, all that is alive after it? */
+static bool alone_after(const struct ft_plan *plan, const struct life *life, int s)
+{
+    for (int v = 0; v < plan->value_count; v++)
+        if (v != plan->steps[s].out && life[v].born <= s && life[v].last > s)
+            return false;
+    return true;
+}
+
+static void add_slices(struct ft_plan *plan, int s, size_t size)
+{
+    for (size_t from = 0; from < size; from += SLICE)
+        plan->slices[plan->slice_count++] = (struct ft_slice){s, from, size - from < SLICE ? size : from + SLICE};
+}
+
+static bool has_trainable(const struct ft_plan *plan, const struct ft_step *step)
+{
+    const struct ft_node *node = &plan->model->nodes[step->node];
+
+    if (step->kind == FT_STEP_EMBEDDING) {
+        for (int k = 0; k < node->parameter_count; k++)
+            if (!plan->model->parameters[node->parameters[k]].frozen)
+                return true;
+        return false;
+    }
+    return (step->weight >= 0 && !plan->model->parameters[step->weight].frozen) ||
+           (step->bias >= 0 && !plan->model->parameters[step->bias].frozen);
+}
+
+static size_t slice_size(const struct ft_plan *plan, const struct ft_step *step)
+{
+    return step->kind == FT_STEP_LINEAR ? step->outputs : plan->values[step->out].width;
+}
+
+static int cut_segments(struct ft_arena *arena, struct ft_plan *plan, struct life *life)
+{
+    size_t slices = 0;
+    int first = 0;
+    bool linear = false;
+
+    for (int s = 0; s < plan->step_count; s++)
+        slices += slice_size(plan, &plan->steps[s]) / SLICE + 1;
+    plan->slices = ft_arena_zero(arena, slices, sizeof *plan->slices);
+    plan->segments = ft_arena_zero(arena, (size_t)plan->step_count, sizeof *plan->segments);
+    if (!plan->slices || !plan->segments)
+        return -1;
+    for (int s = 0; s < plan->step_count; s++) {
+        life[plan->steps[s].out].segment = plan->segment_count;
+        linear |= plan->steps[s].kind == FT_STEP_LINEAR;
+        /* Short stretches join the next one: every segment costs two meetings of all threads. */
+        if (s + 1 < plan->step_count && !(linear && alone_after(plan, life, s)))
+            continue;
+        plan->segments[plan->segment_count] = (struct ft_segment){.first = first, .last = s, .slice = plan->slice_count};
+        for (int i = s; i >= first; i--)
+            if (has_trainable(plan, &plan->steps[i]))
+                add_slices(plan, i, slice_size(plan, &plan->steps[i]));
+        plan->segments[plan->segment_count].slice_count = plan->slice_count - plan->segments[plan->segment_count].slice;
+        plan->segment_count++;
+        first = s + 1;
+        linear = false;
+    }
+    return 0;
+}
+
+static bool all_readers_in(const struct ft_plan *plan, int value, int segment)
+{
+    for (int s = 0; s < plan->step_count; s++)
+        for (int k = 0; k < plan->steps[s].in_count; k++)
+            if (plan->steps[s].in[k] == value &&
+                (s < plan->segments[segment].first || s > plan->segments[segment].last))
+                return false;
+    return true;
+}
+
+static size_t statistics(const struct ft_plan *plan, const struct ft_step *step)
+{
+    switch (step->kind) {
+    case FT_STEP_NORM: return 2;
+    case FT_STEP_NORMALIZE: return 1;
+    case FT_STEP_POOL:
+        return plan->model->nodes[step->node].pooling == FT_POOL_MAX ? plan->values[step->out].width : 0;
+    default: return 0;
+    }
+}
+
+/* Training: a buffer for each value, the same one where a step works in place on something nobody reads again. Outputs of activations are not kept
+ * but computed again, and all share one buffer: none outlives its segment. */
+static void give_kept(struct ft_plan *plan, const struct life *life)
+{
+    size_t shared = 0;
+
+    for (int s = 0; s < plan->step_count; s++) {
+        const struct ft_step *step = &plan->steps[s];
+        struct ft_value *out = &plan->values[step->out];
+        size_t *width = out->pooled ? &plan->kept_pooled_width : &plan->kept_width;
+        const struct ft_value *in = step->in_count ? &plan->values[step->in[0]] : NULL;
+
+        if (step->kind == FT_STEP_ACTIVATION && !out->pooled && life[step->in[0]].backward &&
+            all_readers_in(plan, step->out, life[step->out].segment)) {
+            out->recomputed = true;
+            shared = out->width > shared ? out->width : shared;
+        } else if (in && in_place(step->kind) && in->width == out->width && in->pooled == out->pooled && !in->recomputed &&
+                   life[step->in[0]].readers == 1 && !life[step->in[0]].backward) {
+            out->kept = in->kept;
+        } else {
+            out->kept = *width;
+            *width += out->width;
+        }
+        plan->steps[s].saved = *width;
+        *width += statistics(plan, step);
+    }
+    for (int v = 0; v < plan->value_count; v++)
+        if (plan->values[v].recomputed)
+            plan->values[v].kept = plan->kept_width;
+    plan->kept_width += shared;
+}
+
+/* Backward: a segment's values side by side; the value between two segments lies in one of two places in turn. */
+static void give_gradients(struct ft_plan *plan)
+{
+    size_t between[2][2] = {{0}};   /* [pooled][parity] */
+
+    for (int g = 0; g + 1 < plan->segment_count; g++) {
+        const struct ft_value *v = &plan->values[plan->steps[plan->segments[g].last].out];
+
+        if (v->width > between[v->pooled][g % 2])
+            between[v->pooled][g % 2] = v->width;
+    }
+    for (int g = 0; g < plan->segment_count; g++) {
+        size_t used[2] = {between[0][0] + between[0][1], between[1][0] + between[1][1]};
+
+        for (int s = plan->segments[g].first; s <= plan->segments[g].last; s++) {
+            struct ft_value *v = &plan->values[plan->steps[s].out];
+
+            if (s == plan->segments[g].last && g + 1 < plan->segment_count) {
+                v->gradient = g % 2 ? between[v->pooled][0] : 0;
+            } else {
+                v->gradient = used[v->pooled];
+                used[v->pooled] += v->width;
+            }
+        }
+        if (used[0] > plan->gradient_width)
+            plan->gradient_width = used[0];
+        if (used[1] > plan->gradient_pooled_width)
+            plan->gradient_pooled_width = used[1];
+    }
+}
+
+int ft_layout_make(struct ft_arena *arena, struct ft_plan *plan)
+{
+    struct life *life = ft_arena_zero(arena, (size_t)plan->value_count, sizeof *life);
+
+    if (!life)
+        return -1;
+    if (!plan->step_count || !plan->values[plan->steps[plan->step_count - 1].out].pooled)
+        return ft_fail(FT_BAD, "the last node gives no embedding a text: expected a pooling");
+    find_lives(plan, life);
+    if (give_slots(arena, plan, life) < 0 || cut_segments(arena, plan, life) < 0)
+        return -1;
+    give_kept(plan, life);
+    give_gradients(plan);
+    return 0;
+}

@@ -1,0 +1,334 @@
+/* runner.c - buffers and the forward; the backward is in backward.c. */
+#include "model/runner.h"
+#include "base/error.h"
+#include "base/pool.h"
+#include "model/running.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+float *ft_floats_reserve(struct ft_floats *floats, size_t count)
+{
+    if (count > floats->capacity) {
+        free(floats->data);
+        floats->capacity = 0;
+        /* 64 bytes for the vector units; somewhat more than asked, as the next batch may be a little larger */
+        count = (count + count / 8 + 15) / 16 * 16;
+        if (!(floats->data = aligned_alloc(64, count * sizeof(float)))) {
+            ft_fail(FT_SYSTEM, "out of memory for %zu bytes of activations", count * sizeof(float));
+            return NULL;
+        }
+        floats->capacity = count;
+    }
+    return floats->data ? floats->data : (floats->data = aligned_alloc(64, 64));
+}
+
+struct ft_runner *ft_runner_open(const struct ft_model *model, int flags)
+{
+    struct ft_runner *r = calloc(1, sizeof *r);
+
+    if (!r) {
+        ft_fail(FT_SYSTEM, "out of memory");
+        return NULL;
+    }
+    r->model = model;
+    r->kernels = ft_kernels_cpu();
+    r->worker_count = ft_pool_threads();
+    r->workers = calloc((size_t)r->worker_count, sizeof *r->workers);
+    if (!r->workers || !(r->plan = ft_plan_make(&r->arena, model, flags))) {
+        if (!r->workers)
+            ft_fail(FT_SYSTEM, "out of memory");
+        ft_runner_close(r);
+        return NULL;
+    }
+    for (int i = 0; i < r->worker_count; i++)
+        if (!(r->workers[i].written = ft_arena_zero(&r->arena, (size_t)r->plan->value_count, sizeof(bool)))) {
+            ft_runner_close(r);
+            return NULL;
+        }
+    return r;
+}
+
+static void free_kept(struct ft_runner *r)
+{
+    for (size_t i = 0; i < r->kept_count; i++)
+        free(r->kept[i].floats.data);
+    free(r->kept);
+    r->kept = NULL;
+    r->kept_count = 0;
+}
+
+void ft_runner_close(struct ft_runner *r)
+{
+    if (!r)
+        return;
+    for (int i = 0; r->workers && i < r->worker_count; i++) {
+        free(r->workers[i].slots.data);
+        free(r->workers[i].scratch.data);
+    }
+    free(r->workers);
+    free_kept(r);
+    free(r->gradient.data);
+    ft_arena_free(&r->batch_arena);
+    ft_arena_free(&r->arena);
+    free(r);
+}
+
+const struct ft_plan *ft_runner_plan(const struct ft_runner *r)
+{
+    return r->plan;
+}
+
+/* Offsets of every shard's texts, counted from the shard's first token, and the texts' numbers in the batch. */
+static int lay_out_shards(struct ft_runner *r)
+{
+    const struct ft_packed *packed = r->packed;
+    const struct ft_cut *cut = r->cut;
+    uint32_t *number = ft_arena_take(&r->batch_arena, (packed->texts + 1) * sizeof *number);
+    uint32_t *offset = ft_arena_take(&r->batch_arena, (packed->texts + cut->shard_count + 1) * sizeof *offset);
+
+    r->shards = ft_arena_zero(&r->batch_arena, cut->shard_count + 1, sizeof *r->shards);
+    r->chunk_rows = ft_arena_zero(&r->batch_arena, cut->chunk_count + 1, sizeof *r->chunk_rows);
+    if (!number || !offset || !r->shards || !r->chunk_rows)
+        return -1;
+    for (size_t i = 0; i < packed->texts; i++)
+        number[i] = (uint32_t)i;
+    for (size_t c = 0; c < cut->chunk_count; c++) {
+        struct ft_span texts = cut->chunk[c];
+        uint32_t chunk_start = packed->offset[texts.first];
+
+        r->chunk_rows[c].sequences = texts.count;
+        r->chunk_rows[c].tokens = packed->offset[texts.first + texts.count] - chunk_start;
+        for (size_t s = cut->chunk_shards[c].first; s < cut->chunk_shards[c].first + cut->chunk_shards[c].count; s++) {
+            struct ft_span span = cut->shard[s];
+            struct ft_shard *shard = &r->shards[s];
+
+            shard->rows = (struct ft_rows){span.count, offset, number + span.first};
+            shard->chunk = c;
+            shard->first_token = packed->offset[span.first] - chunk_start;
+            shard->first_text = span.first - texts.first;
+            shard->tokens = packed->offset[span.first + span.count] - packed->offset[span.first];
+            for (size_t i = 0; i <= span.count; i++)
+                *offset++ = packed->offset[span.first + i] - packed->offset[span.first];
+        }
+    }
+    return 0;
+}
+
+int ft_runner_batch(struct ft_runner *r, const struct ft_packed *packed, const struct ft_cut *cut,
+                    uint64_t seed, uint64_t batch)
+{
+    size_t slots = 0, widest = r->plan->widest;
+
+    ft_arena_reset(&r->batch_arena);
+    r->packed = packed;
+    r->cut = cut;
+    r->seed = seed;
+    r->batch = batch;
+    for (size_t i = 0; i < r->kept_count; i++)
+        r->kept[i].chunk = SIZE_MAX;
+    if (lay_out_shards(r) < 0)
+        return -1;
+    for (int i = 0; i < r->plan->slot_count; i++)
+        slots += (r->plan->slot_width[i] + 15) / 16 * 16;
+    for (int i = 0; i < r->worker_count; i++) {
+        size_t attention = 0;
+
+        for (int n = 0; n < r->model->node_count; n++)
+            if (r->model->nodes[n].op == FT_OP_ATTENTION) {
+                size_t need = ft_attention_scratch(cut->longest, r->model->nodes[n].heads, r->model->nodes[n].width);
+
+                attention = need > attention ? need : attention;
+            }
+        if (!ft_floats_reserve(&r->workers[i].slots, slots * (cut->most_shard_tokens + 1)) ||
+            !ft_floats_reserve(&r->workers[i].scratch, attention + 16 + widest * (cut->most_shard_tokens + 1)))
+            return -1;
+        r->workers[i].temporary = r->workers[i].scratch.data + (attention + 15) / 16 * 16;
+    }
+    return 0;
+}
+
+size_t ft_runner_kept_size(const struct ft_runner *r, size_t chunk)
+{
+    return (r->plan->kept_width * r->chunk_rows[chunk].tokens +
+            r->plan->kept_pooled_width * r->chunk_rows[chunk].sequences) * sizeof(float);
+}
+
+/* The place of a chunk's kept activations: the one it has, or a free one. */
+static struct ft_kept *kept_find(struct ft_runner *r, size_t chunk)
+{
+    struct ft_kept *kept;
+
+    for (size_t i = 0; i < r->kept_count; i++)
+        if (r->kept[i].chunk == chunk)
+            return &r->kept[i];
+    for (size_t i = 0; i < r->kept_count; i++)
+        if (r->kept[i].chunk == SIZE_MAX)
+            return &r->kept[i];
+    if (!(kept = ft_resize(r->kept, r->kept_count + 1, sizeof *kept)))
+        return NULL;
+    r->kept = kept;
+    r->kept[r->kept_count] = (struct ft_kept){.chunk = SIZE_MAX};
+    return &r->kept[r->kept_count++];
+}
+
+float *ft_running_value(const struct ft_running *run, int value, const struct ft_shard *shard, const struct ft_worker *worker)
+{
+    const struct ft_value *v = &run->runner->plan->values[value];
+    size_t first = v->pooled ? shard->first_text : shard->first_token;
+
+    if (run->keep && !(v->recomputed && !run->backward))
+        return (v->pooled ? run->kept_pooled + v->kept * run->sequences : run->kept + v->kept * run->tokens) +
+               first * v->width;
+    {
+        float *slot = worker->slots.data;
+
+        for (int i = 0; i < v->slot; i++)
+            slot += (run->runner->plan->slot_width[i] + 15) / 16 * 16 * run->runner->cut->most_shard_tokens;
+        return slot;
+    }
+}
+
+float *ft_running_saved(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, size_t floats,
+                        float *otherwise)
+{
+    if (!run->keep)
+        return otherwise;
+    return run->runner->plan->values[step->out].pooled
+               ? run->kept_pooled + step->saved * run->sequences + shard->first_text * floats
+               : run->kept + step->saved * run->tokens + shard->first_token * floats;
+}
+
+struct ft_dropout ft_running_dropout(const struct ft_running *run, const struct ft_step *step)
+{
+    return (struct ft_dropout){step->rate, run->runner->seed, (uint32_t)run->runner->batch, (uint32_t)step->random};
+}
+
+static const float *parameter(const struct ft_runner *r, int number)
+{
+    return number < 0 ? NULL : r->model->block + r->model->parameters[number].offset;
+}
+
+static void join(float *y, const float *const in[3], size_t rows, size_t width)
+{
+    for (size_t r = 0; r < rows; r++)
+        for (size_t k = 0; k < 3; k++)
+            memcpy(y + (r * 3 + k) * width, in[k] + r * width, width * sizeof(float));
+}
+
+void ft_running_forward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard,
+                        const struct ft_worker *worker)
+{
+    struct ft_runner *r = run->runner;
+    const struct ft_kernels *k = r->kernels;
+    const struct ft_node *node = &r->model->nodes[step->node];
+    const struct ft_value *value = &r->plan->values[step->out];
+    size_t rows = value->pooled ? shard->rows.sequences : shard->tokens, width = value->width;
+    const struct ft_dropout dropout = ft_running_dropout(run, step);
+    float *y = ft_running_value(run, step->out, shard, worker);
+    const float *in[3] = {NULL, NULL, NULL};
+
+    for (int i = 0; i < step->in_count; i++)
+        in[i] = ft_running_value(run, step->in[i], shard, worker);
+    switch (step->kind) {
+    case FT_STEP_EMBEDDING:
+        k->embedding_forward(y, run->id + shard->first_token, parameter(r, node->parameters[0]),
+                             parameter(r, node->parameters[1]), parameter(r, node->parameters[2]), &shard->rows,
+                             node->first_position, width);
+        break;
+    case FT_STEP_LINEAR:
+        k->linear_forward(y, in[0], parameter(r, step->weight), parameter(r, step->bias), rows, step->inputs, step->outputs);
+        break;
+    case FT_STEP_NORM:
+        k->layer_norm_forward(y, ft_running_saved(run, step, shard, 2, worker->temporary), in[0], parameter(r, step->weight),
+                              parameter(r, step->bias), node->epsilon, rows, width);
+        break;
+    case FT_STEP_DROPOUT:
+        k->dropout(y, in[0], &dropout, &shard->rows, width);
+        break;
+    case FT_STEP_DROPOUT_ADD:
+        k->dropout_add(y, in[0], in[1], &dropout, &shard->rows, width);
+        break;
+    case FT_STEP_JOIN:
+        join(y, in, rows, width / 3);
+        break;
+    case FT_STEP_ATTENTION:
+        k->attention_forward(y, in[0], &dropout, &shard->rows, node->heads, width, worker->scratch.data);
+        break;
+    case FT_STEP_ACTIVATION:
+        k->activation_forward(node->activation, y, in[0], rows * width);
+        break;
+    case FT_STEP_POOL:
+        k->pool_forward(node->pooling, y, (uint32_t *)ft_running_saved(run, step, shard, width, worker->temporary), in[0],
+                        &shard->rows, width);
+        break;
+    case FT_STEP_NORMALIZE:
+        k->normalize_forward(y, ft_running_saved(run, step, shard, 1, worker->temporary), in[0], rows, width);
+        break;
+    }
+}
+
+static int forward_shard(void *argument, size_t index, int worker)
+{
+    const struct ft_running *run = argument;
+    struct ft_runner *r = run->runner;
+    const struct ft_plan *plan = r->plan;
+    const struct ft_shard *shard = &r->shards[run->first_shard + index];
+    int last = plan->steps[plan->step_count - 1].out;
+
+    for (int s = 0; s < plan->step_count; s++)
+        ft_running_forward(run, &plan->steps[s], shard, &r->workers[worker]);
+    memcpy(run->out + (run->first_text + shard->first_text) * plan->values[last].width,
+           ft_running_value(run, last, shard, &r->workers[worker]),
+           shard->rows.sequences * plan->values[last].width * sizeof(float));
+    return 0;
+}
+
+struct ft_running ft_running_start(struct ft_runner *r, size_t chunk)
+{
+    struct ft_span texts = r->cut->chunk[chunk];
+
+    return (struct ft_running){
+        .runner = r,
+        .first_shard = r->cut->chunk_shards[chunk].first,
+        .shard_count = r->cut->chunk_shards[chunk].count,
+        .first_text = texts.first,
+        .tokens = r->chunk_rows[chunk].tokens,
+        .sequences = r->chunk_rows[chunk].sequences,
+        .id = r->packed->id + r->packed->offset[texts.first],
+    };
+}
+
+/* Nothing is kept, so chunks need not wait for one another. */
+static int forward_any_shard(void *argument, size_t index, int worker)
+{
+    struct ft_running *batch = argument, run = ft_running_start(batch->runner, batch->runner->shards[index].chunk);
+
+    run.out = batch->out;
+    return forward_shard(&run, index - run.first_shard, worker);
+}
+
+int ft_runner_forward_all(struct ft_runner *r, float *out)
+{
+    struct ft_running batch = {.runner = r, .out = out};
+
+    return ft_pool_run(r->cut->shard_count, forward_any_shard, &batch);
+}
+
+int ft_runner_forward(struct ft_runner *r, size_t chunk, float *out, bool keep)
+{
+    struct ft_running run = ft_running_start(r, chunk);
+    struct ft_kept *kept = NULL;
+
+    run.out = out;
+    if (keep) {
+        if (!(kept = kept_find(r, chunk)) ||
+            !ft_floats_reserve(&kept->floats, ft_runner_kept_size(r, chunk) / sizeof(float) + 16))
+            return -1;
+        kept->chunk = chunk;
+        run.keep = true;
+        run.kept = kept->floats.data;
+        run.kept_pooled = run.kept + r->plan->kept_width * run.tokens;
+    }
+    return ft_pool_run(run.shard_count, forward_shard, &run);
+}

@@ -1,0 +1,36 @@
+/* runner.h - a plan at work on one batch: forward by shards, backward by segments.
+ *
+ * A runner owns the workers' buffers and, while training, the kept activations of chunks. The same runner code serves every tool, so an embedding
+ * made by ft-embed and one made inside ft-train are the same bits. Not for use by two callers at once; inside it uses the pool. */
+#ifndef FT_MODEL_RUNNER_H
+#define FT_MODEL_RUNNER_H
+
+#include "model/cut.h"
+#include "model/plan.h"
+
+struct ft_runner;
+
+/* `flags` as for ft_plan_make. The model must outlive the runner; its block may be set or changed between calls. */
+struct ft_runner *ft_runner_open(const struct ft_model *model, int flags);
+void ft_runner_close(struct ft_runner *runner);
+const struct ft_plan *ft_runner_plan(const struct ft_runner *runner);
+
+/* The batch the next calls are about. `packed` and `cut` must stay until the next call of this; seed and batch name the random numbers.
+ * Kept chunks are forgotten. */
+int ft_runner_batch(struct ft_runner *runner, const struct ft_packed *packed, const struct ft_cut *cut,
+                    uint64_t seed, uint64_t batch);
+
+/* Take one chunk through. out[texts of the batch, dim]: the chunk's rows are written. With `keep` its activations stay for the backward. */
+int ft_runner_forward(struct ft_runner *runner, size_t chunk, float *out, bool keep);
+
+/* All chunks, none kept: the same rows, the same bits. */
+int ft_runner_forward_all(struct ft_runner *runner, float *out);
+
+/* d(loss)/d(embedding)[texts of the batch, dim] back through one chunk that is kept (it is let go afterwards): adds to `gradient`, which is
+ * laid out as the model's block. */
+int ft_runner_backward(struct ft_runner *runner, size_t chunk, const float *dout, float *gradient);
+
+/* Bytes of activations that keeping this chunk takes. */
+size_t ft_runner_kept_size(const struct ft_runner *runner, size_t chunk);
+
+#endif

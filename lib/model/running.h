@@ -1,0 +1,76 @@
+/* running.h - what runner.c and backward.c share: a runner's inside. */
+#ifndef FT_MODEL_RUNNING_H
+#define FT_MODEL_RUNNING_H
+
+#include "model/runner.h"
+
+struct ft_floats {
+    float *data;
+    size_t capacity;
+};
+
+/* Room for `count` floats, 64-byte aligned; what was there is lost when it grows. */
+float *ft_floats_reserve(struct ft_floats *floats, size_t count);
+
+struct ft_worker {
+    struct ft_floats slots;      /* values that are not kept */
+    struct ft_floats scratch;    /* attention's, and after it: */
+    float *temporary;            /* one value of a shard */
+    bool *written;               /* backward: which values' gradients have been begun */
+};
+
+struct ft_shard {
+    struct ft_rows rows;
+    size_t chunk, tokens;
+    size_t first_token, first_text;   /* counted from the chunk's first */
+};
+
+struct ft_kept {
+    size_t chunk;                /* SIZE_MAX = free */
+    struct ft_floats floats;
+};
+
+struct ft_runner {
+    const struct ft_model *model;
+    const struct ft_kernels *kernels;
+    struct ft_arena arena, batch_arena;
+    struct ft_plan *plan;
+    struct ft_worker *workers;
+    int worker_count;
+    const struct ft_packed *packed;
+    const struct ft_cut *cut;
+    uint64_t seed, batch;
+    struct ft_shard *shards;
+    struct {
+        size_t tokens, sequences;
+    } *chunk_rows;
+    struct ft_kept *kept;
+    size_t kept_count;
+    struct ft_floats gradient;
+};
+
+/* One chunk going through. */
+struct ft_running {
+    struct ft_runner *runner;
+    size_t first_shard, shard_count, first_text, tokens, sequences;
+    const int32_t *id;           /* the chunk's tokens */
+    bool keep, backward;
+    float *kept, *kept_pooled;   /* its kept activations, token rows and text rows */
+    float *out;                  /* forward: the batch's embeddings */
+    /* backward */
+    float *dvalue, *dvalue_pooled;   /* gradients of values, of the whole chunk */
+    float *gradient;             /* of parameters */
+    const struct ft_segment *segment;
+};
+
+struct ft_running ft_running_start(struct ft_runner *runner, size_t chunk);
+
+/* A shard's rows of a value; of a step's statistics (`floats` a row; `otherwise` when nothing is kept). */
+float *ft_running_value(const struct ft_running *run, int value, const struct ft_shard *shard, const struct ft_worker *worker);
+float *ft_running_saved(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, size_t floats,
+                        float *otherwise);
+struct ft_dropout ft_running_dropout(const struct ft_running *run, const struct ft_step *step);
+void ft_running_forward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard,
+                        const struct ft_worker *worker);
+
+#endif
