@@ -1,0 +1,128 @@
+/* run.c - making, opening, locking and removing run directories. */
+#include "train/run.h"
+#include "base/error.h"
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool exists_in(const char *directory, const char *name)
+{
+    char path[4096];
+    int size = snprintf(path, sizeof path, "%s/%s", directory, name);
+
+    return size > 0 && (size_t)size < sizeof path && ft_file_exists(path);
+}
+
+bool ft_run_is(const char *directory)
+{
+    return exists_in(directory, "run/run.json");
+}
+
+bool ft_run_finished(const char *directory)
+{
+    return ft_run_is(directory) && exists_in(directory, "model.safetensors");
+}
+
+int ft_run_create(const char *directory, const struct ft_settings *settings, int argc, char **argv)
+{
+    struct ft_arena arena = {0};
+    int result = -1;
+    char *run;
+
+    if (ft_settings_check(settings) < 0)
+        return -1;
+    if (ft_run_is(directory))
+        return ft_fail(FT_USAGE, "%s exists: --resume goes on with it, --force begins again", directory);
+    if (ft_file_exists(directory) && exists_in(directory, "config.json"))
+        return ft_fail(FT_USAGE, "%s is a model that no run made: choose another name with -o", directory);
+    if ((run = ft_arena_print(&arena, "%s/run/checkpoints", directory)) && ft_directory_make(run) == 0 &&
+        (run = ft_arena_print(&arena, "%s/run/run.json", directory)))
+        result = ft_settings_write(settings, run, argc, argv);
+    ft_arena_free(&arena);
+    return result;
+}
+
+int ft_run_remove(const char *directory)
+{
+    if (!ft_file_exists(directory))
+        return 0;
+    if (!ft_run_is(directory))
+        return ft_fail(FT_USAGE, "%s is no run of ft-train: not removing it, choose another name with -o", directory);
+    return ft_directory_remove(directory);
+}
+
+struct ft_run *ft_run_open(const char *directory)
+{
+    struct ft_run *run = calloc(1, sizeof *run);
+    const char *path;
+
+    if (!run) {
+        ft_fail(FT_SYSTEM, "out of memory");
+        return NULL;
+    }
+    run->lock = -1;
+    if (!ft_run_is(directory))
+        ft_fail(FT_USAGE, "%s is no run: make one with ft-train -m MODEL -o %s --steps 0", directory, directory);
+    else if ((run->directory = ft_arena_text(&run->arena, ft_string_of(directory))) &&
+             (path = ft_run_path(run, "run.json")) && ft_settings_read(&run->arena, &run->settings, path) == 0)
+        return run;
+    ft_run_close(run);
+    return NULL;
+}
+
+void ft_run_close(struct ft_run *run)
+{
+    if (!run)
+        return;
+    if (run->lock >= 0)
+        close(run->lock);
+    ft_arena_free(&run->arena);
+    free(run);
+}
+
+const char *ft_run_path(struct ft_run *run, const char *name)
+{
+    return ft_arena_print(&run->arena, "%s/run/%s", run->directory, name);
+}
+
+int ft_run_lock(struct ft_run *run)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    const char *path = ft_run_path(run, "lock");
+
+    if (!path)
+        return -1;
+    run->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (run->lock < 0)
+        return ft_fail_errno("%s", path);
+    if (fcntl(run->lock, F_SETLK, &lock) == 0)
+        return 0;
+    if (errno != EACCES && errno != EAGAIN)
+        return ft_fail_errno("%s", path);
+    fcntl(run->lock, F_GETLK, &lock);
+    return ft_fail(FT_USAGE, "%s is being trained by process %ld", run->directory, (long)lock.l_pid);
+}
+
+struct ft_model *ft_run_model(struct ft_run *run, float *block)
+{
+    struct ft_model *model = ft_model_open(run->settings.model, block);
+    char checksum[9];
+
+    if (!model) {
+        ft_error_prefix("%s: its base model: ", run->directory);
+        return NULL;
+    }
+    /* With a block of the run's own the base's parameters were not read, and the one who filled the block has compared. */
+    if (!block && strcmp(ft_model_checksum(model, checksum), run->settings.model_checksum) != 0)
+        ft_fail(FT_BAD, "%s: the model in %s has changed since the run began (checksum %s, was %s)", run->directory,
+                run->settings.model, checksum, run->settings.model_checksum);
+    else if (ft_settings_freeze(&run->settings, model) == 0)
+        return model;
+    ft_model_close(model);
+    return NULL;
+}

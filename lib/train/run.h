@@ -1,0 +1,73 @@
+/* run.h - a run directory: a model in the making.
+ *
+ *   DIR/run/run.json            every training setting, written once
+ *   DIR/run/lock                held (fcntl) by the one process that writes
+ *   DIR/run/log.jsonl           one line a step
+ *   DIR/run/live/               the working block, mapped and shared by the stages of a pipe; never a model
+ *   DIR/run/checkpoints/N/      parameters, moments and the data's checksum after batch N; built under another name, synced, renamed
+ *   DIR/model.safetensors, ...  the model: last, when training is done
+ */
+#ifndef FT_TRAIN_RUN_H
+#define FT_TRAIN_RUN_H
+
+#include "base/hash.h"
+#include "train/settings.h"
+
+struct ft_run {
+    struct ft_arena arena;
+    const char *directory;
+    struct ft_settings settings;
+    int lock;                    /* descriptor, -1 = not held */
+};
+
+bool ft_run_is(const char *directory);          /* has run/run.json */
+bool ft_run_finished(const char *directory);    /* and a model beside it */
+
+/* Make DIR/run with these settings (checked). An existing run is FT_USAGE. */
+int ft_run_create(const char *directory, const struct ft_settings *settings, int argc, char **argv);
+/* Remove a run, finished or not, and the model files it made. Anything that is no run is FT_USAGE. */
+int ft_run_remove(const char *directory);
+
+struct ft_run *ft_run_open(const char *directory);
+void ft_run_close(struct ft_run *run);
+const char *ft_run_path(struct ft_run *run, const char *name);   /* DIR/run/name, from the run's arena */
+int ft_run_lock(struct ft_run *run);            /* FT_USAGE names the process that holds it */
+
+/* The model the run starts from, its nodes frozen as the run says. `block` as for ft_model_open (NULL: it reads the base model's parameters).
+ * FT_BAD when the model under that path is not the one the run began with. */
+struct ft_model *ft_run_model(struct ft_run *run, float *block);
+
+/* How far training has come. */
+struct ft_progress {
+    uint64_t batch;              /* batches applied */
+    struct ft_hash data;         /* ft_batch_checksum of them all */
+};
+
+/* Parameters and moments, `count` floats each. Keeps the newest `keep`. */
+int ft_checkpoint_save(struct ft_run *run, const struct ft_progress *progress, const float *const blocks[3], size_t count, long keep);
+/* The newest that is whole: 1, or 0 when there is none (blocks are left alone). */
+int ft_checkpoint_load(struct ft_run *run, struct ft_progress *progress, float *const blocks[3], size_t count);
+int ft_checkpoint_remove_all(struct ft_run *run);
+
+/* The working block that stages share. */
+struct ft_live {
+    float *block;                /* read-only for those who attached */
+    size_t count;
+    struct ft_live_state *state;
+    bool owner;
+};
+
+/* By the process that holds the lock: a fresh block (zeros), not announced yet. */
+int ft_live_create(struct ft_run *run, size_t count, struct ft_live *live);
+/* Announce it, and after each batch how far it is. */
+void ft_live_publish(struct ft_live *live, const struct ft_progress *progress);
+/* By the others: wait until a process that holds the lock has announced one. `output`: die quietly when nobody reads it any more; `waiting` is called
+ * once when it takes long. `start` is how far the run was at that moment. */
+int ft_live_attach(struct ft_run *run, size_t count, int output, void (*waiting)(void *), void *argument,
+                   struct ft_live *live, struct ft_progress *start);
+/* Wait until batch `number` is applied. FT_BAD when the writer is gone. */
+int ft_live_wait(struct ft_run *run, const struct ft_live *live, uint64_t number, int output);
+void ft_live_close(struct ft_live *live);
+int ft_live_remove(struct ft_run *run);
+
+#endif

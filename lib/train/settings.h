@@ -1,0 +1,40 @@
+/* settings.h - what a run trains with: written once into DIR/run/run.json, read by every stage. */
+#ifndef FT_TRAIN_SETTINGS_H
+#define FT_TRAIN_SETTINGS_H
+
+#include "base/tool.h"
+#include "train/optimizer.h"
+#include "train/schedule.h"
+
+struct ft_settings {
+    const char *model;           /* the directory it starts from, absolute */
+    const char *model_checksum;  /* of its parameters: another model under that path is refused */
+    uint64_t seed;
+    struct ft_list loss;         /* none: the default of the kind of batch */
+    const char *miner;           /* or NULL */
+    const char *optimizer;
+    const char *schedule;
+    double lr, warmup, clip;
+    long chunk, max_length;      /* 0: by token count; the model's */
+    const char *prompt;          /* or NULL */
+    struct ft_list freeze;       /* "PATTERN", and "!PATTERN" for --unfreeze, in the order given */
+    /* sampling, for ft-train given documents */
+    const char *kind;            /* "classes", ... or NULL: by what the data are */
+    uint64_t batch, per_class, epochs;
+    bool drop_last;
+};
+
+/* Check everything that can be checked without data: FT_USAGE. */
+int ft_settings_check(const struct ft_settings *settings);
+
+int ft_settings_write(const struct ft_settings *settings, const char *path, int argc, char **argv);
+int ft_settings_read(struct ft_arena *arena, struct ft_settings *settings, const char *path);
+
+/* Optimizer and schedule as the library takes them. */
+int ft_settings_optimizer(const struct ft_settings *settings, struct ft_optimizer_settings *optimizer);
+struct ft_schedule ft_settings_schedule(const struct ft_settings *settings);
+
+/* Freeze what the run freezes. */
+int ft_settings_freeze(const struct ft_settings *settings, struct ft_model *model);
+
+#endif
