@@ -70,6 +70,11 @@ struct ft_model {
     const char *distance;    /* similarity_fn_name of the directory: "cosine", "dot", "euclidean" */
     struct ft_tokenizer *tokenizer;
     const char *extra_text;  /* what was passed over while loading and should be said, or NULL */
+    const char *body;        /* where config.json and model.safetensors lie inside directory: "", or "0_Transformer" of old */
+
+    /* model.c's own: what the block lies in when it is not the caller's. */
+    void *map;
+    size_t map_size;
 };
 
 /* Find MODEL: a directory (with config.json, or a run), a name under $FT_HOME/models (default ~/.cache/ft/models), org/name in Hugging Face's cache.
@@ -91,7 +96,7 @@ int ft_model_save(const struct ft_model *model, const char *directory);
 const char *ft_model_checksum(const struct ft_model *model, char text[9]);
 
 /* Mark parameters frozen by shell patterns over node names ("embeddings.*", "encoder.layer.[0-3].*"); "below:NODE" is every node that NODE depends on,
- * NODE itself not. A pattern that matches nothing is FT_USAGE. */
+ * NODE itself not. A pattern that matches nothing is FT_USAGE. node->frozen says the same of a node's parameters; a node without any stays false. */
 int ft_model_freeze(struct ft_model *model, const char *pattern, bool frozen);
 
 #endif

@@ -1,0 +1,23 @@
+/* families.c - the table of families: a new one is its file and a line here. */
+#include "base/error.h"
+#include "model/model-build.h"
+
+#include <string.h>
+
+static const struct ft_family *const families[] = {
+    &ft_family_bert,
+};
+
+const struct ft_family *ft_family_find(const char *name)
+{
+    char known[256] = "";
+
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+        if (strcmp(families[i]->name, name) == 0)
+            return families[i];
+        strncat(known, i ? ", " : "", sizeof known - strlen(known) - 1);
+        strncat(known, families[i]->name, sizeof known - strlen(known) - 1);
+    }
+    ft_fail(FT_BAD, "model_type '%.64s' is not supported, expected one of: %s", name, known);
+    return NULL;
+}

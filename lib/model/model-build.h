@@ -1,0 +1,82 @@
+/* model-build.h - how a family writes its node list down.
+ *
+ * A builder grows the lists; ft_build_finish puts them into the model's arena. Errors are kept (sticky): after one, every further call
+ * does nothing, so that a family is written without a check on each line and ft_build_finish tells. */
+#ifndef FT_MODEL_BUILD_H
+#define FT_MODEL_BUILD_H
+
+#include "model/json.h"
+#include "model/model.h"
+
+struct ft_builder {
+    struct ft_model *model;
+    bool failed;
+    const char *file;            /* parameters made next lie in this file: "" or a module's directory */
+    int node_capacity, parameter_capacity;
+};
+
+/* What a parameter is; JOINED begins exactly where the one before it ends, so that the two are one matrix. */
+enum ft_build_flags { FT_BUILD_DECAY = 1, FT_BUILD_TABLE = 2, FT_BUILD_JOINED = 4, FT_BUILD_VECTOR = 8 };
+
+/* Number of the new parameter, named "PREFIX.SUFFIX" (or SUFFIX where prefix is empty), [rows, columns]; -1 after an error. */
+int ft_build_parameter(struct ft_builder *build, const char *prefix, const char *suffix, size_t rows, size_t columns, int flags);
+
+/* Number of the new node; inputs of -1 are none. Attributes and parameters are set through ft_build_at. */
+int ft_build_node(struct ft_builder *build, enum ft_op op, size_t width, int a, int b, int c, const char *format, ...)
+    __attribute__((format(printf, 7, 8)));
+struct ft_node *ft_build_at(struct ft_builder *build, int node);   /* valid until the next ft_build_node; a dummy after an error */
+void ft_build_give(struct ft_builder *build, int node, int parameter);
+
+/* The usual nodes with the usual parameter names. */
+int ft_build_linear(struct ft_builder *build, int input, size_t in, size_t out, bool bias, const char *name, const char *prefix);
+int ft_build_norm(struct ft_builder *build, int input, size_t width, double epsilon, const char *name);
+int ft_build_dropout(struct ft_builder *build, int input, size_t width, double rate, const char *name);
+int ft_build_activation(struct ft_builder *build, int input, size_t width, enum ft_activation f, const char *name);
+
+/* Something passed over that a person should be told. */
+void ft_build_note(struct ft_builder *build, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ft_fail, and remember that it failed. */
+int ft_build_fail(struct ft_builder *build, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int ft_build_finish(struct ft_builder *build);
+
+/* "gelu", "relu", ... as config.json has it; FT_BAD lists the known names. */
+int ft_activation_parse(const char *name, enum ft_activation *activation);
+
+/* A family: config.json in, nodes out. Adds everything up to the token vectors and sets model->vocabulary and model->max_length;
+ * returns the last node. */
+struct ft_family {
+    const char *name;            /* config.json's model_type */
+    int (*build)(struct ft_builder *build, const json_t *config, const char *path);
+
+    /* Names a parameter may go under in files, tried in order: each is a prefix put before the usual name. Ends with NULL. */
+    const char *const *prefixes;
+};
+extern const struct ft_family ft_family_bert;
+const struct ft_family *ft_family_find(const char *name);        /* NULL: FT_BAD, and the message lists the known ones */
+
+/* Pooling, projections and normalisation of model->directory, after node `tokens`. Sets dim, normalized, distance. */
+int ft_modules_build(struct ft_builder *build, int tokens);
+
+/* What modules.json says, the same for reading and for saving. Without the file there are a body and mean pooling. */
+enum ft_module_type { FT_MODULE_BODY, FT_MODULE_POOLING, FT_MODULE_DENSE, FT_MODULE_NORMALIZE };
+struct ft_module {
+    enum ft_module_type type;
+    const char *path;            /* inside the directory; "" is the directory itself */
+};
+struct ft_modules {
+    bool written;                /* there is a modules.json */
+    struct ft_module *items;
+    size_t count;
+};
+int ft_modules_read(struct ft_arena *arena, const char *directory, struct ft_modules *modules);
+
+/* The tensor of a file that holds this parameter, under any of its names, or NULL. */
+struct ft_safetensors;
+const struct ft_safetensor *ft_parameter_find(const struct ft_model *model, const struct ft_safetensors *files,
+                                              const struct ft_parameter *parameter);
+
+/* "DIRECTORY/PATH" of a module or of the model's own file (which `parameter->file` and `model->body` name). */
+const char *ft_model_path(struct ft_arena *arena, const char *directory, const char *path);
+
+#endif

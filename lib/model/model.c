@@ -1,0 +1,336 @@
+/* model.c - a model directory opened: nodes by its family, parameters from its files, its tokenizer.
+ *
+ * The block is found in one of three ways: it is the caller's; or the file holds the parameters exactly as the block wants them (a file
+ * that ft_model_save wrote), then it is a private map of the file and only what is used is ever read; or it is fresh memory, filled. */
+#include "model/model.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "model/model-build.h"
+#include "model/safetensors.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+const char *ft_op_name(enum ft_op op)
+{
+    static const char *const names[] = {"embedding", "linear", "layer-norm", "dropout", "attention", "activation", "add", "pool",
+                                        "normalize"};
+
+    return (size_t)op < sizeof names / sizeof *names ? names[op] : "unknown";
+}
+
+/* Token limit and case, as sentence-transformers takes them: its own file first, else the tokenizer's. */
+static int read_limits(struct ft_builder *build)
+{
+    struct ft_model *model = build->model;
+    const char *body = ft_model_path(&model->arena, model->directory, model->body);
+    const char *own = body ? ft_arena_print(&model->arena, "%s/sentence_bert_config.json", body) : NULL;
+    const char *other = own ? ft_arena_print(&model->arena, "%s/tokenizer_config.json", body) : NULL;
+    size_t positions = model->max_length, limit = 0;
+    bool lower = false, tokenizer_lower = true;
+    double length = 0;
+    json_t *json;
+    int result = 0;
+
+    if (!other)
+        return -1;
+    if (ft_file_exists(own)) {
+        if (!(json = ft_json_read(own)))
+            return -1;
+        result = ft_json_size(json, own, "max_seq_length", 1, 1 << 30, true, &limit) < 0 ||
+                 ft_json_bool(json, own, "do_lower_case", &lower) < 0;
+        json_decref(json);
+    }
+    if (result == 0 && ft_file_exists(other)) {
+        if (!(json = ft_json_read(other)))
+            return -1;
+        /* "No limit" is written as 1e30 there. */
+        result = ft_json_number(json, other, "model_max_length", 1, 1e300, &length) < 0 ||
+                 ft_json_bool(json, other, "do_lower_case", &tokenizer_lower) < 0;
+        if (!limit && length > 0 && length < 1e9)
+            limit = (size_t)length;
+        json_decref(json);
+    }
+    if (result)
+        return -1;
+    if (lower && !tokenizer_lower)
+        return ft_fail(FT_BAD, "%s: do_lower_case over a tokenizer that keeps the case is not supported", own);
+    if (limit && limit < positions)
+        model->max_length = limit;
+    if (model->max_length < 2)
+        return ft_fail(FT_BAD, "%s: at most %zu tokens, expected 2 or more", model->directory, model->max_length);
+    return 0;
+}
+
+/* config.json says the family, the family the nodes, modules.json the rest. */
+static int build_nodes(struct ft_builder *build)
+{
+    struct ft_model *model = build->model;
+    const char *body = ft_model_path(&model->arena, model->directory, model->body);
+    const char *path = body ? ft_arena_print(&model->arena, "%s/config.json", body) : NULL;
+    const struct ft_family *family = NULL;
+    const char *name;
+    json_t *json;
+    int node = -1;
+
+    if (!path || !(json = ft_json_read(path)))
+        return -1;
+    if (!(name = ft_json_text(json, "model_type")))
+        ft_fail(FT_BAD, "%s: no model_type", path);
+    else if (!(family = ft_family_find(name)))
+        ft_error_prefix("%s: ", path);
+    else if ((node = family->build(build, json, path)) >= 0)
+        model->family = family->name;
+    json_decref(json);
+    return node < 0 || read_limits(build) < 0 ? -1 : ft_modules_build(build, node);
+}
+
+struct ft_model *ft_model_open_nodes(const char *directory)
+{
+    struct ft_model *model = calloc(1, sizeof *model);
+    struct ft_builder build = {.model = model, .file = ""};
+    struct ft_modules modules;
+    const char *body;
+    int result = -1;
+
+    if (!model) {
+        ft_fail(FT_SYSTEM, "out of memory");
+        return NULL;
+    }
+    if ((model->directory = ft_arena_text(&model->arena, ft_string_of(directory))) &&
+        ft_modules_read(&model->arena, directory, &modules) == 0) {
+        model->body = modules.items[0].path;
+        result = build_nodes(&build);
+    }
+    if (ft_build_finish(&build) < 0 || result < 0)
+        goto fail;
+    body = ft_model_path(&model->arena, directory, model->body);
+    if (!body || !(model->tokenizer = ft_tokenizer_open(body)))
+        goto fail;
+    if (ft_tokenizer_size(model->tokenizer) > model->vocabulary) {
+        ft_fail(FT_BAD, "%s: the tokenizer has %zu entries, config.json's vocab_size is %zu", body,
+                ft_tokenizer_size(model->tokenizer), model->vocabulary);
+        goto fail;
+    }
+    return model;
+fail:
+    ft_model_close(model);
+    return NULL;
+}
+
+/* Weights were called gamma and beta in the days of TensorFlow. */
+static const struct ft_safetensor *find_named(struct ft_arena *arena, const struct ft_safetensors *files, const char *prefix,
+                                              const char *name)
+{
+    const char *full = ft_arena_print(arena, "%s%s", prefix, name), *old;
+    const struct ft_safetensor *tensor = full ? ft_safetensors_find(files, full) : NULL;
+    size_t length = full ? strlen(full) : 0;
+    bool weight = length > 17 && strcmp(full + length - 17, ".LayerNorm.weight") == 0;
+    bool bias = length > 15 && strcmp(full + length - 15, ".LayerNorm.bias") == 0;
+
+    if (tensor || (!weight && !bias))
+        return tensor;
+    old = ft_arena_print(arena, "%.*s%s", (int)(length - (weight ? 6 : 4)), full, weight ? "gamma" : "beta");
+    return old ? ft_safetensors_find(files, old) : NULL;
+}
+
+const struct ft_safetensor *ft_parameter_find(const struct ft_model *model, const struct ft_safetensors *files,
+                                              const struct ft_parameter *parameter)
+{
+    const struct ft_family *family = ft_family_find(model->family);
+    const struct ft_safetensor *tensor = NULL;
+    struct ft_arena arena = {0};
+
+    if (*parameter->file)
+        return ft_safetensors_find(files, parameter->name);
+    for (const char *const *prefix = family ? family->prefixes : NULL; prefix && *prefix && !tensor; prefix++)
+        tensor = find_named(&arena, files, *prefix, parameter->name);
+    ft_arena_free(&arena);
+    return tensor;
+}
+
+static int check_shape(const struct ft_safetensor *tensor, const struct ft_parameter *p)
+{
+    bool good = tensor->rank == p->rank &&
+                (p->rank == 1 ? tensor->shape[0] == p->columns : tensor->shape[0] == p->rows && tensor->shape[1] == p->columns);
+
+    return good ? 0 : ft_fail(FT_BAD, "%s: shape [%llu%s%llu]%s, expected [%zu, %zu] of rank %d", tensor->name,
+                              (unsigned long long)(tensor->rank ? tensor->shape[0] : 0), tensor->rank > 1 ? ", " : "; ",
+                              (unsigned long long)(tensor->rank > 1 ? tensor->shape[1] : 0), tensor->rank > 2 ? " and more" : "",
+                              p->rows, p->columns, p->rank);
+}
+
+/* All files a model's parameters lie in, open, and the tensor of each parameter: found and of the right shape. */
+struct sources {
+    struct ft_safetensors *files;
+    size_t count;
+    const struct ft_safetensor **tensors;   /* [parameter_count] */
+};
+
+static void close_sources(struct sources *sources)
+{
+    for (size_t i = 0; i < sources->count; i++)
+        ft_safetensors_close(sources->files + i);
+    free(sources->files);
+    free(sources->tensors);
+}
+
+/* Parameters of one file follow one another in the list, so the last file opened is the one wanted or a new one is. */
+static int open_sources(const struct ft_model *model, struct sources *sources)
+{
+    const char *directory = NULL, *file = NULL;
+    struct ft_arena arena = {0};
+    int result = -1;
+
+    *sources = (struct sources){0};
+    sources->tensors = ft_resize(NULL, (size_t)model->parameter_count, sizeof *sources->tensors);
+    if (!sources->tensors)
+        return -1;
+    for (int i = 0; i < model->parameter_count; i++) {
+        const struct ft_parameter *p = model->parameters + i;
+
+        if (!file || strcmp(file, p->file) != 0) {
+            struct ft_safetensors *files = ft_resize(sources->files, sources->count + 1, sizeof *files);
+
+            if (!files)
+                goto end;
+            sources->files = files;
+            directory = ft_model_path(&arena, model->directory, *p->file ? p->file : model->body);
+            if (!directory || ft_safetensors_open_directory(files + sources->count, directory) < 0)
+                goto end;
+            sources->count++;
+            file = p->file;
+        }
+        if (!(sources->tensors[i] = ft_parameter_find(model, sources->files + sources->count - 1, p))) {
+            ft_fail(FT_BAD, "%s: no tensor %s", directory, p->name);
+            goto end;
+        }
+        if (check_shape(sources->tensors[i], p) < 0) {
+            ft_error_prefix("%s: ", directory);
+            goto end;
+        }
+    }
+    result = 0;
+end:
+    ft_arena_free(&arena);
+    if (result < 0) {
+        close_sources(sources);
+        *sources = (struct sources){0};
+    }
+    return result;
+}
+
+/* Fill the block; gaps between parameters are zero, so that the same model is the same bytes. */
+static int fill(const struct ft_model *model, const struct sources *sources, float *block)
+{
+    size_t place = 0;
+
+    for (int i = 0; i < model->parameter_count; i++) {
+        const struct ft_parameter *p = model->parameters + i;
+
+        if (p->offset > place)
+            memset(block + place, 0, (p->offset - place) * sizeof *block);
+        if (ft_safetensor_floats(sources->tensors[i], block + p->offset) < 0)
+            return ft_error_prefix("%s: ", model->directory);
+        place = p->offset + p->rows * p->columns;
+    }
+    return 0;
+}
+
+int ft_model_read_parameters(struct ft_model *model, float *block)
+{
+    struct sources sources;
+    int result;
+
+    if (open_sources(model, &sources) < 0)
+        return -1;
+    result = fill(model, &sources, block);
+    close_sources(&sources);
+    return result;
+}
+
+/* Does one file hold all of the block, in place? Then `*data` is where it begins. */
+static bool in_place(const struct ft_model *model, const struct sources *sources, const char **data)
+{
+    if (sources->count != 1 || sources->files->map_count != 1)
+        return false;
+    *data = sources->tensors[0]->data;
+    for (int i = 0; i < model->parameter_count; i++)
+        if (strcmp(sources->tensors[i]->dtype, "F32") != 0 ||
+            (const char *)sources->tensors[i]->data != *data + model->parameters[i].offset * sizeof(float))
+            return false;
+    return ((uintptr_t)*data & 63) == 0;
+}
+
+/* Private and writable: a training step may write into the block without the file knowing. */
+static int map_block(struct ft_model *model, struct sources *sources, const char *data)
+{
+    struct ft_safetensors_map *map = sources->files->maps;
+
+    if (mprotect((void *)map->data, map->size, PROT_READ | PROT_WRITE) < 0)
+        return ft_fail_errno("%s", model->directory);
+    model->map = (void *)map->data;
+    model->map_size = map->size;
+    model->block = (float *)(void *)data;
+    sources->files->map_count = 0;   /* ours now */
+    return 0;
+}
+
+/* Large pages, where the system has them: a fifth of the page faults' time otherwise spent here. */
+static int allocate_block(struct ft_model *model)
+{
+    size_t size = (model->block_count ? model->block_count : 1) * sizeof(float);
+    void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (map == MAP_FAILED)
+        return ft_fail_errno("%s: %zu bytes of parameters", model->directory, size);
+    madvise(map, size, MADV_HUGEPAGE);
+    model->map = map;
+    model->map_size = size;
+    model->block = map;
+    return 0;
+}
+
+struct ft_model *ft_model_open(const char *directory, float *block)
+{
+    struct ft_model *model = ft_model_open_nodes(directory);
+    struct sources sources;
+    const char *data;
+    int result;
+
+    if (!model)
+        return NULL;
+    if (block) {
+        model->block = block;
+        return model;
+    }
+    if (open_sources(model, &sources) < 0) {
+        ft_model_close(model);
+        return NULL;
+    }
+    if (in_place(model, &sources, &data))
+        result = map_block(model, &sources, data);
+    else if ((result = allocate_block(model)) == 0)
+        result = fill(model, &sources, model->block);
+    close_sources(&sources);
+    if (result < 0) {
+        ft_model_close(model);
+        return NULL;
+    }
+    return model;
+}
+
+void ft_model_close(struct ft_model *model)
+{
+    if (!model)
+        return;
+    if (model->map)
+        munmap(model->map, model->map_size);
+    if (model->tokenizer)
+        ft_tokenizer_close(model->tokenizer);
+    ft_arena_free(&model->arena);
+    free(model);
+}
