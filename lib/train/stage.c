@@ -1,0 +1,82 @@
+/* stage.c - forward in training mode, on parameters that another process updates between batches. */
+#include "train/stage.h"
+#include "base/error.h"
+#include "model/encode.h"
+#include "model/runner.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct ft_stage {
+    struct ft_run *run;
+    struct ft_model *model;
+    struct ft_runner *runner;
+    struct ft_live live;
+    struct ft_progress start, seen;
+};
+
+struct ft_stage *ft_stage_open(struct ft_run *run, int output, void (*waiting)(void *), void *argument)
+{
+    struct ft_stage *s = calloc(1, sizeof *s);
+
+    if (!s) {
+        ft_fail(FT_SYSTEM, "out of memory");
+        return NULL;
+    }
+    s->run = run;
+    if ((s->model = ft_model_open_nodes(run->settings.model)) && ft_settings_freeze(&run->settings, s->model) == 0 &&
+        (s->runner = ft_runner_open(s->model, FT_PLAN_TRAINING)) &&
+        ft_live_attach(run, s->model->block_count, output, waiting, argument, &s->live, &s->start) == 0) {
+        s->model->block = s->live.block;
+        return s;
+    }
+    ft_stage_close(s);
+    return NULL;
+}
+
+void ft_stage_close(struct ft_stage *s)
+{
+    if (!s)
+        return;
+    ft_runner_close(s->runner);
+    if (s->model)
+        s->model->block = NULL;
+    ft_model_close(s->model);
+    ft_live_close(&s->live);
+    free(s);
+}
+
+const struct ft_model *ft_stage_model(const struct ft_stage *s)
+{
+    return s->model;
+}
+
+int ft_stage_skip(struct ft_stage *s, const struct ft_batch *batch)
+{
+    if (batch->number != s->seen.batch + 1)
+        return ft_fail(FT_BAD, "batch %" PRIu64 " came where batch %" PRIu64 " was expected", batch->number, s->seen.batch + 1);
+    s->seen.batch = batch->number;
+    if (batch->number > s->start.batch)
+        return 0;
+    s->seen.data = ft_batch_checksum(s->seen.data, batch);
+    if (s->seen.batch == s->start.batch && memcmp(&s->seen.data, &s->start.data, sizeof s->seen.data) != 0)
+        return ft_fail(FT_BAD, "the first %" PRIu64 " batches are not those that the run was trained on", s->start.batch);
+    return 1;
+}
+
+int ft_stage_embed(struct ft_stage *s, struct ft_arena *arena, const struct ft_batch *batch, int output,
+                   struct ft_packed *packed, float **embedding)
+{
+    const struct ft_settings *settings = &s->run->settings;
+    struct ft_cut cut;
+
+    /* Tokenizing does not need the parameters, so it overlaps with the update of the batch before. */
+    if (ft_encode_texts(arena, s->model, settings->prompt, (size_t)settings->max_length, batch->text, batch->items, packed) < 0 ||
+        ft_cut_make(arena, packed, (size_t)settings->chunk, &cut) < 0 ||
+        !(*embedding = ft_arena_take(arena, batch->items * s->model->dim * sizeof **embedding)) ||
+        ft_runner_batch(s->runner, packed, &cut, settings->seed, batch->number) < 0 ||
+        ft_live_wait(s->run, &s->live, batch->number - 1, output) < 0)
+        return -1;
+    return ft_runner_forward_all(s->runner, *embedding);
+}

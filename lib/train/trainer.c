@@ -1,0 +1,301 @@
+/* trainer.c - forward again where needed, backward, optimizer step, checkpoints, the log. */
+#include "train/trainer.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "model/runner.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+struct ft_trainer {
+    struct ft_run *run;
+    struct ft_trainer_options options;
+    struct ft_model *model;
+    struct ft_runner *runner;
+    struct ft_optimizer *optimizer;
+    struct ft_schedule schedule;
+    struct ft_live live;
+    struct ft_progress progress, start, seen;   /* applied; when opened; skipped so far */
+    float *gradient;             /* [block_count], zero between batches */
+    uint64_t steps, saved_at;
+    double saved_time, step_time;
+    FILE *log;
+    /* the batch at work */
+    struct ft_arena arena;
+    const struct ft_batch *batch;
+    const struct ft_packed *packed;
+    struct ft_cut cut;
+    bool kept;                   /* the forward kept all chunks */
+};
+
+static float *zero_block(size_t count)
+{
+    void *map = mmap(NULL, count * sizeof(float), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (map == MAP_FAILED) {
+        ft_fail_errno("%zu bytes for gradients", count * sizeof(float));
+        return NULL;
+    }
+    return map;
+}
+
+/* Lines of steps that a resumed run takes again are dropped: the log is the run's, not the attempts'. */
+static int open_log(struct ft_trainer *t)
+{
+    const char *path = ft_run_path(t->run, "log.jsonl");
+    struct ft_arena arena = {0};
+    size_t size = 0, kept = 0;
+    char *text;
+
+    if (!path)
+        return -1;
+    if (ft_file_exists(path)) {
+        if (!(text = ft_file_read(&arena, path, (size_t)1 << 30, &size)))
+            return -1;
+        for (char *line = text, *end; (end = memchr(line, '\n', size - (size_t)(line - text))); line = end + 1) {
+            uint64_t step;
+
+            if (sscanf(line, "{\"step\": %" SCNu64, &step) != 1 || step > t->progress.batch)
+                break;
+            kept = (size_t)(end + 1 - text);
+        }
+        ft_arena_free(&arena);
+        if (truncate(path, (off_t)kept) < 0)
+            return ft_fail_errno("%s", path);
+    }
+    if (!(t->log = fopen(path, "ae")))
+        return ft_fail_errno("%s", path);
+    return 0;
+}
+
+/* The block: the base model's parameters in a place of our own, then whatever checkpoint there is over them. */
+static int load(struct ft_trainer *t)
+{
+    struct ft_settings *s = &t->run->settings;
+    struct ft_optimizer_settings optimizer;
+    char checksum[9];
+    float *block;
+
+    if (ft_settings_optimizer(s, &optimizer) < 0 || !(t->model = ft_model_open_nodes(s->model)))
+        return -1;
+    if (t->options.shared ? ft_live_create(t->run, t->model->block_count, &t->live) < 0
+                          : !(t->live.block = zero_block(t->model->block_count)))
+        return -1;
+    block = t->live.block;
+    if (ft_model_read_parameters(t->model, block) < 0)
+        return -1;
+    t->model->block = block;
+    if (strcmp(ft_model_checksum(t->model, checksum), s->model_checksum) != 0)
+        return ft_fail(FT_BAD, "%s: the model in %s has changed since the run began (checksum %s, was %s)",
+                       t->run->directory, s->model, checksum, s->model_checksum);
+    if (ft_settings_freeze(s, t->model) < 0 || !(t->optimizer = ft_optimizer_open(t->model, &optimizer)) ||
+        !(t->gradient = zero_block(t->model->block_count)) ||
+        !(t->runner = ft_runner_open(t->model, FT_PLAN_TRAINING)))
+        return -1;
+    if (ft_checkpoint_load(t->run, &t->progress,
+                           (float *const[]){block, ft_optimizer_first(t->optimizer), ft_optimizer_second(t->optimizer)},
+                           t->model->block_count) < 0)
+        return -1;
+    ft_optimizer_loaded(t->optimizer);
+    return 0;
+}
+
+struct ft_trainer *ft_trainer_open(struct ft_run *run, const struct ft_trainer_options *options)
+{
+    struct ft_trainer *t = calloc(1, sizeof *t);
+
+    if (!t) {
+        ft_fail(FT_SYSTEM, "out of memory");
+        return NULL;
+    }
+    t->run = run;
+    t->options = *options;
+    t->schedule = ft_settings_schedule(&run->settings);
+    if (ft_run_lock(run) < 0 || load(t) < 0 || open_log(t) < 0) {
+        ft_trainer_close(t);
+        return NULL;
+    }
+    t->start = t->progress;
+    t->saved_at = t->progress.batch;
+    t->saved_time = t->step_time = ft_seconds();
+    if (options->shared)
+        ft_live_publish(&t->live, &t->progress);
+    return t;
+}
+
+void ft_trainer_close(struct ft_trainer *t)
+{
+    if (!t)
+        return;
+    if (t->log)
+        fclose(t->log);
+    ft_runner_close(t->runner);
+    ft_optimizer_close(t->optimizer);
+    if (t->gradient)
+        munmap(t->gradient, t->model->block_count * sizeof(float));
+    if (!t->options.shared && t->live.block)
+        munmap(t->live.block, t->model->block_count * sizeof(float));
+    else
+        ft_live_close(&t->live);
+    if (t->model)
+        t->model->block = NULL;
+    ft_model_close(t->model);
+    ft_arena_free(&t->arena);
+    free(t);
+}
+
+const struct ft_model *ft_trainer_model(const struct ft_trainer *t)
+{
+    return t->model;
+}
+
+const struct ft_progress *ft_trainer_progress(const struct ft_trainer *t)
+{
+    return &t->progress;
+}
+
+int ft_trainer_plan(struct ft_trainer *t, uint64_t steps)
+{
+    t->steps = steps;
+    if (!steps && t->schedule.warmup > 0 && t->schedule.warmup < 1)
+        return ft_fail(FT_USAGE, "--warmup %g is a share of the steps, and the stream does not say how many there are",
+                       t->schedule.warmup);
+    if (steps && steps < t->progress.batch)
+        return ft_fail(FT_BAD, "the stream has %" PRIu64 " batches, the run has applied %" PRIu64 ": another stream", steps,
+                       t->progress.batch);
+    return 0;
+}
+
+int ft_trainer_skip(struct ft_trainer *t, const struct ft_batch *batch)
+{
+    if (batch->number > t->start.batch) {
+        if (batch->number == t->progress.batch + 1)
+            return 0;
+        return ft_fail(FT_BAD, "batch %" PRIu64 " came where batch %" PRIu64 " was expected", batch->number,
+                       t->progress.batch + 1);
+    }
+    if (batch->number != t->seen.batch + 1)
+        return ft_fail(FT_BAD, "batch %" PRIu64 " came where batch %" PRIu64 " was expected", batch->number, t->seen.batch + 1);
+    t->seen.batch = batch->number;
+    t->seen.data = ft_batch_checksum(t->seen.data, batch);
+    if (t->seen.batch == t->start.batch && memcmp(&t->seen.data, &t->start.data, sizeof t->seen.data) != 0)
+        return ft_fail(FT_BAD, "the first %" PRIu64 " batches are not those that the run was trained on", t->start.batch);
+    return 1;
+}
+
+/* Bytes that kept activations may take. Decides only what is computed twice, never a result. */
+static size_t activation_limit(const struct ft_trainer *t)
+{
+    size_t fixed = 4 * t->model->block_count * sizeof(float);
+    long pages = sysconf(_SC_AVPHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    size_t free_bytes = pages > 0 && size > 0 ? (size_t)pages * (size_t)size : 0;
+
+    if (t->options.memory)
+        return t->options.memory > fixed ? t->options.memory - fixed : 0;
+    return free_bytes / 4 < (size_t)1 << 30 ? free_bytes / 4 : (size_t)1 << 30;
+}
+
+int ft_trainer_begin(struct ft_trainer *t, const struct ft_batch *batch, const struct ft_packed *packed)
+{
+    ft_arena_reset(&t->arena);
+    t->batch = batch;
+    t->packed = packed;
+    t->kept = false;
+    if (ft_cut_make(&t->arena, packed, (size_t)t->run->settings.chunk, &t->cut) < 0)
+        return -1;
+    return ft_runner_batch(t->runner, packed, &t->cut, t->run->settings.seed, batch->number);
+}
+
+int ft_trainer_forward(struct ft_trainer *t, float *embedding)
+{
+    size_t size = 0;
+
+    for (size_t c = 0; c < t->cut.chunk_count; c++)
+        size += ft_runner_kept_size(t->runner, c);
+    t->kept = t->cut.chunk_count == 1 || size <= activation_limit(t);
+    if (!t->kept)
+        return ft_runner_forward_all(t->runner, embedding);
+    for (size_t c = 0; c < t->cut.chunk_count; c++)
+        if (ft_runner_forward(t->runner, c, embedding, true) < 0)
+            return -1;
+    return 0;
+}
+
+static int backward(struct ft_trainer *t, const float *gradient)
+{
+    float *again = t->kept ? NULL : ft_arena_take(&t->arena, t->packed->texts * t->model->dim * sizeof *again);
+
+    if (!t->kept && !again)
+        return -1;
+    for (size_t c = 0; c < t->cut.chunk_count; c++)
+        if ((!t->kept && ft_runner_forward(t->runner, c, again, true) < 0) ||
+            ft_runner_backward(t->runner, c, gradient, t->gradient) < 0)
+            return -1;
+    return 0;
+}
+
+static int write_log(struct ft_trainer *t, const struct ft_step_report *r)
+{
+    fprintf(t->log, "{\"step\": %" PRIu64 ", \"steps\": %" PRIu64 ", \"epoch\": %" PRIu64 ", \"loss\": %.9g, \"lr\": %.9g, "
+            "\"gradient_norm\": %.9g, \"texts\": %" PRIu64 ", \"seconds\": %.3f}\n",
+            r->step, r->steps, r->epoch, r->loss, r->lr, r->gradient_norm, r->texts, r->seconds);
+    return fflush(t->log) != 0 ? ft_fail_errno("%s/run/log.jsonl", t->run->directory) : 0;
+}
+
+static bool checkpoint_due(const struct ft_trainer *t)
+{
+    if (t->options.save_every)
+        return t->progress.batch % (uint64_t)t->options.save_every == 0;
+    return ft_seconds() - t->saved_time > 300;
+}
+
+int ft_trainer_apply(struct ft_trainer *t, double loss, const float *gradient, struct ft_step_report *report)
+{
+    uint64_t number = t->batch->number;
+    double now, norm = 0, lr = ft_schedule_rate(&t->schedule, number, t->steps);
+
+    if (!isfinite(loss))
+        return ft_fail(FT_BAD, "batch %" PRIu64 ": the loss is %s: a smaller --lr, or look at the batch with ft-cat", number,
+                       isnan(loss) ? "not a number" : "infinite");
+    if (backward(t, gradient) < 0 ||
+        ft_optimizer_step(t->optimizer, t->gradient, t->packed, number, lr, t->run->settings.clip, &norm) < 0)
+        return ft_error_prefix("batch %" PRIu64 ": ", number);
+    t->progress.data = ft_batch_checksum(t->progress.data, t->batch);
+    t->progress.batch = number;
+    if (t->options.shared)
+        ft_live_publish(&t->live, &t->progress);
+    now = ft_seconds();
+    *report = (struct ft_step_report){number, t->steps, t->batch->epoch, t->packed->texts, loss, lr, norm, now - t->step_time};
+    t->step_time = now;
+    if (write_log(t, report) < 0)
+        return -1;
+    return checkpoint_due(t) ? ft_trainer_save(t) : 0;
+}
+
+int ft_trainer_save(struct ft_trainer *t)
+{
+    const float *const blocks[3] = {t->model->block, ft_optimizer_first(t->optimizer), ft_optimizer_second(t->optimizer)};
+
+    if (t->saved_at == t->progress.batch)
+        return 0;
+    if (ft_checkpoint_save(t->run, &t->progress, blocks, t->model->block_count, t->options.keep) < 0)
+        return -1;
+    t->saved_at = t->progress.batch;
+    t->saved_time = ft_seconds();
+    return 0;
+}
+
+int ft_trainer_finish(struct ft_trainer *t)
+{
+    bool all = t->steps && t->progress.batch >= t->steps;
+
+    /* A run that stopped short must be resumable before its model stands under its name. */
+    if ((!all && ft_trainer_save(t) < 0) || ft_model_save(t->model, t->run->directory) < 0 || ft_live_remove(t->run) < 0)
+        return -1;
+    return all ? ft_checkpoint_remove_all(t->run) : 0;
+}

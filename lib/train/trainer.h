@@ -1,0 +1,52 @@
+/* trainer.h - the one piece of code that changes a model's parameters; ft-train and ft-update both stand on it.
+ *
+ * For each batch: ft_trainer_begin, then (ft-train) ft_trainer_forward and the loss, then ft_trainer_apply with d(loss)/d(embedding). ft-update has the
+ * gradient from the stream and goes straight to apply. Chunks whose activations the forward kept are not computed again; the bits are the same. */
+#ifndef FT_TRAIN_TRAINER_H
+#define FT_TRAIN_TRAINER_H
+
+#include "stream/document.h"
+#include "train/run.h"
+
+struct ft_trainer;
+
+struct ft_trainer_options {
+    bool shared;                 /* the block is the run's live one: other stages read it */
+    size_t memory;               /* bytes the whole process should stay under; 0 = a quarter of what is free for kept activations, at most 1 GiB */
+    long save_every, keep;       /* batches between checkpoints (0 = every five minutes); checkpoints kept */
+};
+
+/* Lock the run, load its newest checkpoint or else the base model, and (shared) announce the block. The run must outlive the trainer. */
+struct ft_trainer *ft_trainer_open(struct ft_run *run, const struct ft_trainer_options *options);
+void ft_trainer_close(struct ft_trainer *trainer);
+const struct ft_model *ft_trainer_model(const struct ft_trainer *trainer);
+const struct ft_progress *ft_trainer_progress(const struct ft_trainer *trainer);
+
+/* Steps in all, from the stream's header: what the schedule runs over. FT_USAGE when a share of unknown steps is asked for. */
+int ft_trainer_plan(struct ft_trainer *trainer, uint64_t steps);
+
+/* A batch that was applied before the run was resumed: 1, and it is checked against the run's checksum; another stream is FT_BAD. A batch to be
+ * trained on: 0. A number out of order: -1, FT_BAD. */
+int ft_trainer_skip(struct ft_trainer *trainer, const struct ft_batch *batch);
+
+/* The batch the next two are about; its texts as tokens, which must stay until apply is done. */
+int ft_trainer_begin(struct ft_trainer *trainer, const struct ft_batch *batch, const struct ft_packed *packed);
+int ft_trainer_forward(struct ft_trainer *trainer, float *embedding);
+
+struct ft_step_report {
+    uint64_t step, steps, epoch, texts;
+    double loss, lr, gradient_norm, seconds;
+};
+
+/* Backward, optimizer, progress, a line of log.jsonl, a checkpoint when one is due. A loss or gradient that is not finite is FT_BAD, names the batch, and
+ * changes nothing. */
+int ft_trainer_apply(struct ft_trainer *trainer, double loss, const float *gradient, struct ft_step_report *report);
+
+/* A checkpoint now, unless there is one of this batch. */
+int ft_trainer_save(struct ft_trainer *trainer);
+
+/* Write the model into the run's directory. When all steps are done the checkpoints and the working block go; else a checkpoint stays, from which
+ * --resume goes on. */
+int ft_trainer_finish(struct ft_trainer *trainer);
+
+#endif
