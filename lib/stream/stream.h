@@ -5,6 +5,9 @@
  *   end      {"end": records, "crc32c": checksum of all bytes before this record}
  *   abort    {"abort": message, "tool": name, "status": code}
  *
+ * The keys "ft", "end" and "abort" are reserved: no document, batch or step has them. An entry of the history is
+ * [tool, version, argument...].
+ *
  * Reading: ft_reader_open, look at ->header, ft_reader_next until it gives 0. Every length is checked before it is believed,
  * end of file without an end record is an error, an abort record is an error with the message of the tool that failed.
  * Writing: ft_writer_open, ft_writer_header, records, ft_writer_end. Records are written with msgpack-c's packer:
@@ -26,7 +29,7 @@ enum {
     FT_LIMIT_DEPTH = 32,
     FT_LIMIT_STRING = 64 << 20,
     FT_LIMIT_BLOB = 256 << 20,
-    FT_LIMIT_ITEMS = 1 << 24,          /* entries of one map or array */
+    FT_LIMIT_ITEMS = 1 << 24,          /* entries of all maps and arrays of a record */
     FT_LIMIT_RECORD = 1 << 30,
 };
 
@@ -44,14 +47,14 @@ struct ft_header {
     uint64_t dim;                      /* 0 = no embeddings */
     /* steps */
     struct ft_string run;              /* the run's directory */
+    const msgpack_object *object;      /* all of it as read, or NULL; fields not named above are written on untouched */
 };
-
-enum ft_record_type { FT_RECORD, FT_END, FT_ABORT };
 
 struct ft_reader;
 
 /* `path` NULL or "-" is standard input (refused when it is a terminal). Reads the header. The reader's memory holds until close. */
 struct ft_reader *ft_reader_open(const char *path);
+struct ft_string ft_reader_header_bytes(const struct ft_reader *reader);   /* the header record's msgpack */
 const struct ft_header *ft_reader_header(const struct ft_reader *reader);
 const char *ft_reader_name(const struct ft_reader *reader);          /* path, or "standard input" */
 
@@ -70,6 +73,7 @@ struct ft_record {
 };
 int ft_reader_next(struct ft_reader *reader, struct ft_record *record);
 const char *ft_reader_aborted(const struct ft_reader *reader);       /* tool that failed, or NULL */
+const char *ft_reader_abort_message(const struct ft_reader *reader); /* what it said, or NULL */
 uint64_t ft_reader_count(const struct ft_reader *reader);            /* records read so far */
 void ft_reader_close(struct ft_reader *reader);
 
@@ -82,12 +86,19 @@ int ft_writer_fd(const struct ft_writer *writer);
 /* Write the header; argc and argv are appended to header->history with the version. */
 int ft_writer_header(struct ft_writer *writer, const struct ft_header *header, int argc, char **argv);
 
+/* The header as it is, history included (for ft-cat: an exact round trip). */
+int ft_writer_header_copy(struct ft_writer *writer, struct ft_string bytes);
+
 msgpack_packer *ft_writer_begin(struct ft_writer *writer);           /* pack one record, then commit */
 int ft_writer_commit(struct ft_writer *writer);                      /* flushes when the buffer is large */
 int ft_writer_copy(struct ft_writer *writer, struct ft_string bytes);/* one whole record as it came */
 int ft_writer_flush(struct ft_writer *writer);                       /* now: a stage downstream waits for it */
 int ft_writer_end(struct ft_writer *writer);                         /* end record, flush, sync, rename; frees the writer either way */
-void ft_writer_abort(struct ft_writer *writer, const char *tool, const char *message, int status); /* best effort; frees it */
+uint64_t ft_writer_count(const struct ft_writer *writer);            /* records committed so far */
+
+/* Best effort; frees the writer; one that is closed already is left alone. Nothing appears under the name of a file. After a reader
+ * met an abort record, that tool and message are passed on instead of these. */
+void ft_writer_abort(struct ft_writer *writer, const char *tool, const char *message, int status);
 
 /* Lookups in decoded maps; missing or of another type gives NULL / false. Keys are str or bin. */
 const msgpack_object *ft_map_get(const msgpack_object *map, const char *key);

@@ -1,0 +1,352 @@
+/* reader.c - a stream, record by record, from a descriptor that may be slow, cut, hostile or gone. */
+#include "base/abort.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "stream/header.h"
+#include "stream/scan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { FIRST_BUFFER = 1 << 18, ZONE_CHUNK = 1 << 16 };
+
+struct ft_reader {
+    int fd;
+    bool opened;              /* fd is ours to close */
+    int watch;                /* an output to watch while waiting, or -1 */
+    char *name;
+    char *data;               /* what was read: [start, end) is not used up */
+    size_t start, end, capacity;
+    struct ft_scan scan;      /* of the record at start */
+    uint32_t crc;             /* of all records used up */
+    uint64_t count;
+    bool ended, aborted;
+    msgpack_zone zone;        /* of the current record */
+    msgpack_zone header_zone; /* of the header, which stays */
+    struct ft_arena arena;
+    struct ft_string header_bytes;
+    struct ft_header header;
+};
+
+/* Input is awaited and nobody reads our output any more: what a write would do, without waiting for something to write. */
+static void die_of_closed_pipe(void)
+{
+    signal(SIGPIPE, SIG_DFL);
+    raise(SIGPIPE);
+}
+
+static int wait_for_input(struct ft_reader *reader)
+{
+    struct pollfd fds[2] = {{reader->fd, POLLIN, 0}, {reader->watch, 0, 0}};
+
+    if (reader->watch < 0)
+        return 0;
+    while (poll(fds, 2, -1) < 0)
+        if (errno != EINTR)
+            return ft_fail_errno("%s", reader->name);
+    if (fds[1].revents & POLLERR) {
+        die_of_closed_pipe();
+        return ft_fail(FT_SYSTEM, "standard output: nobody reads it any more");
+    }
+    return 0;
+}
+
+/* Room past `end`: move what is left to the front when that frees half of the buffer, else double it. Either way a byte is moved a
+ * bounded number of times on average, and the buffer is never more than about twice what has really arrived. */
+static int make_room(struct ft_reader *reader)
+{
+    size_t left = reader->end - reader->start;
+    char *data;
+
+    if (reader->capacity - reader->end >= reader->capacity / 4 && reader->capacity)
+        return 0;
+    if (left > reader->capacity / 2 || !reader->capacity) {
+        size_t capacity = reader->capacity ? reader->capacity * 2 : FIRST_BUFFER;
+
+        if (!(data = ft_resize(reader->data, capacity, 1)))
+            return -1;
+        reader->data = data;
+        reader->capacity = capacity;
+    }
+    if (left)
+        memmove(reader->data, reader->data + reader->start, left);
+    reader->start = 0;
+    reader->end = left;
+    return 0;
+}
+
+/* 1: there is more in the buffer; 0: end of file. */
+static int fill(struct ft_reader *reader)
+{
+    ssize_t n;
+
+    if (make_room(reader) < 0)
+        return -1;
+    do {
+        if (wait_for_input(reader) < 0)
+            return -1;
+        n = read(reader->fd, reader->data + reader->end, reader->capacity - reader->end);
+    } while (n < 0 && (errno == EINTR || errno == EAGAIN));
+    if (n < 0)
+        return ft_fail_errno("%s", reader->name);
+    reader->end += (size_t)n;
+    return n > 0;
+}
+
+static int end_of_file(struct ft_reader *reader)
+{
+    if (!reader->header_bytes.size && reader->end == reader->start)
+        return ft_fail(FT_BAD, "no stream: did the previous command start?");
+    if (!reader->header_bytes.size)
+        return ft_fail(FT_BAD, "the stream ends inside its header: did the command before fail?");
+    return ft_fail(FT_BAD, "the stream ends without its end record after %llu records: did the command before fail?",
+                   (unsigned long long)reader->count);
+}
+
+/* Before a whole "record" of what is no stream at all is waited for. */
+static int check_first_byte(unsigned char first)
+{
+    bool text = (first >= ' ' && first < 0x7f) || first == '\t' || first == '\n' || first == '\r' || first == 0xef;
+
+    if ((first & 0xf0) == 0x80 || first == 0xde || first == 0xdf)
+        return 0;
+    if (text)
+        return ft_fail(FT_BAD, "this is text, not a stream: add ft-ingest before, or ft-cat --from-text for ft-cat's text");
+    return ft_fail(FT_BAD, "this is no stream of ft: its first byte is 0x%02x, expected a msgpack map", first);
+}
+
+/* The next record's bytes; -1 at end of file too. */
+static int next_bytes(struct ft_reader *reader, struct ft_string *bytes)
+{
+    int whole, more;
+
+    for (;;) {
+        size_t size = reader->end - reader->start;
+
+        whole = size ? ft_scan_step(&reader->scan, reader->data + reader->start, size) : 0;
+        if (whole < 0)
+            return ft_error_prefix("record %llu: ", (unsigned long long)reader->count + 1);
+        if (whole)
+            break;
+        if ((more = fill(reader)) < 0)
+            return -1;
+        if (!more)
+            return end_of_file(reader);
+        if (!reader->header_bytes.size && check_first_byte((unsigned char)reader->data[reader->start]) < 0)
+            return -1;
+    }
+    *bytes = (struct ft_string){reader->data + reader->start, reader->scan.at};
+    reader->start += reader->scan.at;
+    reader->scan = (struct ft_scan){0};
+    return 0;
+}
+
+static int decode(struct ft_string bytes, msgpack_zone *zone, msgpack_object *object)
+{
+    size_t offset = 0;
+    msgpack_unpack_return rc = msgpack_unpack(bytes.data, bytes.size, &offset, zone, object);
+
+    if (rc == MSGPACK_UNPACK_NOMEM_ERROR)
+        return ft_fail(FT_SYSTEM, "out of memory for a record of %zu bytes", bytes.size);
+    if ((rc != MSGPACK_UNPACK_SUCCESS && rc != MSGPACK_UNPACK_EXTRA_BYTES) || offset != bytes.size)
+        return ft_fail(FT_BAD, "msgpack that cannot be decoded");
+    if (object->type != MSGPACK_OBJECT_MAP)
+        return ft_fail(FT_BAD, "expected a map");
+    return 0;
+}
+
+/* Another tool's words go to a terminal: no control characters. */
+static void copy_clean(char *to, size_t room, struct ft_string from)
+{
+    size_t size = from.size < room - 1 ? from.size : room - 1;
+
+    for (size_t i = 0; i < size; i++)
+        to[i] = (unsigned char)from.data[i] < ' ' || from.data[i] == 0x7f ? '?' : from.data[i];
+    to[size] = '\0';
+}
+
+static int take_abort(struct ft_reader *reader, const msgpack_object *object)
+{
+    struct ft_string message, tool;
+    uint64_t status;
+
+    if (!ft_map_string(object, "abort", &message) || !ft_map_string(object, "tool", &tool) ||
+        !ft_map_unsigned(object, "status", &status) || status > 255)
+        return ft_fail(FT_BAD, "an abort record without its message, tool or status");
+    copy_clean(ft_abort_origin.message, sizeof ft_abort_origin.message, message);
+    copy_clean(ft_abort_origin.tool, sizeof ft_abort_origin.tool, tool);
+    ft_abort_origin.status = (int)status;
+    ft_upstream_failed = true;
+    reader->aborted = true;
+    return ft_fail(FT_BAD, "%s failed: %s", ft_abort_origin.tool, ft_abort_origin.message);
+}
+
+static int take_end(struct ft_reader *reader, const msgpack_object *object)
+{
+    uint64_t count, crc;
+    int more = 1;
+
+    if (object->via.map.size != 2 || !ft_map_unsigned(object, "end", &count) || !ft_map_unsigned(object, "crc32c", &crc))
+        return ft_fail(FT_BAD, "an end record that is not {\"end\": records, \"crc32c\": checksum}");
+    if (count != reader->count)
+        return ft_fail(FT_BAD, "%llu records before an end record that counts %llu: some were lost",
+                       (unsigned long long)reader->count, (unsigned long long)count);
+    if (crc != reader->crc)
+        return ft_fail(FT_BAD, "the stream is damaged: checksum %08lx, expected %08lx", (unsigned long)reader->crc, (unsigned long)crc);
+    if (reader->start == reader->end && (more = fill(reader)) < 0)
+        return -1;
+    if (more)
+        return ft_fail(FT_BAD, "bytes after the end record: streams are not joined by cat");
+    reader->ended = true;
+    return 0;
+}
+
+static int read_header(struct ft_reader *reader)
+{
+    struct ft_string bytes;
+    msgpack_object object;
+    const msgpack_object *version;
+    char *copy;
+
+    if (next_bytes(reader, &bytes) < 0)
+        return -1;
+    if (!(copy = ft_arena_take(&reader->arena, bytes.size + sizeof object)))
+        return -1;
+    memcpy(copy + sizeof object, bytes.data, bytes.size);
+    reader->header_bytes = (struct ft_string){copy + sizeof object, bytes.size};
+    reader->crc = ft_crc32c(0, bytes.data, bytes.size);
+    if (decode(reader->header_bytes, &reader->header_zone, &object) < 0)
+        return ft_error_prefix("header: ");
+    if (ft_map_get(&object, "abort"))
+        return take_abort(reader, &object);
+    if (!(version = ft_map_get(&object, "ft")))
+        return ft_fail(FT_BAD, "no header: the first record has no key \"ft\": is this a stream of ft?");
+    if (version->type != MSGPACK_OBJECT_POSITIVE_INTEGER || version->via.u64 != 1)
+        return ft_fail(FT_BAD, "a stream of another version, expected version 1");
+    memcpy(copy, &object, sizeof object);
+    return ft_header_read(&reader->arena, (const msgpack_object *)copy, &reader->header);
+}
+
+struct ft_reader *ft_reader_open(const char *path)
+{
+    bool standard = !path || strcmp(path, "-") == 0;
+    struct ft_reader *reader = calloc(1, sizeof *reader);
+
+    if (!reader || !(reader->name = strdup(standard ? "standard input" : path))) {
+        free(reader);
+        ft_fail(FT_SYSTEM, "out of memory");
+        return NULL;
+    }
+    reader->watch = -1;
+    reader->opened = !standard;
+    reader->fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (reader->fd < 0)
+        ft_fail_errno("%s", path);
+    else if (standard && isatty(reader->fd))
+        ft_fail(FT_USAGE, "standard input is a terminal, expected a stream: see --help");
+    else if (!msgpack_zone_init(&reader->zone, ZONE_CHUNK) || !msgpack_zone_init(&reader->header_zone, 1024))
+        ft_fail(FT_SYSTEM, "out of memory");
+    else if (read_header(reader) == 0)
+        return reader;
+    else if (!reader->aborted && ft_error_status() == FT_BAD)
+        ft_error_prefix("%s: ", reader->name);
+    ft_reader_close(reader);
+    return NULL;
+}
+
+void ft_reader_close(struct ft_reader *reader)
+{
+    if (!reader)
+        return;
+    if (reader->opened && reader->fd >= 0)
+        close(reader->fd);
+    if (reader->zone.chunk_list.head)
+        msgpack_zone_destroy(&reader->zone);
+    if (reader->header_zone.chunk_list.head)
+        msgpack_zone_destroy(&reader->header_zone);
+    ft_arena_free(&reader->arena);
+    free(reader->data);
+    free(reader->name);
+    free(reader);
+}
+
+static int take_record(struct ft_reader *reader, struct ft_record *record)
+{
+    if (next_bytes(reader, &record->bytes) < 0)
+        return -1;
+    msgpack_zone_clear(&reader->zone);
+    if (decode(record->bytes, &reader->zone, &record->object) < 0)
+        return ft_error_prefix("record %llu: ", (unsigned long long)reader->count + 1);
+    if (ft_map_get(&record->object, "end"))
+        return take_end(reader, &record->object);
+    if (ft_map_get(&record->object, "abort"))
+        return take_abort(reader, &record->object);
+    if (ft_map_get(&record->object, "ft"))
+        return ft_fail(FT_BAD, "a second header after %llu records", (unsigned long long)reader->count);
+    reader->crc = ft_crc32c(reader->crc, record->bytes.data, record->bytes.size);
+    reader->count++;
+    return 1;
+}
+
+int ft_reader_next(struct ft_reader *reader, struct ft_record *record)
+{
+    int rc;
+
+    if (reader->ended)
+        return 0;
+    rc = take_record(reader, record);
+    if (rc < 0 && !reader->aborted && ft_error_status() == FT_BAD)
+        ft_error_prefix("%s: ", reader->name);
+    return rc;
+}
+
+int ft_reader_expect(const struct ft_reader *reader, enum ft_kind kind)
+{
+    enum ft_kind got = reader->header.kind;
+    const char *hint = kind == FT_BATCHES && got == FT_DOCUMENTS ? ": add ft-sample before" : "";
+
+    if (got == kind)
+        return 0;
+    return ft_fail(FT_BAD, "%s: expected %s, got %s%s", reader->name, ft_kind_name(kind), ft_kind_name(got), hint);
+}
+
+void ft_reader_watch(struct ft_reader *reader, int output)
+{
+    reader->watch = output;
+}
+
+const struct ft_header *ft_reader_header(const struct ft_reader *reader)
+{
+    return &reader->header;
+}
+
+struct ft_string ft_reader_header_bytes(const struct ft_reader *reader)
+{
+    return reader->header_bytes;
+}
+
+const char *ft_reader_name(const struct ft_reader *reader)
+{
+    return reader->name;
+}
+
+const char *ft_reader_aborted(const struct ft_reader *reader)
+{
+    return reader->aborted ? ft_abort_origin.tool : NULL;
+}
+
+const char *ft_reader_abort_message(const struct ft_reader *reader)
+{
+    return reader->aborted ? ft_abort_origin.message : NULL;
+}
+
+uint64_t ft_reader_count(const struct ft_reader *reader)
+{
+    return reader->count;
+}
