@@ -22,6 +22,27 @@ const char *ft_op_name(enum ft_op op)
     return (size_t)op < sizeof names / sizeof *names ? names[op] : "unknown";
 }
 
+/* Does the tokenizer make lower case of everything? tokenizer.json knows best, tokenizer_config.json next; BERT's own habit is yes. */
+static int tokenizer_lowers(struct ft_arena *arena, const char *body, bool *lowers)
+{
+    const char *path = ft_arena_print(arena, "%s/tokenizer.json", body), *config = ft_arena_print(arena, "%s/tokenizer_config.json", body);
+    bool whole = path && ft_file_exists(path);
+    json_t *json;
+    int result;
+
+    *lowers = true;
+    if (!path || !config)
+        return -1;
+    if (!whole && !ft_file_exists(config))
+        return 0;
+    if (!(json = ft_json_read(whole ? path : config)))
+        return -1;
+    result = whole ? ft_json_bool(json_object_get(json, "normalizer"), path, "lowercase", lowers) :
+                     ft_json_bool(json, config, "do_lower_case", lowers);
+    json_decref(json);
+    return result;
+}
+
 /* Token limit and case, as sentence-transformers takes them: its own file first, else the tokenizer's. */
 static int read_limits(struct ft_builder *build)
 {
@@ -30,7 +51,7 @@ static int read_limits(struct ft_builder *build)
     const char *own = body ? ft_arena_print(&model->arena, "%s/sentence_bert_config.json", body) : NULL;
     const char *other = own ? ft_arena_print(&model->arena, "%s/tokenizer_config.json", body) : NULL;
     size_t positions = model->max_length, limit = 0;
-    bool lower = false, tokenizer_lower = true;
+    bool lower = false, lowers;
     double length = 0;
     json_t *json;
     int result = 0;
@@ -48,15 +69,16 @@ static int read_limits(struct ft_builder *build)
         if (!(json = ft_json_read(other)))
             return -1;
         /* "No limit" is written as 1e30 there. */
-        result = ft_json_number(json, other, "model_max_length", 1, 1e300, &length) < 0 ||
-                 ft_json_bool(json, other, "do_lower_case", &tokenizer_lower) < 0;
+        result = ft_json_number(json, other, "model_max_length", 1, 1e300, &length) < 0;
         if (!limit && length > 0 && length < 1e9)
             limit = (size_t)length;
         json_decref(json);
     }
     if (result)
         return -1;
-    if (lower && !tokenizer_lower)
+    if (lower && tokenizer_lowers(&model->arena, body, &lowers) < 0)
+        return -1;
+    if (lower && !lowers)
         return ft_fail(FT_BAD, "%s: do_lower_case over a tokenizer that keeps the case is not supported", own);
     if (limit && limit < positions)
         model->max_length = limit;

@@ -80,6 +80,8 @@ struct ft_model {
 /* Find MODEL: a directory (with config.json, or a run), a name under $FT_HOME/models (default ~/.cache/ft/models), org/name in Hugging Face's cache.
  * Never downloads. The path from the arena; NULL: FT_USAGE, and the message names the ft-pull that would fetch it. */
 char *ft_model_find(struct ft_arena *arena, const char *model);
+char *ft_model_cache(struct ft_arena *arena);       /* $FT_HOME/models; NULL: FT_USAGE */
+bool ft_model_name_valid(const char *name);         /* may a model in the cache be called so? */
 
 /* Read a model directory: nodes, parameters (safetensors f32, f16, bf16 -> fp32), tokenizer. With `block`, parameters are not read but
  * the caller's block (of ft_model_block_count floats) is used. */

@@ -1,0 +1,190 @@
+/* save.c - a model directory written: the small files as they came, the weights from the block.
+ *
+ * What sentence-transformers loads from the new directory must give the embeddings our nodes give. So a plain Hugging Face directory gets the
+ * modules.json that we assumed, and a config.json that asks for half precision asks for float32 now, since that is what is written. */
+#include "base/error.h"
+#include "base/file.h"
+#include "model/model-build.h"
+#include "model/safetensors.h"
+
+#include <dirent.h>
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SMALL_FILE = 64 << 20 };
+
+static int copy_file(const char *from, const char *to)
+{
+    struct ft_arena arena = {0};
+    size_t size;
+    char *data = ft_file_read(&arena, from, SMALL_FILE, &size);
+    int result = data ? ft_file_write(to, data, size) : -1;
+
+    ft_arena_free(&arena);
+    return result;
+}
+
+/* config.json, asking for float32 whatever it asked for; untouched where it does already. */
+static int copy_config(const char *from, const char *to)
+{
+    static const char *const keys[] = {"dtype", "torch_dtype"};
+    json_t *json = ft_json_read(from);
+    bool change = false;
+    int result;
+
+    if (!json)
+        return -1;
+    for (int i = 0; i < 2; i++) {
+        const char *type = ft_json_text(json, keys[i]);
+
+        if (type && strcmp(type, "float32") != 0) {
+            change = true;
+            json_object_set_new(json, keys[i], json_string("float32"));
+        }
+    }
+    result = change ? ft_json_write(to, json) : copy_file(from, to);
+    json_decref(json);
+    return result;
+}
+
+/* Files of `from` whose names match one of the patterns. An absent directory (a Normalize of old has none) copies nothing. */
+static int copy_matching(const char *from, const char *to, const char *const *patterns)
+{
+    struct ft_arena arena = {0};
+    DIR *list = opendir(from);
+    struct dirent *entry;
+    int result = 0;
+
+    if (!list)
+        return 0;
+    while (result == 0 && (entry = readdir(list))) {
+        const char *source = ft_arena_print(&arena, "%s/%s", from, entry->d_name);
+        const char *target = ft_arena_print(&arena, "%s/%s", to, entry->d_name);
+        bool wanted = false;
+
+        for (const char *const *pattern = patterns; *pattern && !wanted; pattern++)
+            wanted = fnmatch(*pattern, entry->d_name, FNM_PERIOD) == 0;
+        if (!source || !target)
+            result = -1;
+        else if (!wanted || ft_directory_exists(source))
+            continue;
+        else
+            result = ft_directory_make(to) < 0 ? -1 :
+                     strcmp(entry->d_name, "config.json") == 0 ? copy_config(source, target) : copy_file(source, target);
+    }
+    closedir(list);
+    ft_arena_free(&arena);
+    return result;
+}
+
+/* What we assumed for a directory without modules.json, written down. The names are those of sentence-transformers 2, which all later versions
+ * read. */
+static int write_modules(struct ft_arena *arena, const struct ft_model *model, const char *directory)
+{
+    static const char *const flags[] = {"pooling_mode_mean_tokens", "pooling_mode_max_tokens", "pooling_mode_cls_token",
+                                        "pooling_mode_mean_sqrt_len_tokens"};
+    const char *pooling = ft_arena_print(arena, "%s/1_Pooling", directory), *config = ft_arena_print(arena, "%s/1_Pooling/config.json", directory);
+    const char *modules = ft_arena_print(arena, "%s/modules.json", directory);
+    const char *limits = ft_arena_print(arena, "%s/sentence_bert_config.json", directory);
+    json_t *list = json_pack("[{s:i,s:s,s:s,s:s},{s:i,s:s,s:s,s:s}]",
+                             "idx", 0, "name", "0", "path", "", "type", "sentence_transformers.models.Transformer",
+                             "idx", 1, "name", "1", "path", "1_Pooling", "type", "sentence_transformers.models.Pooling");
+    json_t *pool = json_pack("{s:I}", "word_embedding_dimension", (json_int_t)model->dim);
+    json_t *limit = json_pack("{s:I,s:b}", "max_seq_length", (json_int_t)model->max_length, "do_lower_case", 0);
+    int result = pooling && config && modules && limits && list && pool && limit ? 0 : -1;
+
+    for (int i = 0; result == 0 && i < 4; i++)
+        result = json_object_set_new(pool, flags[i], json_boolean(model->nodes[model->node_count - 1].pooling == (enum ft_pooling)i));
+    if (result < 0)
+        ft_fail(FT_SYSTEM, "out of memory");
+    if (result == 0 && (ft_directory_make(pooling) < 0 || ft_json_write(config, pool) < 0 ||
+                        (!ft_file_exists(limits) && ft_json_write(limits, limit) < 0) || ft_json_write(modules, list) < 0))
+        result = -1;
+    json_decref(list);
+    json_decref(pool);
+    json_decref(limit);
+    return result;
+}
+
+/* The parameters of one file in the block's order, so that a reader may map them in place, then what the nodes do not use. */
+static size_t collect(const struct ft_model *model, const char *file, const struct ft_safetensors *source, struct ft_safetensor *out,
+                      bool *used)
+{
+    size_t count = 0;
+
+    for (int i = 0; i < model->parameter_count; i++) {
+        const struct ft_parameter *p = model->parameters + i;
+        const struct ft_safetensor *as;
+
+        if (strcmp(p->file, file) != 0)
+            continue;
+        if ((as = ft_parameter_find(model, source, p)))
+            used[as - source->tensors] = true;
+        out[count++] = (struct ft_safetensor){
+            .name = as ? as->name : p->name, .dtype = "F32", .rank = p->rank, .shape = {p->rank == 1 ? p->columns : p->rows, p->columns},
+            .count = p->rows * p->columns, .data = model->block + p->offset, .size = p->rows * p->columns * sizeof(float)};
+    }
+    for (size_t i = 0; i < source->count; i++)
+        if (!used[i])
+            out[count++] = source->tensors[i];
+    return count;
+}
+
+/* Weights of one file ("" or a module's directory), named as they are in the file they came from. */
+static int save_weights(struct ft_arena *arena, const struct ft_model *model, const char *file, const char *directory)
+{
+    const char *inside = *file ? file : model->body;
+    const char *from = ft_model_path(arena, model->directory, inside), *to = ft_model_path(arena, directory, inside);
+    const char *path = to ? ft_arena_print(arena, "%s/model.safetensors", to) : NULL;
+    struct ft_safetensors source;
+    struct ft_safetensor *tensors;
+    bool *used;
+    int result = -1;
+
+    if (!from || !path || ft_directory_make(to) < 0 || ft_safetensors_open_directory(&source, from) < 0)
+        return -1;
+    tensors = ft_arena_zero(arena, (size_t)model->parameter_count + source.count, sizeof *tensors);
+    used = ft_arena_zero(arena, source.count, sizeof *used);
+    if (tensors && used)
+        result = ft_safetensors_write(path, tensors, collect(model, file, &source, tensors, used));
+    ft_safetensors_close(&source);
+    return result;
+}
+
+static int save(struct ft_arena *arena, const struct ft_model *model, const char *directory)
+{
+    static const char *const body_files[] = {
+        "config*.json", "tokenizer*.json", "vocab.*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "sentence_*_config.json",
+        "tokenizer.model", "*.bpe.model", "spiece.model", "modules.json", NULL};
+    static const char *const top_files[] = {"config_sentence_transformers.json", "modules.json", NULL};
+    static const char *const module_files[] = {"config.json", NULL};
+    const char *from = ft_model_path(arena, model->directory, model->body), *to = ft_model_path(arena, directory, model->body);
+    struct ft_modules modules;
+
+    if (!from || !to || ft_modules_read(arena, model->directory, &modules) < 0 || ft_directory_make(to) < 0)
+        return -1;
+    if (copy_matching(model->directory, directory, top_files) < 0 || copy_matching(from, to, body_files) < 0)
+        return -1;
+    if (!modules.written && write_modules(arena, model, directory) < 0)
+        return -1;
+    for (size_t i = 1; modules.written && i < modules.count; i++) {
+        const char *path = modules.items[i].path;
+        const char *source = ft_model_path(arena, model->directory, path), *target = ft_model_path(arena, directory, path);
+
+        if (!source || !target || (*path && copy_matching(source, target, module_files) < 0))
+            return -1;
+        if (modules.items[i].type == FT_MODULE_DENSE && save_weights(arena, model, path, directory) < 0)
+            return -1;
+    }
+    return save_weights(arena, model, "", directory);
+}
+
+int ft_model_save(const struct ft_model *model, const char *directory)
+{
+    struct ft_arena arena = {0};
+    int result = save(&arena, model, directory);
+
+    ft_arena_free(&arena);
+    return result < 0 ? ft_error_prefix("saving the model: ") : 0;
+}
