@@ -22,15 +22,18 @@ struct ft_loss_input {
 struct ft_losses;              /* what --loss and --miner said, parsed */
 
 /* `loss` are settings "[W*]NAME:key=value,...", `miner` one of them or NULL; none at all gives the kind's default. FT_USAGE: unknown name or
- * key (the known ones are listed), or a loss that does not take this kind of batch (those that do are listed). From the arena. */
+ * key (the known ones are listed), a loss that does not take this kind of batch (those that do are listed), or a miner that no loss uses.
+ * An item may hold several, separated by blanks, and "miner=NAME:..." among them: what ft_losses_text writes. From the arena. */
 struct ft_losses *ft_losses_parse(struct ft_arena *arena, enum ft_batch_kind kind, const struct ft_list *loss, const char *miner);
 
 /* Mean loss and d loss / d embedding, [n, d], written (not added). `counted`, if not NULL, gets the number of terms (triplets, pairs,
- * anchors) that were not zero. Work is done on the pool; the bits do not depend on the number of threads. */
+ * anchors) that were not zero. Work is done on the pool; the bits do not depend on the number of threads. Embeddings or scores that are not
+ * finite give a loss and gradient of NaN, for the trainer to stop at. FT_BAD: the batch is not what its kind promises. */
 int ft_losses_compute(const struct ft_losses *losses, const struct ft_loss_input *input,
                       double *loss, float *gradient, uint64_t *counted);
 
-/* The settings as text that parses to the same, for run.json. */
+/* The settings, defaults included, as text that parses to the same when given as the only item of `loss`, for run.json:
+ * "triplet:distance=euclidean,margin=0.05,smooth=0 0.5*supcon:temperature=0.1 miner=semihard:margin=0.2". */
 const char *ft_losses_text(struct ft_arena *arena, const struct ft_losses *losses);
 
 /* The names for --help: "triplet supcon infonce cosine". */

@@ -1,0 +1,166 @@
+/* compare.c - every query with every candidate, in blocks of rows: distances by matrix product, the loss's slopes, gradients by
+ * matrix product again.
+ *
+ * A block's matrix is cut into pieces whose sizes follow from the sizes of the problem alone, and every piece writes places of its own, so the
+ * bits do not depend on the number of threads.
+ *
+ * Near pairs are done apart. In single precision 1 - u.v is good to 1e-7 of 1, which is nothing of a small distance, and a loss with a
+ * steep slope there (the Euclidean distance has 1/d) would multiply the rounding. For them the distance is |u - v|^2 / 2 and the
+ * gradient slope * (u - v), from the differences themselves; both are exact, and the gradient of two equal vectors is 0. */
+#include "base/pool.h"
+#include "train/losses/losses.h"
+
+#include <cblas.h>
+#include <limits.h>
+#include <string.h>
+
+enum {
+    PIECE_ROWS = 32, PIECE_COLUMNS = 128,
+    BLOCK_ROWS = 1024, BLOCK_FLOATS = 8 << 20,   /* at most, a matrix; there are two */
+};
+
+static const float NEAR = 1.f / 32;
+
+struct block {
+    const struct ft_compare *compare;
+    size_t first, rows;          /* queries now in work */
+    float *distance, *slope;     /* [rows, candidates] */
+    struct ft_compare_row *done; /* [queries]: losses and counts */
+    char *scratch;               /* `stride` bytes a worker */
+    size_t stride;
+};
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* to += factor * (u - v) */
+static void add_difference(float *to, float factor, const float *u, const float *v, size_t d)
+{
+    for (size_t k = 0; k < d; k++)
+        to[k] += factor * (u[k] - v[k]);
+}
+
+static void do_row(const struct block *block, size_t r, void *scratch)
+{
+    const struct ft_compare *compare = block->compare;
+    size_t query = block->first + r, n = compare->candidates, d = compare->d;
+    const float *u = compare->query + query * d;
+    float *distance = block->distance + r * n, *slope = block->slope + r * n;
+    struct ft_compare_row *row = &block->done[query];
+    bool same = compare->query == compare->candidate;
+
+    for (size_t j = 0; j < n; j++) {
+        distance[j] = 1 - distance[j];
+        if (!(distance[j] >= NEAR) && !(same && j == query))
+            distance[j] = (float)ft_unit_distance(u, compare->candidate + j * d, d);
+    }
+    if (same)
+        distance[query] = 0;
+    memset(slope, 0, n * sizeof *slope);
+    *row = (struct ft_compare_row){query, n, distance, slope, 0, 0, scratch};
+    compare->row(row, compare->argument);
+    if (same)
+        slope[query] = 0;
+    for (size_t j = 0; j < n; j++)
+        if (slope[j] != 0 && distance[j] < NEAR)
+            add_difference(compare->query_gradient + query * d, slope[j], u, compare->candidate + j * d, d);
+}
+
+static int do_rows(void *argument, size_t piece, int worker)
+{
+    const struct block *block = argument;
+    const struct ft_compare *compare = block->compare;
+    size_t from = piece * PIECE_ROWS, count = smaller(block->rows - from, PIECE_ROWS), n = compare->candidates, d = compare->d;
+
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)count, (int)n, (int)d, 1,
+                compare->query + (block->first + from) * d, (int)d, compare->candidate, (int)d, 0,
+                block->distance + from * n, (int)n);
+    for (size_t r = from; r < from + count; r++)
+        do_row(block, r, block->scratch + (size_t)worker * block->stride);
+    return 0;
+}
+
+/* Candidates' side of the gradient. Near pairs leave the matrix here, so that do_query_gradient does not see them again. */
+static int do_candidate_gradient(void *argument, size_t piece, int worker)
+{
+    const struct block *block = argument;
+    const struct ft_compare *compare = block->compare;
+    size_t n = compare->candidates, d = compare->d, from = piece * PIECE_COLUMNS, count = smaller(n - from, PIECE_COLUMNS);
+    const float *u = compare->query + block->first * d;
+
+    (void)worker;
+    for (size_t r = 0; r < block->rows; r++) {
+        float *slope = block->slope + r * n;
+        const float *distance = block->distance + r * n;
+
+        for (size_t j = from; j < from + count; j++)
+            if (slope[j] != 0 && distance[j] < NEAR) {
+                add_difference(compare->candidate_gradient + j * d, slope[j], compare->candidate + j * d, u + r * d, d);
+                slope[j] = 0;
+            }
+    }
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)count, (int)d, (int)block->rows, -1,
+                block->slope + from, (int)n, u, (int)d, 1, compare->candidate_gradient + from * d, (int)d);
+    return 0;
+}
+
+static int do_query_gradient(void *argument, size_t piece, int worker)
+{
+    const struct block *block = argument;
+    const struct ft_compare *compare = block->compare;
+    size_t from = piece * PIECE_ROWS, count = smaller(block->rows - from, PIECE_ROWS), n = compare->candidates, d = compare->d;
+
+    (void)worker;
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)count, (int)d, (int)n, -1, block->slope + from * n, (int)n,
+                compare->candidate, (int)d, 1, compare->query_gradient + (block->first + from) * d, (int)d);
+    return 0;
+}
+
+static size_t pieces(size_t count, size_t size)
+{
+    return (count + size - 1) / size;
+}
+
+static int do_block(struct block *block)
+{
+    size_t rows = pieces(block->rows, PIECE_ROWS), columns = pieces(block->compare->candidates, PIECE_COLUMNS);
+
+    if (ft_pool_run(rows, do_rows, block) < 0 || ft_pool_run(columns, do_candidate_gradient, block) < 0)
+        return -1;
+    return ft_pool_run(rows, do_query_gradient, block);
+}
+
+int ft_compare(struct ft_arena *arena, const struct ft_compare *compare, double *loss, uint64_t *counted)
+{
+    size_t n = compare->candidates, most;
+    struct block block = {.compare = compare};
+
+    *loss = 0;
+    *counted = 0;
+    if (compare->queries == 0 || n == 0)
+        return 0;
+    if (n > INT_MAX || compare->d > INT_MAX)
+        return ft_fail(FT_BAD, "%zu items of %zu dimensions are too many for one batch", n, compare->d);
+    most = smaller(smaller(BLOCK_FLOATS / n / PIECE_ROWS * PIECE_ROWS, BLOCK_ROWS), compare->queries);
+    if (most == 0)
+        most = smaller(PIECE_ROWS, compare->queries);
+    block.distance = ft_arena_zero(arena, most * n, sizeof(float));
+    block.slope = ft_arena_zero(arena, most * n, sizeof(float));
+    block.done = ft_arena_zero(arena, compare->queries, sizeof *block.done);
+    block.stride = pieces(compare->scratch, 64) * 64;
+    block.scratch = ft_arena_zero(arena, (size_t)ft_pool_threads(), block.stride);
+    if (!block.distance || !block.slope || !block.done || !block.scratch)
+        return -1;
+    for (; block.first < compare->queries; block.first += most) {
+        block.rows = smaller(most, compare->queries - block.first);
+        if (do_block(&block) < 0)
+            return -1;
+    }
+    for (size_t q = 0; q < compare->queries; q++) {
+        *loss += block.done[q].loss;
+        *counted += block.done[q].counted;
+    }
+    return 0;
+}

@@ -1,0 +1,103 @@
+/* losses.h - what a file under losses/ is made of: a loss, its keys, and the arithmetic that losses share.
+ *
+ * How to add a loss is told at the top of train/loss.c. */
+#ifndef FT_TRAIN_LOSSES_H
+#define FT_TRAIN_LOSSES_H
+
+#include "base/memory.h"
+#include "train/loss.h"
+
+struct ft_miner;
+
+enum { FT_LOSS_KEYS = 8 };     /* settings a loss or miner may have */
+
+/* A setting. Its value is a double: the number, or, where there are choices, the number of the choice taken. */
+struct ft_loss_key {
+    const char *name;
+    const char *choices;       /* "one both", or NULL for a number */
+    double otherwise;          /* the default */
+    double low, high;          /* what a number may be, both included */
+};
+
+/* A batch and the settings, as a loss gets them. All embeddings, scores and settings are finite. */
+struct ft_loss_call {
+    const struct ft_loss_input *input;
+    double value[FT_LOSS_KEYS];            /* in the order of the keys */
+    const struct ft_miner *miner;          /* what --miner said, or NULL */
+    double miner_value[FT_LOSS_KEYS];
+};
+
+struct ft_loss {
+    const char *name;
+    const char *purpose;                   /* one line, for manuals */
+    unsigned kinds;                        /* batches it takes: FT_LOSS_TAKES(FT_BATCH_PAIRS) | ... */
+    unsigned mined;                        /* those of them where a miner may choose */
+    const struct ft_loss_key *keys;        /* ends with a NULL name */
+    /* *loss, gradient [n, d] (comes zeroed) and *counted (comes 0). 0, or -1 with ft_fail: FT_BAD when the batch is not what its kind
+     * promises. Sums in a fixed order; on the pool only by ft_compare and its like. */
+    int (*compute)(const struct ft_loss_call *call, double *loss, float *gradient, uint64_t *counted);
+};
+
+#define FT_LOSS_TAKES(kind) (1u << (kind))
+
+/* The table, for tests and manuals: NULL past its end. */
+const struct ft_loss *ft_loss_at(size_t i);
+
+/* Vectors at unit length, x / |x|. A vector of no length (< 1e-12) has no direction: its unit is 0 and it gets no gradient. */
+struct ft_units {
+    size_t n, d;
+    float *unit;               /* [n, d] */
+    float *length;             /* [n] */
+};
+
+int ft_units_make(struct ft_arena *arena, struct ft_units *units, const float *x, size_t n, size_t d);
+
+/* In place: gradient [n, d] by the units becomes scale * gradient by x: dx = (du - u (u . du)) / |x|. */
+void ft_units_backward(const struct ft_units *units, double scale, float *gradient);
+
+/* Cosine distance of two unit vectors, 1 - u . v, exact to the last bits where it is small: there it is |u - v|^2 / 2. */
+double ft_unit_distance(const float *u, const float *v, size_t d);
+
+/* What a loss says of one query when it knows its cosine distance (1 - cosine) to every candidate. */
+struct ft_compare_row {
+    size_t query;              /* its number */
+    size_t candidates;
+    const float *distance;     /* [candidates]; to itself, where queries and candidates are the same vectors, 0 */
+    float *slope;              /* [candidates], comes zeroed: d loss / d distance */
+    double loss;               /* comes 0 */
+    uint64_t counted;          /* comes 0 */
+    void *scratch;             /* `scratch` bytes of this thread's own, contents undefined */
+};
+
+/* Every query with every candidate: the engine of losses over a matrix of similarities. Memory is bounded (about 64 MB and what the
+ * arena gives); no matrix of all pairs is ever whole. */
+struct ft_compare {
+    size_t queries, candidates, d;
+    const float *query;        /* [queries, d] unit vectors */
+    const float *candidate;    /* [candidates, d]; the same pointer as `query` compares them among themselves */
+    float *query_gradient;     /* [queries, d], added to: by the unit vectors, for ft_units_backward */
+    float *candidate_gradient; /* [candidates, d], added to; the same pointer as query_gradient where query == candidate */
+    void (*row)(struct ft_compare_row *row, const void *argument);   /* on any thread; must depend on the row alone */
+    const void *argument;
+    size_t scratch;            /* bytes that `row` needs */
+};
+
+/* *loss and *counted: the sums over rows, in their order. */
+int ft_compare(struct ft_arena *arena, const struct ft_compare *compare, double *loss, uint64_t *counted);
+
+/* The items of rows that have roles: anchor[rows], positive[rows], and negatives, row by row: those of row r are
+ * negative[first[r]] .. negative[first[r + 1] - 1]. FT_BAD unless each row has one anchor and one positive. */
+struct ft_role_items {
+    uint32_t *anchor, *positive, *negative, *first;
+    size_t negatives;
+};
+
+int ft_role_items_find(struct ft_arena *arena, const struct ft_loss_input *input, struct ft_role_items *items);
+
+/* Settings of losses and miners (settings.c): "NAME:key=value,..." to values, checked against the keys, and back with all keys. A number is
+ * printed as the shortest text that reads back as the same. */
+int ft_loss_keys_read(const struct ft_setting *setting, const struct ft_loss_key *keys, double *value);
+int ft_loss_keys_print(struct ft_buffer *out, const char *name, const struct ft_loss_key *keys, const double *value);
+int ft_loss_number_print(struct ft_buffer *out, double number);
+
+#endif
