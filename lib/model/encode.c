@@ -19,6 +19,8 @@ struct encoding {
 
 static int encode_one(const struct encoding *e, struct ft_string text, struct ft_tokens *tokens, struct ft_buffer *joined)
 {
+    if (!text.data)
+        return ft_fail(FT_BAD, "a document without text, and the model reads text");
     if (e->prompt) {
         joined->size = 0;
         if (ft_buffer_add(joined, e->prompt, strlen(e->prompt)) < 0 || ft_buffer_add(joined, text.data, text.size) < 0)

@@ -1,6 +1,7 @@
 /* reader.c - a stream, record by record, from a descriptor that may be slow, cut, hostile or gone. */
 #include "base/abort.h"
 #include "base/error.h"
+#include "base/stop.h"
 #include "base/hash.h"
 #include "stream/header.h"
 #include "stream/scan.h"
@@ -43,13 +44,16 @@ static void die_of_closed_pipe(void)
 
 static int wait_for_input(struct ft_reader *reader)
 {
-    struct pollfd fds[2] = {{reader->fd, POLLIN, 0}, {reader->watch, 0, 0}};
+    struct pollfd fds[2] = {{reader->fd, POLLIN, 0}, {reader->watch, 0, 0}};   /* poll passes over a watch of -1 */
+    int ready;
 
-    if (reader->watch < 0)
-        return 0;
-    while (poll(fds, 2, -1) < 0)
-        if (errno != EINTR)
+    /* Woken twice a second, so that a signal that came just before is not slept over. */
+    while ((ready = poll(fds, 2, 500)) <= 0) {
+        if (ready < 0 && errno != EINTR)
             return ft_fail_errno("%s", reader->name);
+        if (ft_stop_signal())
+            return ft_fail(FT_SYSTEM, "stopped by signal %d", ft_stop_signal());
+    }
     if (fds[1].revents & POLLERR) {
         die_of_closed_pipe();
         return ft_fail(FT_SYSTEM, "standard output: nobody reads it any more");

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,4 +126,17 @@ struct ft_model *ft_run_model(struct ft_run *run, float *block)
         return model;
     ft_model_close(model);
     return NULL;
+}
+
+int ft_progress_skip(const struct ft_progress *start, struct ft_progress *seen, const struct ft_batch *batch)
+{
+    if (batch->number != seen->batch + 1)
+        return ft_fail(FT_BAD, "batch %" PRIu64 " came where batch %" PRIu64 " was expected", batch->number, seen->batch + 1);
+    seen->batch = batch->number;
+    if (batch->number > start->batch)
+        return 0;
+    seen->data = ft_batch_checksum(seen->data, batch);
+    if (seen->batch == start->batch && memcmp(&seen->data, &start->data, sizeof seen->data) != 0)
+        return ft_fail(FT_BAD, "the first %" PRIu64 " batches are not those that the run was trained on", start->batch);
+    return 1;
 }

@@ -10,7 +10,7 @@
 #ifndef FT_TRAIN_RUN_H
 #define FT_TRAIN_RUN_H
 
-#include "base/hash.h"
+#include "stream/document.h"
 #include "train/settings.h"
 
 struct ft_run {
@@ -42,6 +42,10 @@ struct ft_progress {
     uint64_t batch;              /* batches applied */
     struct ft_hash data;         /* ft_batch_checksum of them all */
 };
+
+/* Stages skip the batches that were applied before the run was resumed (start), and check that they are the same ones. `seen` is the caller's,
+ * zero in the beginning. 1: skip this one; 0: it is new; -1: FT_BAD, out of order or another stream. */
+int ft_progress_skip(const struct ft_progress *start, struct ft_progress *seen, const struct ft_batch *batch);
 
 /* Parameters and moments, `count` floats each. Keeps the newest `keep`. */
 int ft_checkpoint_save(struct ft_run *run, const struct ft_progress *progress, const float *const blocks[3], size_t count, long keep);

@@ -4,9 +4,7 @@
 #include "model/encode.h"
 #include "model/runner.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct ft_stage {
     struct ft_run *run;
@@ -54,15 +52,7 @@ const struct ft_model *ft_stage_model(const struct ft_stage *s)
 
 int ft_stage_skip(struct ft_stage *s, const struct ft_batch *batch)
 {
-    if (batch->number != s->seen.batch + 1)
-        return ft_fail(FT_BAD, "batch %" PRIu64 " came where batch %" PRIu64 " was expected", batch->number, s->seen.batch + 1);
-    s->seen.batch = batch->number;
-    if (batch->number > s->start.batch)
-        return 0;
-    s->seen.data = ft_batch_checksum(s->seen.data, batch);
-    if (s->seen.batch == s->start.batch && memcmp(&s->seen.data, &s->start.data, sizeof s->seen.data) != 0)
-        return ft_fail(FT_BAD, "the first %" PRIu64 " batches are not those that the run was trained on", s->start.batch);
-    return 1;
+    return ft_progress_skip(&s->start, &s->seen, batch);
 }
 
 int ft_stage_embed(struct ft_stage *s, struct ft_arena *arena, const struct ft_batch *batch, int output,

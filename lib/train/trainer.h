@@ -26,7 +26,7 @@ const struct ft_progress *ft_trainer_progress(const struct ft_trainer *trainer);
 int ft_trainer_plan(struct ft_trainer *trainer, uint64_t steps);
 
 /* A batch that was applied before the run was resumed: 1, and it is checked against the run's checksum; another stream is FT_BAD. A batch to be
- * trained on: 0. A number out of order: -1, FT_BAD. */
+ * trained on: 0. A number out of order: -1, FT_BAD. A stream may also begin with the first new batch. */
 int ft_trainer_skip(struct ft_trainer *trainer, const struct ft_batch *batch);
 
 /* The batch the next two are about; its texts as tokens, which must stay until apply is done. */

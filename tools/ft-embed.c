@@ -1,0 +1,336 @@
+/* ft-embed - run a model forward: documents or batches in, the same with embeddings out.
+ *
+ * Documents go through in evaluation mode, sorted by length inside a window, and come out in their order. Batches of a run in training go through in
+ * training mode, each after the batches before it are applied; they also get their token ids, so that nothing is tokenized twice. */
+#include "base/pool.h"
+#include "base/tool.h"
+#include "model/embed.h"
+#include "stream/document.h"
+#include "train/stage.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *model_name = "minilm", *output, *prompt;
+static bool force, normalize;
+static long threads, chunk, max_length, truncate_dim, max_errors;
+
+static const struct ft_option options[] = {
+    {'m', "model", FT_TEXT, &model_name, "MODEL", "model, or run in training", NULL},
+    {'o', "output", FT_TEXT, &output, "PATH", "write there instead of standard output", NULL},
+    {0, "force", FT_FLAG, &force, NULL, "replace PATH if it exists", NULL},
+    {0, "normalize", FT_FLAG, &normalize, NULL, "make embeddings unit length", NULL},
+    {0, "truncate-dim", FT_COUNT, &truncate_dim, "N", "keep the first N dimensions", NULL},
+    {0, "max-length", FT_COUNT, &max_length, "N", "tokens of a text at most (default: the model's)", NULL},
+    {0, "prompt", FT_TEXT, &prompt, "TEXT", "put before each text", NULL},
+    {0, "chunk", FT_COUNT, &chunk, "N", "texts through the model at once (default: by tokens)", NULL},
+    {0, "max-errors", FT_COUNT, &max_errors, "N", "documents without text tolerated: passed on as they are", NULL},
+    {0, "threads", FT_COUNT, &threads, "N", "threads (default: the CPUs allowed)", NULL},
+    {0, NULL, FT_FLAG, NULL, NULL, NULL, NULL},
+};
+
+static const char *const examples[] = {
+    "ft-ingest docs.csv | ft-embed -m minilm | ft-export --to npy -o docs.npy",
+    "ft-ingest train.csv | ft-sample | ft-embed -m RUN | ft-loss -m RUN | ft-update -m RUN",
+    NULL,
+};
+
+static struct ft_tool tool = {
+    .name = "ft-embed",
+    .purpose = "run a model forward: documents or batches in, the same with embeddings out",
+    .operands = "[FILE]",
+    .options = options,
+    .examples = examples,
+    .see_also = "ft-ingest(1), ft-loss(1), ft-search(1), ft-export(1), ft(7)",
+};
+
+enum { WINDOW_DOCUMENTS = 4096, WINDOW_BYTES = 64 << 20 };
+
+/* Documents of one window: their bytes, decoded again in one arena. */
+struct window {
+    struct ft_arena arena;
+    msgpack_zone zone;
+    struct ft_string *bytes;
+    size_t count, size;
+};
+
+static void pack_embedding(msgpack_packer *pk, const float *embedding, size_t dim)
+{
+    ft_pack_text(pk, "embedding");
+    ft_wire_write(pk, FT_WIRE_F4, 1, (const uint64_t[]){dim}, embedding);
+}
+
+static bool has_text(const struct ft_document *document)
+{
+    return document->text.data != NULL;
+}
+
+/* The texts of a document: its own, or its chunks'. */
+static size_t collect(const struct ft_document *document, struct ft_string *text)
+{
+    size_t count = 0;
+
+    if (!document->chunk_count && has_text(document))
+        text[count++] = document->text;
+    for (size_t i = 0; i < document->chunk_count; i++)
+        if (has_text(&document->chunks[i]))
+            text[count++] = document->chunks[i].text;
+    return count;
+}
+
+static size_t items(const struct ft_document *document)
+{
+    return document->chunk_count ? document->chunk_count : 1;
+}
+
+static const char *const drop_embedding[] = {"embedding", NULL}, *const drop_chunks[] = {"chunks", NULL};
+
+/* Gives the embeddings after those it used. */
+static const float *write_document(msgpack_packer *pk, const struct ft_document *document, const float *embedding, size_t dim)
+{
+    if (!document->chunk_count) {
+        ft_document_copy(pk, document->object, drop_embedding, has_text(document));
+        if (!has_text(document))
+            return embedding;
+        pack_embedding(pk, embedding, dim);
+        return embedding + dim;
+    }
+    ft_document_copy(pk, document->object, drop_chunks, 1);
+    ft_pack_text(pk, "chunks");
+    msgpack_pack_array(pk, document->chunk_count);
+    for (size_t i = 0; i < document->chunk_count; i++)
+        embedding = write_document(pk, &document->chunks[i], embedding, dim);
+    return embedding;
+}
+
+static int embed_window(struct ft_embedder *embedder, struct window *w, size_t dim)
+{
+    struct ft_document *documents = ft_arena_take(&w->arena, w->count * sizeof *documents + 1);
+    msgpack_object *objects = ft_arena_take(&w->arena, w->count * sizeof *objects + 1);
+    size_t most = 0, texts = 0;
+    struct ft_string *text;
+    const float *embedding;
+    float *out;
+
+    if (!documents || !objects)
+        return -1;
+    for (size_t i = 0; i < w->count; i++) {
+        size_t offset = 0;
+
+        if (msgpack_unpack(w->bytes[i].data, w->bytes[i].size, &offset, &w->zone, &objects[i]) != MSGPACK_UNPACK_SUCCESS)
+            return ft_fail(FT_SYSTEM, "out of memory");
+        if (ft_document_read(&w->arena, &objects[i], &documents[i]) < 0)
+            return -1;
+        most += items(&documents[i]);
+    }
+    text = ft_arena_take(&w->arena, most * sizeof *text + 1);
+    out = ft_arena_take(&w->arena, most * dim * sizeof *out + 1);
+    if (!text || !out)
+        return -1;
+    for (size_t i = 0; i < w->count; i++) {
+        size_t found = collect(&documents[i], text + texts);
+
+        if (found < items(&documents[i]) && ++tool.bad > (unsigned long)max_errors)
+            return ft_fail(max_errors ? FT_NO : FT_BAD, "document %.*s has no text, and the model reads text",
+                           (int)documents[i].id.size, documents[i].id.data);
+        texts += found;
+    }
+    if (ft_embedder_run(embedder, text, texts, out) < 0)
+        return -1;
+    embedding = out;
+    for (size_t i = 0; i < w->count; i++) {
+        embedding = write_document(ft_writer_begin(tool.output), &documents[i], embedding, dim);
+        if (ft_writer_commit(tool.output) < 0)
+            return -1;
+        tool.out++;
+    }
+    return 0;
+}
+
+static int embed_documents(struct ft_reader *reader, struct ft_embedder *embedder, size_t dim)
+{
+    struct window w = {.count = 0};
+    struct ft_record record;
+    int more = 1, result = 0;
+
+    msgpack_zone_init(&w.zone, 1 << 16);
+    while (more > 0 && result == 0) {
+        ft_arena_reset(&w.arena);
+        msgpack_zone_clear(&w.zone);
+        w.count = w.size = 0;
+        w.bytes = ft_arena_take(&w.arena, WINDOW_DOCUMENTS * sizeof *w.bytes);
+        while (w.bytes && w.count < WINDOW_DOCUMENTS && w.size < WINDOW_BYTES &&
+               (more = ft_reader_next(reader, &record)) > 0) {
+            char *copy = ft_arena_take(&w.arena, record.bytes.size);
+
+            if (!copy) {
+                more = -1;
+                break;
+            }
+            memcpy(copy, record.bytes.data, record.bytes.size);
+            w.bytes[w.count++] = (struct ft_string){copy, record.bytes.size};
+            w.size += record.bytes.size;
+            tool.in++;
+        }
+        result = !w.bytes || more < 0 ? -1 : embed_window(embedder, &w, dim);
+    }
+    msgpack_zone_destroy(&w.zone);
+    ft_arena_free(&w.arena);
+    return result;
+}
+
+static const char *const drop_embedded[] = {"embedding", "tokens", "offsets", NULL};
+
+static int write_batch(const struct ft_record *record, const struct ft_batch *batch, const struct ft_packed *packed,
+                       const float *embedding, size_t dim)
+{
+    msgpack_packer *pk = ft_writer_begin(tool.output);
+
+    ft_document_copy(pk, &record->object, drop_embedded, packed ? 3 : 1);
+    ft_pack_text(pk, "embedding");
+    ft_wire_write(pk, FT_WIRE_F4, 2, (const uint64_t[]){batch->items, dim}, embedding);
+    if (packed) {
+        ft_pack_text(pk, "tokens");
+        ft_wire_write(pk, FT_WIRE_I4, 1, (const uint64_t[]){packed->offset[packed->texts]}, packed->id);
+        ft_pack_text(pk, "offsets");
+        ft_wire_write(pk, FT_WIRE_I4, 1, (const uint64_t[]){packed->texts + 1}, packed->offset);
+    }
+    tool.out++;
+    /* The next stage waits for this batch, and we for what it does with it. */
+    return ft_writer_commit(tool.output) < 0 ? -1 : ft_writer_flush(tool.output);
+}
+
+static int embed_batch(struct ft_stage *stage, struct ft_embedder *embedder, struct ft_arena *arena,
+                       const struct ft_record *record, size_t dim)
+{
+    struct ft_packed packed;
+    struct ft_batch batch;
+    float *embedding;
+    int skip;
+
+    if (ft_batch_read(arena, record, &batch) < 0)
+        return -1;
+    if (stage) {
+        if ((skip = ft_stage_skip(stage, &batch)) != 0)
+            return skip < 0 ? -1 : 0;
+        if (ft_stage_embed(stage, arena, &batch, ft_writer_fd(tool.output), &packed, &embedding) < 0)
+            return -1;
+        return write_batch(record, &batch, &packed, embedding, dim);
+    }
+    for (size_t i = 0; i < batch.items; i++)
+        if (!batch.text[i].data)
+            return ft_fail(FT_BAD, "batch %lu: a document without text, and the model reads text", (unsigned long)batch.number);
+    if (!(embedding = ft_arena_take(arena, batch.items * dim * sizeof *embedding)) ||
+        ft_embedder_run(embedder, batch.text, batch.items, embedding) < 0)
+        return -1;
+    return write_batch(record, &batch, NULL, embedding, dim);
+}
+
+static int embed_batches(struct ft_reader *reader, struct ft_stage *stage, struct ft_embedder *embedder, size_t dim)
+{
+    struct ft_arena arena = {0};
+    struct ft_record record;
+    int more = 1;
+
+    while (more > 0 && (more = ft_reader_next(reader, &record)) > 0) {
+        ft_arena_reset(&arena);
+        tool.in++;
+        if (embed_batch(stage, embedder, &arena, &record, dim) < 0)
+            more = -1;
+    }
+    ft_arena_free(&arena);
+    return more;
+}
+
+static int copy_stream(struct ft_reader *reader, struct ft_stage *stage, struct ft_embedder *embedder,
+                       const char *checksum, size_t dim)
+{
+    struct ft_header header = *ft_reader_header(reader);
+    int result;
+
+    header.model = ft_string_of(checksum);
+    header.dim = dim;
+    if (!(tool.output = ft_writer_open(output, force)))
+        return -1;
+    ft_reader_watch(reader, ft_writer_fd(tool.output));
+    if (ft_writer_header(tool.output, &header, tool.whole_argc, tool.whole_argv) < 0)
+        return -1;
+    result = header.kind == FT_BATCHES ? embed_batches(reader, stage, embedder, dim) : embed_documents(reader, embedder, dim);
+    if (result == 0) {
+        struct ft_writer *writer = tool.output;
+
+        tool.output = NULL;
+        result = ft_writer_end(writer);
+    }
+    return result;
+}
+
+static void say_waiting(void *argument)
+{
+    ft_tool_say(&tool, "waiting for ft-update -m %s", (const char *)argument);
+}
+
+static int with_run(struct ft_reader *reader)
+{
+    struct ft_run *run = ft_run_open(model_name);
+    struct ft_stage *stage = NULL;
+    int result = -1;
+
+    if (run && (normalize || truncate_dim || max_length || prompt || chunk))
+        ft_fail(FT_USAGE, "--normalize, --truncate-dim, --max-length, --prompt and --chunk are the run's: "
+                "they were set when %s was made", model_name);
+    else if (run && (stage = ft_stage_open(run, STDOUT_FILENO, say_waiting, (void *)model_name)))
+        result = copy_stream(reader, stage, NULL, run->settings.model_checksum, ft_stage_model(stage)->dim);
+    ft_stage_close(stage);
+    ft_run_close(run);
+    return result;
+}
+
+static int with_model(struct ft_reader *reader)
+{
+    const struct ft_embed_options how = {(size_t)max_length, (size_t)truncate_dim, normalize, (size_t)chunk, prompt};
+    struct ft_embedder *embedder = NULL;
+    struct ft_arena arena = {0};
+    const char *directory = ft_model_find(&arena, model_name);
+    struct ft_model *model = directory ? ft_model_open(directory, NULL) : NULL;
+    char checksum[9];
+    int result = -1;
+
+    if (model && (embedder = ft_embedder_open(model, &how))) {
+        if (model->extra_text)
+            ft_tool_say(&tool, "%s", model->extra_text);
+        result = copy_stream(reader, NULL, embedder, ft_model_checksum(model, checksum), ft_embed_dim(model, &how));
+    }
+    ft_embedder_close(embedder);
+    ft_model_close(model);
+    ft_arena_free(&arena);
+    return result;
+}
+
+static int run_tool(void)
+{
+    struct ft_reader *reader;
+    int result = -1;
+
+    if (tool.argc > 1)
+        return ft_fail(FT_USAGE, "one FILE at most, got %d", tool.argc);
+    ft_pool_set_threads(threads);
+    if (!(reader = ft_reader_open(tool.argc ? tool.argv[0] : NULL)))
+        return -1;
+    if (ft_reader_header(reader)->kind == FT_STEPS)
+        ft_fail(FT_BAD, "%s: expected documents or batches, got steps", ft_reader_name(reader));
+    else if (ft_reader_header(reader)->kind == FT_BATCHES && ft_run_is(model_name))
+        result = with_run(reader);
+    else
+        result = with_model(reader);
+    ft_reader_close(reader);
+    return result;
+}
+
+int main(int argc, char **argv)
+{
+    int status = ft_tool_begin(&tool, argc, argv);
+
+    return status >= 0 ? status : ft_tool_end(&tool, run_tool());
+}

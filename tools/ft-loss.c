@@ -1,0 +1,139 @@
+/* ft-loss - embedded batches in, the same with their loss and d(loss)/d(embedding) out. */
+#include "base/pool.h"
+#include "base/tool.h"
+#include "train/loss.h"
+#include "train/run.h"
+
+#include <math.h>
+#include <string.h>
+
+static const char *run_name, *output, *miner;
+static struct ft_list loss;
+static bool force;
+static long threads;
+
+static const struct ft_option options[] = {
+    {'m', "model", FT_TEXT, &run_name, "RUN", "the run whose losses these are", NULL},
+    {'o', "output", FT_TEXT, &output, "PATH", "write there instead of standard output", NULL},
+    {0, "force", FT_FLAG, &force, NULL, "replace PATH if it exists", NULL},
+    {0, "loss", FT_LIST, &loss, "[W*]NAME:k=v", "triplet, supcon, infonce, cosine; repeated ones add up (default: by kind of batch)", NULL},
+    {0, "miner", FT_TEXT, &miner, "NAME:k=v", "what the triplet loss compares: all, hard, semihard, easy-hard", NULL},
+    {0, "threads", FT_COUNT, &threads, "N", "threads (default: the CPUs allowed)", NULL},
+    {0, NULL, FT_FLAG, NULL, NULL, NULL, NULL},
+};
+
+static const char *const examples[] = {
+    "ft-ingest train.csv | ft-sample | ft-embed -m RUN | ft-loss -m RUN | ft-update -m RUN",
+    "ft-ingest train.csv | ft-sample --classes | ft-embed | ft-loss --loss supcon:temperature=.1 | ft-cat",
+    NULL,
+};
+
+static struct ft_tool tool = {
+    .name = "ft-loss",
+    .purpose = "embedded batches in, the same with their loss and its gradient by the embeddings out",
+    .operands = "[FILE]",
+    .options = options,
+    .examples = examples,
+    .see_also = "ft-embed(1), ft-update(1), ft-train(1), ft(7)",
+};
+
+static const char *const drop[] = {"loss", "gradient", "terms", NULL};
+
+static int write_batch(const struct ft_record *record, const struct ft_loss_input *input, double value,
+                       const float *gradient, uint64_t terms)
+{
+    msgpack_packer *pk = ft_writer_begin(tool.output);
+
+    ft_document_copy(pk, &record->object, drop, 3);
+    ft_pack_text(pk, "loss");
+    msgpack_pack_double(pk, value);
+    ft_pack_text(pk, "terms");
+    msgpack_pack_uint64(pk, terms);
+    ft_pack_text(pk, "gradient");
+    ft_wire_write(pk, FT_WIRE_F4, 2, (const uint64_t[]){input->n, input->d}, gradient);
+    tool.out++;
+    return ft_writer_commit(tool.output) < 0 ? -1 : ft_writer_flush(tool.output);
+}
+
+static int one_batch(struct ft_arena *arena, const struct ft_record *record, const struct ft_list *wanted, const char *with)
+{
+    struct ft_loss_input input;
+    struct ft_losses *losses;
+    struct ft_batch batch;
+    uint64_t shape[2], terms = 0;
+    float *embedding, *gradient;
+    double value;
+
+    if (ft_batch_read(arena, record, &batch) < 0)
+        return -1;
+    if (!(embedding = ft_wire_floats(arena, &record->object, "embedding", 2, shape)))
+        return ft_error_prefix("batch %lu: ", (unsigned long)batch.number);
+    if (shape[0] != batch.items)
+        return ft_fail(FT_BAD, "batch %lu: %lu embeddings for %zu items", (unsigned long)batch.number,
+                       (unsigned long)shape[0], batch.items);
+    input = (struct ft_loss_input){batch.kind, batch.items, shape[1], batch.rows, embedding, batch.label, batch.role,
+                                   batch.row, batch.score};
+    if (!(losses = ft_losses_parse(arena, batch.kind, wanted, with)) ||
+        !(gradient = ft_arena_take(arena, input.n * input.d * sizeof *gradient)) ||
+        ft_losses_compute(losses, &input, &value, gradient, &terms) < 0)
+        return -1;
+    if (!isfinite(value))
+        return ft_fail(FT_BAD, "batch %lu: the loss is %s", (unsigned long)batch.number,
+                       isnan(value) ? "not a number" : "infinite");
+    return write_batch(record, &input, value, gradient, terms);
+}
+
+static int copy_stream(struct ft_reader *reader, const struct ft_list *wanted, const char *with)
+{
+    struct ft_arena arena = {0};
+    struct ft_record record;
+    struct ft_writer *writer;
+    int more = -1;
+
+    if (!(tool.output = ft_writer_open(output, force)))
+        return -1;
+    ft_reader_watch(reader, ft_writer_fd(tool.output));
+    /* The header goes on at once: the next stage opens the run that the stage before waits for. */
+    if (ft_writer_header(tool.output, ft_reader_header(reader), tool.whole_argc, tool.whole_argv) == 0 &&
+        ft_writer_flush(tool.output) == 0)
+        while ((more = ft_reader_next(reader, &record)) > 0) {
+            ft_arena_reset(&arena);
+            tool.in++;
+            if (one_batch(&arena, &record, wanted, with) < 0) {
+                more = -1;
+                break;
+            }
+        }
+    ft_arena_free(&arena);
+    if (more < 0)
+        return -1;
+    writer = tool.output;
+    tool.output = NULL;
+    return ft_writer_end(writer);
+}
+
+static int run_tool(void)
+{
+    struct ft_run *run = NULL;
+    struct ft_reader *reader = NULL;
+    int result = -1;
+
+    if (tool.argc > 1)
+        return ft_fail(FT_USAGE, "one FILE at most, got %d", tool.argc);
+    ft_pool_set_threads(threads);
+    if (run_name && (loss.count || miner))
+        return ft_fail(FT_USAGE, "--loss and --miner are the run's: they were set when %s was made", run_name);
+    if ((!run_name || (run = ft_run_open(run_name))) && (reader = ft_reader_open(tool.argc ? tool.argv[0] : NULL)) &&
+        ft_reader_expect(reader, FT_BATCHES) == 0)
+        result = copy_stream(reader, run ? &run->settings.loss : &loss, run ? run->settings.miner : miner);
+    ft_reader_close(reader);
+    ft_run_close(run);
+    return result;
+}
+
+int main(int argc, char **argv)
+{
+    int status = ft_tool_begin(&tool, argc, argv);
+
+    return status >= 0 ? status : ft_tool_end(&tool, run_tool());
+}
