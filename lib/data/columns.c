@@ -1,0 +1,479 @@
+/* columns.c - names to roles, roles to the layout of a row. */
+#include "data/columns.h"
+#include "base/error.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* Where several columns could have a role, the name that stands first here has it. Case does not count. A name that ends in '*' stands for
+ * itself and for itself with a number behind it ("negative_2"); of negatives all count. */
+static const struct {
+    const char *name;
+    enum ft_column role;
+} known[] = {
+    {"id", FT_COLUMN_ID}, {"_id", FT_COLUMN_ID},
+    {"text", FT_COLUMN_TEXT}, {"content", FT_COLUMN_TEXT}, {"sentence", FT_COLUMN_TEXT},
+    {"image", FT_COLUMN_IMAGE}, {"uri", FT_COLUMN_IMAGE}, {"url", FT_COLUMN_IMAGE},
+    {"finetuner_label", FT_COLUMN_LABEL}, {"label", FT_COLUMN_LABEL}, {"labels", FT_COLUMN_LABEL}, {"class", FT_COLUMN_LABEL},
+    {"category", FT_COLUMN_LABEL}, {"intent", FT_COLUMN_LABEL},
+    {"finetuner_score", FT_COLUMN_SCORE}, {"score", FT_COLUMN_SCORE}, {"scores", FT_COLUMN_SCORE}, {"similarity", FT_COLUMN_SCORE},
+    {"similarity_score", FT_COLUMN_SCORE},
+    {"anchor", FT_COLUMN_ANCHOR}, {"query", FT_COLUMN_ANCHOR}, {"question", FT_COLUMN_ANCHOR}, {"sentence1", FT_COLUMN_ANCHOR},
+    {"sentence_1", FT_COLUMN_ANCHOR}, {"text1", FT_COLUMN_ANCHOR}, {"question1", FT_COLUMN_ANCHOR},
+    {"positive", FT_COLUMN_POSITIVE}, {"pos", FT_COLUMN_POSITIVE}, {"answer", FT_COLUMN_POSITIVE},
+    {"sentence2", FT_COLUMN_POSITIVE}, {"sentence_2", FT_COLUMN_POSITIVE}, {"text2", FT_COLUMN_POSITIVE},
+    {"question2", FT_COLUMN_POSITIVE}, {"document", FT_COLUMN_POSITIVE}, {"passage", FT_COLUMN_POSITIVE},
+    {"negative*", FT_COLUMN_NEGATIVE}, {"neg*", FT_COLUMN_NEGATIVE}, {"wrong_answer*", FT_COLUMN_NEGATIVE},
+    {"hard_negative*", FT_COLUMN_NEGATIVE},
+};
+enum { KNOWN = sizeof known / sizeof *known, MOST_COLUMNS = 4096 };
+
+static const char *const role_names[] = {"", "id", "text", "image", "label", "score", "anchor", "positive", "negative"};
+
+static bool name_matches(struct ft_string name, const char *pattern)
+{
+    size_t size = strcspn(pattern, "*"), i = size;
+
+    if (name.size < size || strncasecmp(name.data, pattern, size) != 0)
+        return false;
+    if (name.size == size || !pattern[size])
+        return name.size == size;
+    i += name.data[i] == '_' || name.data[i] == '-';
+    if (i == name.size)
+        return false;
+    while (i < name.size && name.data[i] >= '0' && name.data[i] <= '9')
+        i++;
+    return i == name.size;
+}
+
+/* Its place in the table, KNOWN when it is none of those. */
+static size_t name_rank(struct ft_string name)
+{
+    size_t rank = 0;
+
+    while (rank < KNOWN && !name_matches(name, known[rank].name))
+        rank++;
+    return rank;
+}
+
+static int add_choice(struct ft_selection *selection, const char *item, size_t size)
+{
+    const char *equals = memchr(item, '=', size);
+    size_t role_size = equals ? (size_t)(equals - item) : 0, skip = equals ? role_size + 1 : 0, i = selection->count;
+    enum ft_column role = FT_COLUMN_NONE;
+
+    for (size_t r = 1; equals && r < sizeof role_names / sizeof *role_names; r++)
+        if (strlen(role_names[r]) == role_size && memcmp(item, role_names[r], role_size) == 0)
+            role = (enum ft_column)r;
+    if (equals && role == FT_COLUMN_NONE)
+        return ft_fail(FT_USAGE, "role '%.*s' is not known: one of id text image label score anchor positive negative",
+                       (int)role_size, item);
+    if (size == skip || size - skip >= sizeof selection->column[i].name || i == sizeof selection->column / sizeof *selection->column)
+        return ft_fail(FT_USAGE, "'%.*s' is no list of columns: expected [ROLE=]NAME|N,...", (int)size, item);
+    selection->column[i].role = role;
+    memcpy(selection->column[i].name, item + skip, size - skip);
+    selection->column[i].name[size - skip] = '\0';
+    selection->count++;
+    selection->roles |= role != FT_COLUMN_NONE;
+    selection->order |= role == FT_COLUMN_NONE;
+    return 0;
+}
+
+int ft_selection_parse(struct ft_selection *selection, const char *text)
+{
+    for (;;) {
+        size_t size = strcspn(text, ",");
+
+        if (add_choice(selection, text, size) < 0)
+            return ft_error_prefix("--columns: ");
+        if (!text[size])
+            return 0;
+        text += size + 1;
+    }
+}
+
+long ft_column_find(const struct ft_string *names, size_t count, const char *name)
+{
+    char *end;
+    unsigned long number;
+
+    for (size_t i = 0; names && i < count; i++)
+        if (ft_string_is(names[i], name))
+            return (long)i;
+    number = *name >= '1' && *name <= '9' ? strtoul(name, &end, 10) : 0;
+    return number > 0 && !*end && number <= count ? (long)number - 1 : -1;
+}
+
+/* What is being decided: a role for each column, and which columns may be given one. */
+struct plan {
+    size_t count;
+    enum ft_column *role;
+    bool *fixed;                   /* by --columns: not to be given away */
+    bool *used;
+    size_t *order;                 /* [order_count] columns to be given roles, in this order */
+    size_t order_count;
+    bool by_name;                  /* JSON: no role goes to a key because of its place */
+};
+
+static int plan_selection(struct plan *plan, const struct ft_string *names, const struct ft_selection *selection)
+{
+    for (size_t i = 0; i < selection->count; i++) {
+        long c = ft_column_find(names, plan->count, selection->column[i].name);
+
+        if (c < 0)
+            return ft_fail(FT_USAGE, "--columns: no column '%s': there are %zu columns%s", selection->column[i].name, plan->count,
+                           names ? "" : " and no header: --header takes the names from the first row");
+        if (plan->fixed[c])
+            return ft_fail(FT_USAGE, "--columns: column '%s' is named twice", selection->column[i].name);
+        plan->fixed[c] = true;
+        plan->role[c] = selection->column[i].role;
+        if (plan->role[c] == FT_COLUMN_NONE)
+            plan->order[plan->order_count++] = (size_t)c;
+    }
+    /* Columns chosen by order may be given any role; without such a choice all that have none are. */
+    for (size_t i = 0; i < plan->order_count; i++)
+        plan->fixed[plan->order[i]] = false;
+    for (size_t c = 0; c < plan->count && !selection->order; c++)
+        if (!plan->fixed[c])
+            plan->order[plan->order_count++] = c;
+    return 0;
+}
+
+static bool plan_has(const struct plan *plan, enum ft_column role)
+{
+    for (size_t c = 0; c < plan->count; c++)
+        if (plan->role[c] == role)
+            return true;
+    return false;
+}
+
+/* Each role to the best of its names among the columns in order. */
+static void plan_names(struct plan *plan, const struct ft_string *names)
+{
+    enum ft_column before[FT_COLUMN_NEGATIVE + 1] = {0};
+
+    for (enum ft_column r = FT_COLUMN_ID; r <= FT_COLUMN_NEGATIVE; r++)
+        before[r] = plan_has(plan, r);
+    for (size_t rank = 0; rank < KNOWN; rank++) {
+        enum ft_column role = known[rank].role;
+
+        for (size_t i = 0; i < plan->order_count; i++) {
+            size_t c = plan->order[i];
+
+            if (plan->role[c] != FT_COLUMN_NONE || before[role] || !name_matches(names[c], known[rank].name))
+                continue;
+            if (role == FT_COLUMN_NEGATIVE || !plan_has(plan, role))
+                plan->role[c] = role;
+        }
+    }
+}
+
+static enum ft_row_kind plan_kind(const struct plan *plan)
+{
+    bool text = plan_has(plan, FT_COLUMN_TEXT), image = plan_has(plan, FT_COLUMN_IMAGE);
+    bool anchor = plan_has(plan, FT_COLUMN_ANCHOR), positive = plan_has(plan, FT_COLUMN_POSITIVE);
+
+    if ((anchor && positive) || ((anchor || positive) && (text || image)))
+        return plan_has(plan, FT_COLUMN_NEGATIVE) ? FT_ROW_TRIPLETS : plan_has(plan, FT_COLUMN_SCORE) ? FT_ROW_SCORED : FT_ROW_PAIRS;
+    if (!text && !image && !anchor && !positive)
+        return FT_ROW_GUESS;
+    if (plan_has(plan, FT_COLUMN_LABEL))
+        return FT_ROW_LABELED;
+    return text && image ? FT_ROW_PAIRS : FT_ROW_UNLABELED;
+}
+
+bool ft_names_are_header(const struct ft_string *names, size_t count, const struct ft_selection *selection)
+{
+    enum ft_column role[64] = {0};
+    struct plan plan = {.count = count, .role = role};
+    bool chosen = selection->count > 0;
+
+    for (size_t i = 0; i < selection->count; i++) {
+        const char *name = selection->column[i].name;
+
+        /* A name that is no number must stand in the header; then the first row is one. */
+        chosen = chosen && ft_column_find(names, count, name) >= 0 && name[strspn(name, "0123456789")];
+    }
+    if (chosen)
+        return true;
+    for (size_t i = 0; i < count; i++) {
+        size_t rank = name_rank(names[i]);
+
+        if (names[i].size == 0 || names[i].size > 64 || count > 64)
+            return false;
+        for (size_t j = 0; j < i; j++)
+            if (ft_string_equal(names[i], names[j]))
+                return false;
+        role[i] = rank < KNOWN ? known[rank].role : FT_COLUMN_NONE;
+    }
+    return plan_kind(&plan) != FT_ROW_GUESS;
+}
+
+static int guess_two(struct ft_layout *layout, const size_t *column, const struct ft_sample *sample)
+{
+    struct ft_column_facts first, second;
+
+    if (ft_sample_facts(sample, column[0], &first) < 0 || ft_sample_facts(sample, column[1], &second) < 0)
+        return -1;
+    layout->kind = FT_ROW_PAIRS;
+    if (ft_facts_are_labels(&first, &second)) {
+        layout->kind = FT_ROW_LABELED;
+        snprintf(layout->reason, sizeof layout->reason, " (%zu values in column %zu of the first %zu rows; --pairs if not)",
+                 second.distinct, column[1] + 1, second.rows);
+    } else if (second.rows >= 3 && second.distinct * 3 <= second.rows * 2 && !second.uris) {
+        snprintf(layout->question, sizeof layout->question,
+                 "column %zu has %zu values in the first %zu rows: labels? use --labeled, or --pairs if not", column[1] + 1,
+                 second.distinct, second.rows);
+    } else if (second.rows > 0 && second.numbers == second.rows && first.numbers == 0) {
+        snprintf(layout->question, sizeof layout->question, "column %zu holds numbers only: labels? use --labeled", column[1] + 1);
+    }
+    return 0;
+}
+
+static int guess_kind(struct ft_layout *layout, const struct plan *plan, const struct ft_sample *sample)
+{
+    struct ft_column_facts third;
+
+    if (!sample)
+        return ft_fail(FT_BAD, "no known key: expected text, anchor and positive, query and pos, or --columns");
+    layout->guessed = true;
+    if (plan->order_count == 1) {
+        layout->kind = FT_ROW_UNLABELED;
+    } else if (plan->order_count == 2) {
+        return guess_two(layout, plan->order, sample);
+    } else if (plan->order_count == 3) {
+        if (ft_sample_facts(sample, plan->order[2], &third) < 0)
+            return -1;
+        layout->kind = third.numbers * 2 >= third.rows && third.rows ? FT_ROW_SCORED : FT_ROW_TRIPLETS;
+    } else {
+        return ft_fail(FT_USAGE, "%zu columns and no name that says what they are: choose with --columns (text=1,label=2), or name what "
+                       "a row is (--triplets: anchor, positive, negatives)", plan->order_count);
+    }
+    return 0;
+}
+
+/* The column for a role: one that has it, else one of the others that may stand in, else the next that has no use yet. */
+static long plan_take(struct plan *plan, enum ft_column role, enum ft_column other, enum ft_column last)
+{
+    const enum ft_column wanted[] = {role, other, last};
+
+    for (size_t w = 0; w < 3; w++)
+        for (size_t c = 0; c < plan->count && wanted[w]; c++)
+            if (plan->role[c] == wanted[w] && !plan->used[c]) {
+                plan->used[c] = true;
+                return (long)c;
+            }
+    for (size_t i = 0; i < plan->order_count && !plan->by_name; i++) {
+        size_t c = plan->order[i];
+
+        if (!plan->used[c] && plan->role[c] != FT_COLUMN_ID) {
+            plan->used[c] = true;
+            return (long)c;
+        }
+    }
+    return -1;
+}
+
+static void add_item(struct ft_layout *layout, long column, enum ft_role role)
+{
+    layout->items[layout->item_count++] = (struct ft_layout_item){(size_t)column, role, false, false};
+}
+
+static int too_few(const struct ft_layout *layout, const char *expected)
+{
+    return ft_fail(FT_USAGE, "%s: %zu column%s, expected %s", ft_row_kind_option(layout->kind), layout->columns,
+                   layout->columns == 1 ? "" : "s", expected);
+}
+
+static int assign_single(struct ft_layout *layout, struct plan *plan, const struct ft_string *names)
+{
+    long text;
+
+    if (layout->kind == FT_ROW_LABELED) {
+        /* The label first where a column is named so; else text takes column 1 and the label what comes next. */
+        if (plan_has(plan, FT_COLUMN_LABEL))
+            layout->label = plan_take(plan, FT_COLUMN_LABEL, FT_COLUMN_NONE, FT_COLUMN_NONE);
+        text = plan_take(plan, FT_COLUMN_TEXT, FT_COLUMN_IMAGE, plan_has(plan, FT_COLUMN_ANCHOR) ? FT_COLUMN_ANCHOR : FT_COLUMN_POSITIVE);
+        if (layout->label < 0)
+            layout->label = plan_take(plan, FT_COLUMN_LABEL, FT_COLUMN_NONE, FT_COLUMN_NONE);
+        if (text < 0 || layout->label < 0)
+            return too_few(layout, "2 (text, label)");
+        add_item(layout, text, FT_NO_ROLE);
+        return 0;
+    }
+    if (!names && plan->order_count == plan->count) {
+        layout->cells = true;
+        for (size_t c = 0; c < plan->count; c++) {
+            plan->used[c] = true;
+            add_item(layout, (long)c, FT_NO_ROLE);
+        }
+        return 0;
+    }
+    text = plan_take(plan, FT_COLUMN_TEXT, FT_COLUMN_IMAGE, plan_has(plan, FT_COLUMN_ANCHOR) ? FT_COLUMN_ANCHOR : FT_COLUMN_POSITIVE);
+    if (text < 0)
+        return too_few(layout, "a text");
+    add_item(layout, text, FT_NO_ROLE);
+    return 0;
+}
+
+static int assign_chunks(struct ft_layout *layout, struct plan *plan, const struct ft_string *names)
+{
+    bool anchor_named = plan_has(plan, FT_COLUMN_ANCHOR), negative_named = plan_has(plan, FT_COLUMN_NEGATIVE);
+    long anchor, positive, negative;
+
+    if (layout->kind == FT_ROW_SCORED && (plan_has(plan, FT_COLUMN_SCORE) || plan_has(plan, FT_COLUMN_LABEL)))
+        layout->score = plan_take(plan, FT_COLUMN_SCORE, FT_COLUMN_LABEL, FT_COLUMN_NONE);
+    anchor = plan_take(plan, FT_COLUMN_ANCHOR, FT_COLUMN_TEXT, FT_COLUMN_NONE);
+    positive = plan_take(plan, FT_COLUMN_POSITIVE, anchor_named ? FT_COLUMN_TEXT : FT_COLUMN_IMAGE, FT_COLUMN_IMAGE);
+    if (anchor < 0 || positive < 0)
+        return too_few(layout, layout->kind == FT_ROW_PAIRS ? "2 (anchor, positive)" : "3");
+    add_item(layout, anchor, FT_ANCHOR);
+    add_item(layout, positive, FT_POSITIVE);
+    if (layout->kind == FT_ROW_SCORED && layout->score < 0 &&
+        (layout->score = plan_take(plan, FT_COLUMN_SCORE, FT_COLUMN_LABEL, FT_COLUMN_NONE)) < 0)
+        return too_few(layout, "3 (anchor, positive, score)");
+    if (layout->kind != FT_ROW_TRIPLETS)
+        return 0;
+    while ((negative_named ? plan_has(plan, FT_COLUMN_NEGATIVE) : layout->item_count < 3 || !names) &&
+           (negative = plan_take(plan, FT_COLUMN_NEGATIVE, FT_COLUMN_NONE, FT_COLUMN_NONE)) >= 0) {
+        plan->role[negative] = FT_COLUMN_NONE;
+        add_item(layout, negative, FT_NEGATIVE);
+    }
+    return layout->item_count < 3 ? too_few(layout, "3 (anchor, positive, negative)") : 0;
+}
+
+/* What has no use: the id, tags, or, where nothing names columns, too much. */
+static int assign_rest(struct ft_layout *layout, struct plan *plan, bool strict)
+{
+    for (size_t c = 0; c < plan->count; c++) {
+        struct ft_string name = layout->names[c];
+
+        if (plan->used[c])
+            continue;
+        if (plan->role[c] == FT_COLUMN_ID && layout->id < 0)
+            layout->id = (long)c;
+        else if (strict)
+            return ft_fail(FT_USAGE, "%s: %zu columns, expected %zu: choose with --columns, or --header if the first row names them",
+                           ft_row_kind_option(layout->kind), layout->columns,
+                           layout->item_count + (layout->label >= 0) + (layout->score >= 0));
+        else if (!ft_string_is(name, "finetuner_label") && !ft_string_is(name, "finetuner_score"))
+            layout->tags[layout->tag_count++] = c;
+    }
+    return 0;
+}
+
+/* Addresses: a column named image, or one of addresses only in the sample. The text of a text and an image comes first. */
+static int find_uris(struct ft_layout *layout, const struct plan *plan, const struct ft_sample *sample)
+{
+    struct ft_column_facts facts;
+
+    for (size_t i = 0; i < layout->item_count; i++) {
+        struct ft_layout_item *item = &layout->items[i];
+
+        item->uri = item->named = plan->role[item->column] == FT_COLUMN_IMAGE;
+        if (item->uri || !sample)
+            continue;
+        if (ft_sample_facts(sample, item->column, &facts) < 0)
+            return -1;
+        item->uri = facts.all_uris;
+    }
+    if (layout->guessed && layout->kind == FT_ROW_PAIRS && layout->items[0].uri && !layout->items[1].uri) {
+        struct ft_layout_item swap = layout->items[0];
+
+        layout->items[0] = (struct ft_layout_item){layout->items[1].column, FT_ANCHOR, false, false};
+        layout->items[1] = (struct ft_layout_item){swap.column, FT_POSITIVE, true, false};
+    }
+    return 0;
+}
+
+static int copy_names(struct ft_layout *layout, const struct ft_string *names)
+{
+    for (size_t c = 0; c < layout->columns; c++) {
+        char *name = names ? ft_arena_text(&layout->arena, names[c]) : ft_arena_print(&layout->arena, "column%zu", c + 1);
+
+        if (!name)
+            return -1;
+        layout->names[c] = (struct ft_string){name, names ? names[c].size : strlen(name)};
+        for (size_t other = 0; names && other < c; other++)
+            if (ft_string_equal(names[c], names[other]))
+                return ft_fail(FT_BAD, "the header names '%s' twice", name);
+    }
+    return 0;
+}
+
+/* sentence1,sentence2,label with numbers is how similarity and duplicate sets are published: the label is a score. */
+static bool label_is_score(const struct plan *plan, const struct ft_sample *sample)
+{
+    struct ft_column_facts facts;
+
+    for (size_t c = 0; sample && c < plan->count; c++)
+        if (plan->role[c] == FT_COLUMN_LABEL)
+            return ft_sample_facts(sample, c, &facts) == 0 && facts.rows > 0 && facts.numbers == facts.rows;
+    return false;
+}
+
+static int layout_fill(struct ft_layout *layout, struct plan *plan, const struct ft_string *names,
+                       const struct ft_selection *selection, const struct ft_sample *sample)
+{
+    int made;
+
+    if (copy_names(layout, names) < 0 || plan_selection(plan, names, selection) < 0)
+        return -1;
+    if (names)
+        plan_names(plan, names);
+    if (layout->kind == FT_ROW_GUESS && (layout->kind = plan_kind(plan)) == FT_ROW_PAIRS && label_is_score(plan, sample))
+        layout->kind = FT_ROW_SCORED;
+    if (layout->kind == FT_ROW_GUESS && guess_kind(layout, plan, sample) < 0)
+        return -1;
+    made = layout->kind == FT_ROW_LABELED || layout->kind == FT_ROW_UNLABELED ? assign_single(layout, plan, names)
+                                                                              : assign_chunks(layout, plan, names);
+    if (made < 0 || assign_rest(layout, plan, !names && selection->count == 0) < 0)
+        return -1;
+    return find_uris(layout, plan, sample);
+}
+
+int ft_layout_make(struct ft_layout *layout, const struct ft_string *names, size_t count, const struct ft_selection *selection,
+                   enum ft_row_kind kind, const struct ft_sample *sample)
+{
+    struct ft_arena *arena = &layout->arena;
+    struct plan plan = {.count = count, .by_name = !sample && !selection->order};
+
+    if (count > MOST_COLUMNS && kind != FT_ROW_UNLABELED)
+        return ft_fail(FT_BAD, "%zu columns, expected at most %d", count, MOST_COLUMNS);
+
+    ft_arena_reset(arena);
+    *layout = (struct ft_layout){.kind = kind, .columns = count, .header = names && sample, .id = -1, .label = -1, .score = -1,
+                                 .arena = *arena};
+    layout->names = ft_arena_zero(arena, count, sizeof *layout->names);
+    layout->items = ft_arena_zero(arena, count + 1, sizeof *layout->items);
+    layout->tags = ft_arena_zero(arena, count, sizeof *layout->tags);
+    plan.role = ft_arena_zero(arena, count, sizeof *plan.role);
+    plan.fixed = ft_arena_zero(arena, count, sizeof *plan.fixed);
+    plan.used = ft_arena_zero(arena, count, sizeof *plan.used);
+    plan.order = ft_arena_zero(arena, count + selection->count, sizeof *plan.order);
+    if (!layout->names || !layout->items || !layout->tags || !plan.role || !plan.fixed || !plan.used || !plan.order)
+        return -1;
+    return layout_fill(layout, &plan, names, selection, sample);
+}
+
+void ft_layout_free(struct ft_layout *layout)
+{
+    ft_arena_free(&layout->arena);
+}
+
+void ft_layout_say(const struct ft_layout *layout, char *text, size_t size)
+{
+    size_t used = 0;
+
+    if (layout->header) {
+        used += (size_t)snprintf(text, size, "header ");
+        for (size_t c = 0; c < layout->columns && used < size; c++)
+            used += (size_t)snprintf(text + used, size - used, "%s%.40s", c ? "," : "", layout->names[c].data);
+    } else {
+        used += (size_t)snprintf(text, size, "%zu column%s, no header", layout->columns, layout->columns == 1 ? "" : "s");
+    }
+    if (used < size)
+        snprintf(text + used, size - used, ": %s%s", ft_row_kind_name(layout->kind), layout->reason);
+}

@@ -1,0 +1,403 @@
+/* jsonl.c - JSON lines by jansson, as rows. */
+#include "data/jsonl.h"
+#include "base/error.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The stream allows 32; the document's own levels take the rest. */
+enum { DEPTH = 24 };
+
+struct ft_jsonl {
+    const struct ft_selection *selection;
+    enum ft_row_kind option, kind;
+    struct ft_layout layout;
+    struct ft_arena arena;         /* the line's */
+    json_t *root, *matches;        /* matches: of a session, taken out of the root */
+    struct ft_string *names;       /* of what may have a role, and the values */
+    const json_t **values;
+    size_t count;
+    struct ft_row_item *items;     /* anchor, positives, negatives; or the one item */
+    size_t item_count, positives;
+    struct ft_row_item *part;      /* those of one document */
+    struct ft_row_tag *tags;
+    size_t tag_count;
+    struct ft_string id, label;
+    bool scored;
+    double score;
+};
+
+struct ft_jsonl *ft_jsonl_open(const struct ft_selection *selection, enum ft_row_kind kind)
+{
+    struct ft_jsonl *jsonl = calloc(1, sizeof *jsonl);
+
+    if (!jsonl) {
+        ft_fail(FT_SYSTEM, "out of memory");
+        return NULL;
+    }
+    jsonl->selection = selection;
+    jsonl->option = kind;
+    return jsonl;
+}
+
+void ft_jsonl_close(struct ft_jsonl *jsonl)
+{
+    if (!jsonl)
+        return;
+    json_decref(jsonl->root);
+    json_decref(jsonl->matches);
+    ft_layout_free(&jsonl->layout);
+    ft_arena_free(&jsonl->arena);
+    free(jsonl);
+}
+
+static struct ft_string string_of(const json_t *value)
+{
+    return (struct ft_string){json_string_value(value), json_string_length(value)};
+}
+
+/* Strings, numbers and booleans as text, from the arena where need be. */
+static bool scalar_text(struct ft_arena *arena, const json_t *value, struct ft_string *text)
+{
+    char *made = NULL;
+
+    if (json_is_string(value)) {
+        *text = string_of(value);
+        return true;
+    }
+    if (json_is_integer(value))
+        made = ft_arena_print(arena, "%lld", (long long)json_integer_value(value));
+    else if (json_is_real(value))
+        made = ft_arena_print(arena, "%.15g", json_real_value(value));
+    else if (json_is_boolean(value))
+        made = ft_arena_print(arena, "%s", json_is_true(value) ? "true" : "false");
+    *text = ft_string_of(made);
+    return made;
+}
+
+bool ft_jsonl_value(struct ft_jsonl *jsonl, const char *key, struct ft_string *value)
+{
+    const json_t *found = json_object_get(jsonl->root, key);
+
+    if (!found)
+        found = json_object_get(json_object_get(jsonl->root, "tags"), key);
+    return found && scalar_text(&jsonl->arena, found, value);
+}
+
+static int parse(struct ft_jsonl *jsonl, struct ft_string line)
+{
+    json_error_t error;
+
+    json_decref(jsonl->root);
+    json_decref(jsonl->matches);
+    jsonl->matches = NULL;
+    ft_arena_reset(&jsonl->arena);
+    jsonl->root = json_loadb(line.data, line.size, JSON_REJECT_DUPLICATES, &error);
+    if (!jsonl->root)
+        return ft_fail(FT_BAD, "column %d: %s", error.column, error.text);
+    if (!json_is_object(jsonl->root))
+        return ft_fail(FT_BAD, "expected an object, {\"text\": ...}, got an array");
+    if (!ft_json_is_shallow(jsonl->root, DEPTH))
+        return ft_fail(FT_BAD, "nested deeper than %d levels", DEPTH);
+    return 0;
+}
+
+static bool add_item(struct ft_jsonl *jsonl, enum ft_role role, const json_t *value, bool uri, const json_t *object)
+{
+    struct ft_string content = string_of(value);
+
+    if (!content.data || content.size == 0)
+        return false;
+    jsonl->items[jsonl->item_count++] = (struct ft_row_item){role, content, uri, object};
+    jsonl->positives += role == FT_POSITIVE;
+    return true;
+}
+
+static void add_tag(struct ft_jsonl *jsonl, const char *name, const json_t *value)
+{
+    jsonl->tags[jsonl->tag_count++] = (struct ft_row_tag){ft_string_of(name), {NULL, 0}, value};
+}
+
+/* Keys that may have a role: all but DocArray's own, and its two tags that mean something. */
+static void collect_names(struct ft_jsonl *jsonl)
+{
+    const json_t *tags = json_object_get(jsonl->root, "tags");
+    bool text = json_is_string(json_object_get(jsonl->root, "text"));
+    const char *key;
+    json_t *value;
+
+    jsonl->count = 0;
+    json_object_foreach(jsonl->root, key, value) {
+        if ((strcmp(key, "tags") == 0 && json_is_object(value)) || ft_json_is_field(key, value) || (text && strcmp(key, "uri") == 0))
+            continue;
+        jsonl->names[jsonl->count] = ft_string_of(key);
+        jsonl->values[jsonl->count++] = value;
+    }
+    json_object_foreach((json_t *)(uintptr_t)tags, key, value) {
+        bool known = strcmp(key, "finetuner_label") == 0 || strcmp(key, "finetuner_score") == 0;
+
+        if (!known || json_object_get(jsonl->root, key))
+            continue;
+        jsonl->names[jsonl->count] = ft_string_of(key);
+        jsonl->values[jsonl->count++] = value;
+    }
+}
+
+static bool same_names(const struct ft_jsonl *jsonl)
+{
+    if (!jsonl->layout.names || jsonl->layout.columns != jsonl->count)
+        return false;
+    for (size_t i = 0; i < jsonl->count; i++)
+        if (!ft_string_equal(jsonl->names[i], jsonl->layout.names[i]))
+            return false;
+    return true;
+}
+
+static int take_score(struct ft_jsonl *jsonl, const json_t *value)
+{
+    jsonl->scored = true;
+    jsonl->score = json_number_value(value);
+    if (json_is_number(value) || (json_is_string(value) && ft_string_number(string_of(value), &jsonl->score)))
+        return 0;
+    return ft_fail(FT_BAD, "the score is no number");
+}
+
+static int take_label(struct ft_jsonl *jsonl, const json_t *value)
+{
+    if (!scalar_text(&jsonl->arena, value, &jsonl->label))
+        return ft_fail(FT_BAD, "the label is no string or number");
+    return jsonl->label.size ? 0 : ft_fail(FT_BAD, "the label is empty");
+}
+
+static int take_item(struct ft_jsonl *jsonl, const struct ft_layout_item *item)
+{
+    const json_t *value = jsonl->values[item->column];
+    const char *name = jsonl->names[item->column].data;
+    bool several = item->role == FT_POSITIVE || item->role == FT_NEGATIVE;
+    json_t *member;
+    size_t i;
+
+    if (several && json_is_array(value)) {
+        json_array_foreach(value, i, member)
+            if (!add_item(jsonl, item->role, member, ft_content_is_uri(string_of(member)), NULL))
+                return ft_fail(FT_BAD, "\"%s\": member %zu is no text, or empty", name, i + 1);
+        return 0;
+    }
+    if (!json_is_string(value))
+        return ft_fail(FT_BAD, "\"%s\": expected a string%s", name, several ? ", or an array of strings" : "");
+    if (!add_item(jsonl, item->role, value, item->uri || (item->role != FT_NO_ROLE && ft_content_is_uri(string_of(value))), NULL))
+        return ft_fail(FT_BAD, "\"%s\" is empty", name);
+    return 0;
+}
+
+/* By the names of the keys, as columns by the names of a header. */
+static int read_keys(struct ft_jsonl *jsonl)
+{
+    struct ft_layout *layout = &jsonl->layout;
+
+    collect_names(jsonl);
+    if (jsonl->count == 0)
+        return ft_fail(FT_BAD, "no known key: expected text, anchor and positive, query and pos, or --columns");
+    if (!same_names(jsonl) && ft_layout_make(layout, jsonl->names, jsonl->count, jsonl->selection, jsonl->option, NULL) < 0) {
+        layout->columns = 0;
+        return ft_error_status() == FT_SYSTEM ? -1 : ft_fail(FT_BAD, "%s", ft_error());
+    }
+    jsonl->kind = layout->kind;
+    for (size_t i = 0; i < layout->item_count; i++)
+        if (take_item(jsonl, &layout->items[i]) < 0)
+            return -1;
+    if (layout->id >= 0 && !scalar_text(&jsonl->arena, jsonl->values[layout->id], &jsonl->id))
+        return ft_fail(FT_BAD, "the id is no string or number");
+    if (layout->label >= 0 && take_label(jsonl, jsonl->values[layout->label]) < 0)
+        return -1;
+    if (layout->score >= 0 && take_score(jsonl, jsonl->values[layout->score]) < 0)
+        return -1;
+    for (size_t i = 0; i < layout->tag_count; i++)
+        add_tag(jsonl, jsonl->names[layout->tags[i]].data, jsonl->values[layout->tags[i]]);
+    return 0;
+}
+
+static enum ft_role chunk_role(const json_t *chunk, size_t place)
+{
+    const char *role = json_string_value(json_object_get(json_object_get(chunk, "tags"), "role"));
+
+    for (enum ft_role r = FT_ANCHOR; role && r <= FT_NEGATIVE; r++)
+        if (strcmp(role, ft_role_name(r)) == 0)
+            return r;
+    return place == 0 ? FT_ANCHOR : place == 1 ? FT_POSITIVE : FT_NEGATIVE;
+}
+
+static bool add_document(struct ft_jsonl *jsonl, enum ft_role role, const json_t *object)
+{
+    const json_t *text = json_object_get(object, "text"), *uri = json_object_get(object, "uri");
+
+    return add_item(jsonl, role, text ? text : uri, !text, object);
+}
+
+static int bad_part(const char *what, size_t place)
+{
+    return ft_fail(FT_BAD, "%s %zu: expected an object with \"text\" or \"uri\"", what, place + 1);
+}
+
+/* DocArray's pairs: a root with chunks; in order of their roles. */
+static int read_chunks(struct ft_jsonl *jsonl, const json_t *chunks)
+{
+    json_t *chunk;
+    size_t i;
+
+    for (enum ft_role role = FT_ANCHOR; role <= FT_NEGATIVE; role++)
+        json_array_foreach(chunks, i, chunk)
+            if (chunk_role(chunk, i) == role && !add_document(jsonl, role, chunk))
+                return bad_part("chunk", i);
+    return 0;
+}
+
+/* Finetuner's sessions: +1 or -1 of a match, 0 when it has neither. */
+static int match_label(const json_t *match)
+{
+    const json_t *label = json_object_get(json_object_get(match, "tags"), "finetuner_label");
+    double number = json_number_value(label);
+
+    if (json_is_string(label) && !ft_string_number(string_of(label), &number))
+        return 0;
+    return number == 1 ? 1 : number == -1 ? -1 : 0;
+}
+
+static bool is_session(const json_t *matches)
+{
+    json_t *match;
+    size_t i;
+
+    json_array_foreach(matches, i, match)
+        if (match_label(match) == 0)
+            return false;
+    return json_array_size(matches) > 0;
+}
+
+static int read_session(struct ft_jsonl *jsonl, json_t *matches)
+{
+    json_t *match;
+    size_t i;
+
+    jsonl->matches = json_incref(matches);
+    json_object_del(jsonl->root, "matches");
+    if (!add_document(jsonl, FT_ANCHOR, jsonl->root))
+        return ft_fail(FT_BAD, "matches without a \"text\" or \"uri\" that they match");
+    jsonl->items[0].object = NULL;     /* what else it has is the root's */
+    for (int sign = 1; sign >= -1; sign -= 2)
+        json_array_foreach(matches, i, match)
+            if (match_label(match) == sign && !add_document(jsonl, sign > 0 ? FT_POSITIVE : FT_NEGATIVE, match))
+                return bad_part("match", i);
+    return 0;
+}
+
+/* What goes for chunks and sessions alike: id, score, kind, other keys. */
+static int read_root(struct ft_jsonl *jsonl)
+{
+    const char *key;
+    json_t *value;
+    const json_t *tags = json_object_get(jsonl->root, "tags"), *id = json_object_get(jsonl->root, "id");
+    const json_t *score = json_object_get(tags, "finetuner_score"), *label = json_object_get(tags, "finetuner_label");
+
+    if (id && !scalar_text(&jsonl->arena, id, &jsonl->id))
+        return ft_fail(FT_BAD, "the id is no string or number");
+    if ((score && take_score(jsonl, score) < 0) || (label && take_label(jsonl, label) < 0))
+        return -1;
+    json_object_foreach(jsonl->root, key, value)
+        if (strcmp(key, "id") != 0 && strcmp(key, "tags") != 0 && strcmp(key, "chunks") != 0 && !ft_json_is_field(key, value) &&
+            !(jsonl->matches && (strcmp(key, "text") == 0 || strcmp(key, "uri") == 0)))
+            add_tag(jsonl, key, value);
+    jsonl->kind = jsonl->scored ? FT_ROW_SCORED : jsonl->item_count > 1 + jsonl->positives ? FT_ROW_TRIPLETS : FT_ROW_PAIRS;
+    if (jsonl->option != FT_ROW_GUESS && jsonl->kind != jsonl->option)
+        return ft_fail(FT_BAD, "%s, expected %s", ft_row_kind_name(jsonl->kind), ft_row_kind_name(jsonl->option));
+    return 0;
+}
+
+/* The members of "tags" that mean nothing to us; what a key beside them says stands. */
+static void read_tags(struct ft_jsonl *jsonl)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(json_object_get(jsonl->root, "tags"), key, value) {
+        bool taken = strcmp(key, "finetuner_label") == 0 || strcmp(key, "finetuner_score") == 0;
+
+        for (size_t i = 0; i < jsonl->tag_count && !taken; i++)
+            taken = ft_string_is(jsonl->tags[i].name, key);
+        if (!taken)
+            add_tag(jsonl, key, value);
+    }
+}
+
+/* Room for as many items and tags as the line can give. */
+static int make_room(struct ft_jsonl *jsonl)
+{
+    size_t keys = json_object_size(jsonl->root) + json_object_size(json_object_get(jsonl->root, "tags")), items = keys + 2;
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(jsonl->root, key, value)
+        items += json_array_size(value);
+    jsonl->names = ft_arena_zero(&jsonl->arena, keys + 1, sizeof *jsonl->names);
+    jsonl->values = ft_arena_zero(&jsonl->arena, keys + 1, sizeof *jsonl->values);
+    jsonl->items = ft_arena_zero(&jsonl->arena, items, sizeof *jsonl->items);
+    jsonl->part = ft_arena_zero(&jsonl->arena, items, sizeof *jsonl->part);
+    jsonl->tags = ft_arena_zero(&jsonl->arena, keys + 1, sizeof *jsonl->tags);
+    jsonl->item_count = jsonl->positives = jsonl->tag_count = 0;
+    jsonl->id = jsonl->label = (struct ft_string){NULL, 0};
+    jsonl->scored = false;
+    return jsonl->names && jsonl->values && jsonl->items && jsonl->part && jsonl->tags ? 0 : -1;
+}
+
+static int check_items(const struct ft_jsonl *jsonl)
+{
+    if (jsonl->item_count == 1 && jsonl->items[0].role == FT_NO_ROLE)
+        return 0;
+    if (jsonl->item_count == 0 || jsonl->items[0].role != FT_ANCHOR || (jsonl->item_count > 1 && jsonl->items[1].role == FT_ANCHOR))
+        return ft_fail(FT_BAD, "expected one anchor");
+    if (jsonl->positives == 0)
+        return ft_fail(FT_BAD, "no positive");
+    if (jsonl->kind == FT_ROW_TRIPLETS && jsonl->item_count == 1 + jsonl->positives)
+        return ft_fail(FT_BAD, "no negative, expected one or more in triplets");
+    return 0;
+}
+
+long ft_jsonl_read(struct ft_jsonl *jsonl, struct ft_string line)
+{
+    json_t *chunks, *matches;
+    bool rooted;
+    int read;
+
+    if (parse(jsonl, line) < 0 || make_room(jsonl) < 0)
+        return -1;
+    chunks = json_object_get(jsonl->root, "chunks");
+    matches = json_object_get(jsonl->root, "matches");
+    rooted = json_array_size(chunks) > 0 || is_session(matches);
+    if (json_array_size(chunks) > 0)
+        read = read_chunks(jsonl, chunks);
+    else if (rooted)
+        read = read_session(jsonl, matches);
+    else
+        read = read_keys(jsonl);
+    if (read < 0 || (rooted && read_root(jsonl) < 0) || check_items(jsonl) < 0)
+        return -1;
+    read_tags(jsonl);
+    return jsonl->positives > 1 ? (long)jsonl->positives : 1;
+}
+
+void ft_jsonl_row(struct ft_jsonl *jsonl, size_t part, struct ft_row *row)
+{
+    size_t rest = jsonl->item_count - 1 - jsonl->positives;
+
+    *row = (struct ft_row){.kind = jsonl->kind, .part = jsonl->positives > 1 ? part + 1 : 0, .id = jsonl->id, .items = jsonl->items,
+                           .item_count = jsonl->item_count, .label = jsonl->label, .scored = jsonl->scored, .score = jsonl->score,
+                           .tags = jsonl->tags, .tag_count = jsonl->tag_count, .object = jsonl->root};
+    if (jsonl->positives <= 1)
+        return;
+    jsonl->part[0] = jsonl->items[0];
+    jsonl->part[1] = jsonl->items[1 + part];
+    memcpy(jsonl->part + 2, jsonl->items + 1 + jsonl->positives, rest * sizeof *jsonl->part);
+    row->items = jsonl->part;
+    row->item_count = 2 + rest;
+}

@@ -1,0 +1,277 @@
+/* row.c - rows to documents (ft-stream(5)). */
+#include "data/row.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+static const char *const kind_names[] = {"rows", "labelled rows", "pairs", "triplets", "scored pairs", "unlabelled rows"};
+static const char *const kind_options[] = {"", "--labeled", "--pairs", "--triplets", "--scored", "--unlabeled"};
+
+const char *ft_row_kind_name(enum ft_row_kind kind)
+{
+    return kind_names[kind];
+}
+
+const char *ft_row_kind_option(enum ft_row_kind kind)
+{
+    return kind_options[kind];
+}
+
+static bool begins_with(struct ft_string s, const char *prefix)
+{
+    size_t size = strlen(prefix);
+
+    return s.size >= size && strncasecmp(s.data, prefix, size) == 0;
+}
+
+bool ft_content_is_uri(struct ft_string s)
+{
+    static const char *const endings[] = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", NULL};
+    bool blank = memchr(s.data, ' ', s.size) || memchr(s.data, '\n', s.size) || memchr(s.data, '\t', s.size);
+
+    if (begins_with(s, "http://") || begins_with(s, "https://") || begins_with(s, "data:"))
+        return !blank;
+    if (s.size == 0 || s.size > 4096 || (blank && s.data[0] != '/' && s.data[0] != '.'))
+        return false;
+    for (const char *const *e = endings; *e; e++) {
+        size_t size = strlen(*e);
+
+        if (s.size > size && strncasecmp(s.data + s.size - size, *e, size) == 0)
+            return true;
+    }
+    return false;
+}
+
+double ft_row_share(const struct ft_row *row)
+{
+    return ldexp((double)(ft_hash_bytes(row->items[0].content.data, row->items[0].content.size).low >> 11), -53);
+}
+
+bool ft_json_is_shallow(const json_t *value, int depth)
+{
+    const char *key;
+    json_t *member;
+    size_t i;
+
+    if (depth <= 0)
+        return !json_is_object(value) && !json_is_array(value);
+    json_object_foreach((json_t *)(uintptr_t)value, key, member)
+        if (!ft_json_is_shallow(member, depth - 1))
+            return false;
+    json_array_foreach(value, i, member)
+        if (!ft_json_is_shallow(member, depth - 1))
+            return false;
+    return true;
+}
+
+static struct ft_string json_text(const json_t *value)
+{
+    return (struct ft_string){json_string_value(value), json_string_length(value)};
+}
+
+void ft_json_write(msgpack_packer *pk, const json_t *value)
+{
+    const char *key;
+    json_t *member;
+    size_t i;
+
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        msgpack_pack_map(pk, json_object_size(value));
+        json_object_foreach((json_t *)(uintptr_t)value, key, member) {
+            ft_pack_text(pk, key);
+            ft_json_write(pk, member);
+        }
+        break;
+    case JSON_ARRAY:
+        msgpack_pack_array(pk, json_array_size(value));
+        json_array_foreach(value, i, member)
+            ft_json_write(pk, member);
+        break;
+    case JSON_STRING:
+        ft_pack_string(pk, json_text(value));
+        break;
+    case JSON_INTEGER:
+        msgpack_pack_int64(pk, json_integer_value(value));
+        break;
+    case JSON_REAL:
+        msgpack_pack_double(pk, json_real_value(value));
+        break;
+    case JSON_TRUE:
+        msgpack_pack_true(pk);
+        break;
+    case JSON_FALSE:
+        msgpack_pack_false(pk);
+        break;
+    case JSON_NULL:
+        msgpack_pack_nil(pk);
+        break;
+    }
+}
+
+static bool is_numbers(const json_t *value)
+{
+    json_t *member;
+    size_t i;
+
+    json_array_foreach(value, i, member)
+        if (!json_is_number(member))
+            return false;
+    return json_array_size(value) > 0;
+}
+
+bool ft_json_is_field(const char *key, const json_t *value)
+{
+    if (strcmp(key, "mime_type") == 0 || strcmp(key, "modality") == 0)
+        return json_is_string(value);
+    if (strcmp(key, "weight") == 0)
+        return json_is_number(value);
+    return strcmp(key, "embedding") == 0 ? is_numbers(value) : strcmp(key, "matches") == 0 && json_is_array(value);
+}
+
+static uint32_t count_kept(const json_t *object)
+{
+    const char *key;
+    json_t *member;
+    uint32_t count = 0;
+
+    json_object_foreach((json_t *)(uintptr_t)object, key, member)
+        count += ft_json_is_field(key, member);
+    return count;
+}
+
+/* DocArray's embedding is a list of numbers in JSON and a tensor in the stream. */
+static void write_embedding(msgpack_packer *pk, const json_t *list)
+{
+    uint64_t shape[1] = {json_array_size(list)};
+    float *values = malloc((size_t)shape[0] * sizeof *values + 1);
+
+    for (size_t i = 0; values && i < shape[0]; i++)
+        values[i] = (float)json_number_value(json_array_get(list, i));
+    if (values)
+        ft_wire_write(pk, FT_WIRE_F4, 1, shape, values);
+    else
+        msgpack_pack_nil(pk);
+    free(values);
+}
+
+static void write_kept(msgpack_packer *pk, const json_t *object)
+{
+    const char *key;
+    json_t *member;
+
+    json_object_foreach((json_t *)(uintptr_t)object, key, member)
+        if (ft_json_is_field(key, member)) {
+            ft_pack_text(pk, key);
+            if (strcmp(key, "embedding") == 0)
+                write_embedding(pk, member);
+            else
+                ft_json_write(pk, member);
+        }
+}
+
+static void write_content(msgpack_packer *pk, const struct ft_row_item *item)
+{
+    ft_pack_text(pk, item->uri ? "uri" : "text");
+    ft_pack_string(pk, item->content);
+}
+
+static void write_chunk(msgpack_packer *pk, const struct ft_row_item *item, bool modality)
+{
+    json_t *id = json_object_get(item->object, "id"), *tags = json_object_get(item->object, "tags"), *member;
+    bool old_role = json_object_get(tags, "role");
+    const char *key;
+
+    modality = modality && !json_object_get(item->object, "modality");
+    msgpack_pack_map(pk, 2u + !!id + modality + count_kept(item->object));
+    if (id) {
+        ft_pack_text(pk, "id");
+        ft_json_write(pk, id);
+    }
+    write_content(pk, item);
+    if (modality) {
+        ft_pack_text(pk, "modality");
+        ft_pack_text(pk, item->uri ? "image" : "text");
+    }
+    write_kept(pk, item->object);
+    ft_pack_text(pk, "tags");
+    msgpack_pack_map(pk, 1 + json_object_size(tags) - old_role);
+    ft_pack_text(pk, "role");
+    ft_pack_text(pk, ft_role_name(item->role));
+    json_object_foreach(tags, key, member)
+        if (strcmp(key, "role") != 0) {
+            ft_pack_text(pk, key);
+            ft_json_write(pk, member);
+        }
+}
+
+static void write_id(msgpack_packer *pk, const struct ft_row *row, const char *path)
+{
+    char number[48];
+    struct ft_string prefix = row->id.size > 0 ? row->id : ft_string_of(path);
+    size_t size;
+
+    ft_pack_text(pk, "id");
+    if (row->id.size > 0 && row->part)
+        size = (size_t)snprintf(number, sizeof number, ":%lu", row->part);
+    else if (row->id.size > 0)
+        size = 0;
+    else if (row->part)
+        size = (size_t)snprintf(number, sizeof number, ":%lu:%lu", row->line, row->part);
+    else
+        size = (size_t)snprintf(number, sizeof number, ":%lu", row->line);
+    msgpack_pack_str(pk, prefix.size + size);
+    msgpack_pack_str_body(pk, prefix.data, prefix.size);
+    msgpack_pack_str_body(pk, number, size);
+}
+
+static void write_tags(msgpack_packer *pk, const struct ft_row *row)
+{
+    ft_pack_text(pk, "tags");
+    msgpack_pack_map(pk, row->tag_count + !!row->label.data + row->scored);
+    if (row->label.data) {
+        ft_pack_text(pk, "finetuner_label");
+        ft_pack_string(pk, row->label);
+    }
+    if (row->scored) {
+        ft_pack_text(pk, "finetuner_score");
+        msgpack_pack_double(pk, row->score);
+    }
+    for (size_t i = 0; i < row->tag_count; i++) {
+        /* "role" says what a chunk is; a column of that name must not. */
+        ft_pack_string(pk, ft_string_is(row->tags[i].name, "role") ? FT_STRING("role_") : row->tags[i].name);
+        if (row->tags[i].json)
+            ft_json_write(pk, row->tags[i].json);
+        else
+            ft_pack_string(pk, row->tags[i].text);
+    }
+}
+
+void ft_row_write(msgpack_packer *pk, const struct ft_row *row, const char *path)
+{
+    bool tagged = row->tag_count > 0 || row->label.data || row->scored, alone = row->items[0].role == FT_NO_ROLE, any_uri = false;
+    bool modality;
+
+    for (size_t i = 0; i < row->item_count; i++)
+        any_uri |= row->items[i].uri;
+    modality = alone && any_uri && !json_object_get(row->object, "modality");
+    msgpack_pack_map(pk, 2u + modality + tagged + count_kept(row->object));
+    write_id(pk, row, path);
+    if (alone)
+        write_content(pk, &row->items[0]);
+    if (modality) {
+        ft_pack_text(pk, "modality");
+        ft_pack_text(pk, "image");
+    }
+    write_kept(pk, row->object);
+    if (tagged)
+        write_tags(pk, row);
+    if (alone)
+        return;
+    ft_pack_text(pk, "chunks");
+    msgpack_pack_array(pk, row->item_count);
+    for (size_t i = 0; i < row->item_count; i++)
+        write_chunk(pk, &row->items[i], any_uri);
+}

@@ -1,0 +1,58 @@
+/* row.h - a row as the library sees it, whatever file it came from, and its document in the stream.
+ *
+ * A labelled or unlabelled row is one item; a pair, triplet or scored pair has one item for each of its chunks, anchor first.
+ * Strings and arrays belong to whoever made the row. */
+#ifndef FT_DATA_ROW_H
+#define FT_DATA_ROW_H
+
+#include "stream/document.h"
+
+#include <jansson.h>
+
+enum ft_row_kind { FT_ROW_GUESS, FT_ROW_LABELED, FT_ROW_PAIRS, FT_ROW_TRIPLETS, FT_ROW_SCORED, FT_ROW_UNLABELED };
+const char *ft_row_kind_name(enum ft_row_kind kind);      /* "labelled rows", "pairs", ... */
+const char *ft_row_kind_option(enum ft_row_kind kind);    /* "--labeled", ... */
+
+struct ft_row_item {
+    enum ft_role role;
+    struct ft_string content;      /* text, or an address or path where uri is set */
+    bool uri;
+    const json_t *object;          /* NULL, or the DocArray document this is: its other fields travel too */
+};
+
+struct ft_row_tag {
+    struct ft_string name, text;
+    const json_t *json;            /* NULL: the value is `text` */
+};
+
+struct ft_row {
+    enum ft_row_kind kind;
+    unsigned long line, part;      /* part: 0, or 1, 2, ... where one line gives several documents */
+    struct ft_string id;           /* empty: path:line, path:line:part */
+    struct ft_row_item *items;
+    size_t item_count;
+    struct ft_string label;        /* data NULL = none */
+    bool scored;
+    double score;
+    struct ft_row_tag *tags;
+    size_t tag_count;
+    const json_t *object;          /* NULL, or the DocArray document: its other fields travel too */
+};
+
+/* What --rate goes by: the first item's content, so that all rows of one anchor fall on the same side. In [0, 1). */
+double ft_row_share(const struct ft_row *row);
+
+/* Pack the row as a document; `path` is for its id. */
+void ft_row_write(msgpack_packer *pk, const struct ft_row *row, const char *path);
+
+/* Is this content an address (http, https or data, no blanks) or a path to a picture (by its ending; blanks only after a leading / or .)? */
+bool ft_content_is_uri(struct ft_string content);
+
+/* Is this a field of DocArray documents that travels as it is (mime_type, modality, weight, embedding, matches), of the right type? */
+bool ft_json_is_field(const char *key, const json_t *value);
+
+/* Can the value be packed: nested no deeper than streams allow? */
+bool ft_json_is_shallow(const json_t *value, int depth);
+void ft_json_write(msgpack_packer *pk, const json_t *value);
+
+#endif
