@@ -1,0 +1,438 @@
+/* ft-train - documents or batches in, a tuned model out: ft-embed, ft-loss and ft-update in one process, and ft-sample before them where documents
+ * come. The same library calls as theirs, so the same bytes, faster. */
+#include "base/pool.h"
+#include "base/stop.h"
+#include "base/tool.h"
+#include "model/encode.h"
+#include "train/loss.h"
+#include "train/sampler.h"
+#include "train/trainer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *model_name = "minilm", *output = "./tuned", *miner, *prompt;
+static const char *optimizer = "adamw", *schedule = "linear";
+static double lr = 1e-4, warmup = .1, clip = 1;
+static bool force, resume, drop_last, classes, pairs, triplets, scored, random_batches;
+static long threads, chunk, max_length, seed, batch, per_class, epochs, steps = -1, save_every, keep = 2;
+static struct ft_list losses, freeze, unfreeze;
+static size_t memory;
+
+static const struct ft_option options[] = {
+    {'m', "model", FT_TEXT, &model_name, "MODEL", "the model to start from", NULL},
+    {'o', "output", FT_TEXT, &output, "DIR", "the run, and at its end the tuned model", NULL},
+    {0, "force", FT_FLAG, &force, NULL, "begin again where DIR is a run already", NULL},
+    {0, "resume", FT_FLAG, &resume, NULL, "go on where DIR stopped, or begin if nothing is there", NULL},
+    {0, "classes", FT_FLAG, &classes, NULL, "batches of P classes x K documents", NULL},
+    {0, "pairs", FT_FLAG, &pairs, NULL, "batches of pairs", NULL},
+    {0, "triplets", FT_FLAG, &triplets, NULL, "batches of triplets", NULL},
+    {0, "scored", FT_FLAG, &scored, NULL, "batches of scored pairs", NULL},
+    {0, "random", FT_FLAG, &random_batches, NULL, "batches of anything (default: by what the data are)", NULL},
+    {0, "batch", FT_COUNT, &batch, "N", "rows of a batch: texts, pairs or triplets (default: by kind)", NULL},
+    {0, "per-class", FT_COUNT, &per_class, "K", "documents of each class in a batch (default: 4)", NULL},
+    {0, "epochs", FT_COUNT, &epochs, "N", "passes over the data (default: 3)", NULL},
+    {0, "drop-last", FT_FLAG, &drop_last, NULL, "leave out a last short batch", NULL},
+    {0, "seed", FT_COUNT, &seed, "S", "of sampling and dropout (default: the stream's, else 0)", NULL},
+    {0, "loss", FT_LIST, &losses, "[W*]NAME:k=v", "triplet, supcon, infonce, cosine; repeated ones add up (default: by kind of batch)", NULL},
+    {0, "miner", FT_TEXT, &miner, "NAME:k=v", "what the triplet loss compares: all, hard, semihard, easy-hard", NULL},
+    {0, "optimizer", FT_TEXT, &optimizer, "NAME:k=v", "adamw:beta1=.9,beta2=.999,eps=1e-8,decay=0", NULL},
+    {0, "schedule", FT_TEXT, &schedule, "NAME", "linear or constant, after the warm-up", NULL},
+    {0, "lr", FT_NUMBER, &lr, "X", "learning rate", NULL},
+    {0, "warmup", FT_NUMBER, &warmup, "X", "steps of warm-up; below 1 a share of all", NULL},
+    {0, "clip", FT_NUMBER, &clip, "X", "largest norm of the gradient, 0 = any", NULL},
+    {0, "freeze", FT_LIST, &freeze, "PATTERN", "nodes that do not train, as 'encoder.layer.[0-2].*' or below:NODE", NULL},
+    {0, "unfreeze", FT_LIST, &unfreeze, "PATTERN", "nodes that do, after --freeze", NULL},
+    {0, "max-length", FT_COUNT, &max_length, "N", "tokens of a text at most (default: the model's)", NULL},
+    {0, "prompt", FT_TEXT, &prompt, "TEXT", "put before each text", NULL},
+    {0, "chunk", FT_COUNT, &chunk, "N", "texts through the model at once (default: by tokens)", NULL},
+    {0, "steps", FT_COUNT, &steps, "N", "stop after N batches; 0 makes a run and reads nothing", NULL},
+    {0, "save-every", FT_COUNT, &save_every, "N", "batches between checkpoints (default: every five minutes)", NULL},
+    {0, "keep", FT_COUNT, &keep, "K", "checkpoints kept", NULL},
+    {0, "memory", FT_SIZE, &memory, "SIZE", "stay under this; changes no result", NULL},
+    {0, "threads", FT_COUNT, &threads, "N", "threads (default: the CPUs allowed)", NULL},
+    {0, NULL, FT_FLAG, NULL, NULL, NULL, NULL},
+};
+
+static const char *const examples[] = {
+    "ft-ingest train.csv | ft-train -o tuned",
+    "ft-ingest pairs.tsv | ft-train -m minilm --loss infonce:scale=20 --lr 2e-5 -o tuned",
+    "ft-ingest train.csv | ft-train -o tuned --resume",
+    NULL,
+};
+
+static struct ft_tool tool = {
+    .name = "ft-train",
+    .purpose = "documents or batches in, a tuned model out",
+    .operands = "[FILE]",
+    .options = options,
+    .examples = examples,
+    .see_also = "ft-ingest(1), ft-sample(1), ft-eval(1), ft-export(1), ft(7)",
+};
+
+/* What comes: batches as they are, or documents that the sampler makes into batches. */
+struct source {
+    struct ft_reader *reader;
+    struct ft_sampler *sampler;
+    uint64_t steps;
+};
+
+static const char *kind_wanted(int *failed)
+{
+    const bool given[] = {classes, pairs, triplets, scored, random_batches};
+    const char *kind = NULL;
+
+    for (int i = 0; i < 5; i++) {
+        if (given[i] && kind)
+            *failed = ft_fail(FT_USAGE, "one kind of batch, not --%s and --%s", kind, ft_batch_kind_name((enum ft_batch_kind)i));
+        if (given[i])
+            kind = ft_batch_kind_name((enum ft_batch_kind)i);
+    }
+    return kind;
+}
+
+/* --freeze first, then --unfreeze, each in its order. */
+static int freezing(struct ft_arena *arena, struct ft_list *list)
+{
+    *list = (struct ft_list){ft_arena_zero(arena, freeze.count + unfreeze.count + 1, sizeof *list->items), 0};
+    if (!list->items)
+        return -1;
+    for (size_t i = 0; i < freeze.count; i++)
+        list->items[list->count++] = freeze.items[i];
+    for (size_t i = 0; i < unfreeze.count; i++)
+        if (!(list->items[list->count++] = ft_arena_print(arena, "!%s", unfreeze.items[i])))
+            return -1;
+    return 0;
+}
+
+static int settings_from_options(struct ft_arena *arena, struct ft_settings *s)
+{
+    int failed = 0;
+
+    *s = (struct ft_settings){
+        .seed = (uint64_t)seed, .loss = losses, .miner = miner, .optimizer = optimizer, .schedule = schedule, .lr = lr,
+        .warmup = warmup, .clip = clip, .chunk = chunk, .max_length = max_length, .prompt = prompt,
+        .kind = kind_wanted(&failed), .batch = (uint64_t)batch, .per_class = (uint64_t)per_class,
+        .epochs = (uint64_t)epochs, .drop_last = drop_last,
+    };
+    return failed || freezing(arena, &s->freeze) < 0 ? -1 : ft_settings_check(s);
+}
+
+/* Options given again on resuming must say what the run says. */
+static bool same_text(const char *a, const char *b)
+{
+    return (!a && !b) || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_list(const struct ft_list *a, const struct ft_list *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (strcmp(a->items[i], b->items[i]) != 0)
+            return false;
+    return true;
+}
+
+static int check_resumed(const struct ft_settings *now, const struct ft_settings *run)
+{
+    const struct {
+        const void *option;
+        const char *name;
+        bool same;
+    } checks[] = {
+        {&seed, "--seed", now->seed == run->seed},
+        {&losses, "--loss", same_list(&now->loss, &run->loss)},
+        {&miner, "--miner", same_text(now->miner, run->miner)},
+        {&optimizer, "--optimizer", same_text(now->optimizer, run->optimizer)},
+        {&schedule, "--schedule", same_text(now->schedule, run->schedule)},
+        {&lr, "--lr", now->lr == run->lr},
+        {&warmup, "--warmup", now->warmup == run->warmup},
+        {&clip, "--clip", now->clip == run->clip},
+        {&chunk, "--chunk", now->chunk == run->chunk},
+        {&max_length, "--max-length", now->max_length == run->max_length},
+        {&prompt, "--prompt", same_text(now->prompt, run->prompt)},
+        {&freeze, "--freeze", same_list(&now->freeze, &run->freeze)},
+        {&unfreeze, "--unfreeze", same_list(&now->freeze, &run->freeze)},
+        {&batch, "--batch", now->batch == run->batch},
+        {&per_class, "--per-class", now->per_class == run->per_class},
+        {&epochs, "--epochs", now->epochs == run->epochs},
+        {&drop_last, "--drop-last", now->drop_last == run->drop_last},
+    };
+
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
+        if (ft_tool_given(&tool, checks[i].option) && !checks[i].same)
+            return ft_fail(FT_USAGE, "%s was set to something else when %s was made: leave it out to go on", checks[i].name, output);
+    if (now->kind && !same_text(now->kind, run->kind))
+        return ft_fail(FT_USAGE, "--%s was not set when %s was made: leave it out to go on", now->kind, output);
+    return 0;
+}
+
+/* The base model: where it is and what it is. */
+static int find_model(struct ft_arena *arena, struct ft_settings *s)
+{
+    const char *directory = ft_model_find(arena, model_name);
+    char *whole = directory ? realpath(directory, NULL) : NULL, checksum[9];
+    struct ft_model *model;
+    int result = -1;
+
+    if (!directory)
+        return -1;
+    if (!whole)
+        return ft_fail_errno("%s", directory);
+    s->model = ft_arena_text(arena, ft_string_of(whole));
+    free(whole);
+    if (!s->model || !(model = ft_model_open(s->model, NULL)))
+        return -1;
+    if (model->extra_text)
+        ft_tool_say(&tool, "%s", model->extra_text);
+    s->model_checksum = ft_arena_text(arena, ft_string_of(ft_model_checksum(model, checksum)));
+    if (s->model_checksum && ft_settings_freeze(s, model) == 0)   /* a pattern that matches nothing is said before data are read */
+        result = 0;
+    if (max_length > 0 && (size_t)max_length > model->max_length)
+        result = ft_fail(FT_USAGE, "--max-length %ld is more than the model's %zu", max_length, model->max_length);
+    ft_model_close(model);
+    return result;
+}
+
+static struct ft_run *make_or_open_run(struct ft_arena *arena, const struct ft_reader *reader)
+{
+    struct ft_settings settings;
+    struct ft_run *run;
+
+    if (settings_from_options(arena, &settings) < 0)
+        return NULL;
+    if (resume && ft_run_is(output)) {
+        if ((run = ft_run_open(output)) && check_resumed(&settings, &run->settings) == 0)
+            return run;
+        ft_run_close(run);
+        return NULL;
+    }
+    if (reader && !ft_tool_given(&tool, &seed))
+        settings.seed = ft_reader_header(reader)->seed;
+    if (!force && ft_run_is(output)) {
+        ft_fail(FT_USAGE, "%s exists: --resume goes on with it, --force begins again", output);
+        return NULL;
+    }
+    if (find_model(arena, &settings) < 0 || (force && ft_run_remove(output) < 0) ||
+        ft_run_create(output, &settings, tool.whole_argc, tool.whole_argv) < 0)
+        return NULL;
+    return ft_run_open(output);
+}
+
+static int sampling_option_given(void)
+{
+    return classes || pairs || triplets || scored || random_batches || batch || per_class || epochs || drop_last;
+}
+
+static int sample_documents(struct source *source, struct ft_arena *arena, const struct ft_settings *s)
+{
+    struct ft_sampler_options how = {-1, s->seed, s->batch, s->per_class, s->epochs, s->drop_last};
+    struct ft_header header = *ft_reader_header(source->reader);
+    struct ft_arena scratch = {0};
+    struct ft_document document;
+    struct ft_record record;
+    enum ft_batch_kind kind;
+    const char *warning;
+    int more = -1;
+
+    if (s->kind) {
+        if (ft_batch_kind_parse(ft_string_of(s->kind), &kind) < 0)
+            return -1;
+        how.kind = (int)kind;
+    }
+    if (!(source->sampler = ft_sampler_open(&how)))
+        return -1;
+    while ((more = ft_reader_next(source->reader, &record)) > 0) {
+        ft_arena_reset(&scratch);
+        tool.in++;
+        if (ft_document_read(&scratch, &record.object, &document) < 0 ||
+            ft_sampler_add(source->sampler, &document, record.bytes) < 0) {
+            more = -1;
+            break;
+        }
+        if (ft_stop_signal())
+            break;
+    }
+    ft_arena_free(&scratch);
+    if (more < 0 || ft_sampler_plan(source->sampler, arena, &header) < 0)
+        return -1;
+    while ((warning = ft_sampler_warning(source->sampler)))
+        ft_tool_warn(&tool, "%s", warning);
+    source->steps = header.steps;
+    return 0;
+}
+
+static int open_source(struct source *source, struct ft_arena *arena, const struct ft_settings *s)
+{
+    if (ft_reader_header(source->reader)->kind == FT_DOCUMENTS)
+        return sample_documents(source, arena, s);
+    if (ft_reader_expect(source->reader, FT_BATCHES) < 0)
+        return -1;
+    if (sampling_option_given())
+        return ft_fail(FT_USAGE, "batches come in, so options of sampling belong to ft-sample");
+    source->steps = ft_reader_header(source->reader)->steps;
+    return 0;
+}
+
+static int next_batch(struct source *source, struct ft_arena *arena, struct ft_batch *b)
+{
+    const struct ft_string *documents;
+    struct ft_record record;
+    int more;
+
+    if (source->sampler)
+        return ft_sampler_next(source->sampler, b, &documents);
+    if ((more = ft_reader_next(source->reader, &record)) <= 0)
+        return more;
+    tool.in++;
+    return ft_batch_read(arena, &record, b) < 0 ? -1 : 1;
+}
+
+struct progress {
+    double start, said;
+    uint64_t texts, first;
+};
+
+static void show(struct progress *p, const struct ft_step_report *r)
+{
+    double now = ft_seconds(), elapsed = now - p->start, left;
+    bool terminal = isatty(STDERR_FILENO), last = r->step == r->steps;
+
+    p->texts += r->texts;
+    p->first += !p->first;
+    left = elapsed / (double)p->first * (double)(r->steps - r->step);
+    p->first++;
+    if (tool.quiet || (now - p->said < (terminal ? .2 : 10) && !last && p->said > 0))
+        return;
+    p->said = now;
+    fprintf(stderr, "%sft-train: step %lu/%lu loss %.4f lr %.2e %.0f texts/s %ld:%02ld left%s", terminal ? "\r" : "",
+            (unsigned long)r->step, (unsigned long)r->steps, r->loss, r->lr, (double)p->texts / elapsed, (long)left / 60,
+            (long)left % 60, terminal && !last ? "\033[K" : "\n");
+}
+
+static int one_batch(struct ft_trainer *trainer, struct ft_arena *arena, const struct ft_settings *s, struct ft_batch *b,
+                     struct ft_step_report *report)
+{
+    const struct ft_model *model = ft_trainer_model(trainer);
+    struct ft_loss_input input = {b->kind, b->items, model->dim, b->rows, NULL, b->label, b->role, b->row, b->score};
+    float *embedding = ft_arena_take(arena, b->items * model->dim * sizeof *embedding);
+    float *gradient = ft_arena_take(arena, b->items * model->dim * sizeof *gradient);
+    struct ft_losses *loss = ft_losses_parse(arena, b->kind, &s->loss, s->miner);
+    struct ft_packed packed;
+    double value;
+
+    input.embedding = embedding;
+    if (!embedding || !gradient || !loss ||
+        ft_encode_texts(arena, model, s->prompt, (size_t)s->max_length, b->text, b->items, &packed) < 0 ||
+        ft_trainer_begin(trainer, b, &packed) < 0 || ft_trainer_forward(trainer, embedding) < 0 ||
+        ft_losses_compute(loss, &input, &value, gradient, NULL) < 0)
+        return -1;
+    return ft_trainer_apply(trainer, value, gradient, report);
+}
+
+static int all_batches(struct ft_trainer *trainer, struct source *source, const struct ft_settings *s)
+{
+    struct progress progress = {.start = ft_seconds()};
+    struct ft_arena arena = {0};
+    struct ft_step_report report;
+    struct ft_batch b;
+    int more = 1, skip;
+
+    while (more > 0 && !(steps >= 0 && ft_trainer_progress(trainer)->batch >= (uint64_t)steps)) {
+        ft_arena_reset(&arena);
+        if ((more = next_batch(source, &arena, &b)) <= 0)
+            break;
+        if ((skip = ft_trainer_skip(trainer, &b)) > 0)
+            continue;
+        if (skip < 0 || one_batch(trainer, &arena, s, &b, &report) < 0)
+            more = -1;
+        else {
+            tool.out++;
+            show(&progress, &report);
+            if (ft_stop_signal())
+                more = ft_fail(FT_SYSTEM, "stopped by signal %d", ft_stop_signal());
+        }
+    }
+    ft_arena_free(&arena);
+    return more < 0 ? -1 : 0;
+}
+
+static int save_and_fail(struct ft_trainer *trainer)
+{
+    struct ft_error_copy error;
+
+    ft_error_save(&error);
+    if (ft_trainer_save(trainer) < 0)
+        ft_tool_warn(&tool, "%s", ft_error());
+    else if (ft_trainer_progress(trainer)->batch)
+        ft_tool_say(&tool, "saved after batch %lu; to go on: the same command with --resume",
+                    (unsigned long)ft_trainer_progress(trainer)->batch);
+    ft_error_restore(&error);
+    return -1;
+}
+
+static int train(struct ft_run *run, struct source *source)
+{
+    const struct ft_trainer_options how = {false, memory, save_every, keep};
+    struct ft_arena arena = {0};
+    struct ft_trainer *trainer = NULL;
+    int result = -1;
+
+    if (open_source(source, &arena, &run->settings) == 0 && (trainer = ft_trainer_open(run, &how)) &&
+        ft_trainer_plan(trainer, source->steps) == 0) {
+        result = all_batches(trainer, source, &run->settings);
+        if (result < 0)
+            save_and_fail(trainer);
+        else
+            result = ft_trainer_finish(trainer);
+    }
+    ft_trainer_close(trainer);
+    ft_arena_free(&arena);
+    return result;
+}
+
+static int run_tool(void)
+{
+    struct ft_arena arena = {0};
+    struct source source = {NULL, NULL, 0};
+    struct ft_run *run;
+    int result = -1;
+
+    if (tool.argc > 1)
+        return ft_fail(FT_USAGE, "one FILE at most, got %d", tool.argc);
+    if (resume && force)
+        return ft_fail(FT_USAGE, "--resume goes on, --force begins again: one of them");
+    if (resume && ft_run_finished(output) && steps != 0) {
+        ft_tool_say(&tool, "%s is finished", output);
+        return 0;
+    }
+    ft_pool_set_threads(threads);
+    ft_stop_catch();
+    if (steps != 0 && !(source.reader = ft_reader_open(tool.argc ? tool.argv[0] : NULL)))
+        return -1;
+    if ((run = make_or_open_run(&arena, source.reader))) {
+        result = steps == 0 ? 0 : train(run, &source);
+        if (result == 0)
+            ft_tool_say(&tool, steps == 0 ? "made the run %s" : "the model is in %s", output);
+    }
+    ft_run_close(run);
+    ft_sampler_close(source.sampler);
+    ft_reader_close(source.reader);
+    ft_arena_free(&arena);
+    return result;
+}
+
+int main(int argc, char **argv)
+{
+    int status = ft_tool_begin(&tool, argc, argv);
+
+    if (status >= 0)
+        return status;
+    status = ft_tool_end(&tool, run_tool());
+    if (ft_stop_signal() && status)
+        ft_stop_die();
+    return status;
+}
