@@ -103,6 +103,9 @@ extern const struct ft_kernels ft_kernels_plain;
 /* The fastest for this CPU. `FT_CPU=plain|baseline|avx2|avx512` in the environment forces one (tests). */
 const struct ft_kernels *ft_kernels_cpu(void);
 
+/* The table of that name, of those FT_CPU takes; NULL when this CPU cannot run it. */
+const struct ft_kernels *ft_kernels_named(const char *name);
+
 /* Floats of scratch for attention over sequences of at most `length`. */
 size_t ft_attention_scratch(size_t length, size_t H, size_t W);
 

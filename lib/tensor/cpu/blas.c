@@ -1,6 +1,6 @@
 /* blas.c - the three products of a linear layer as sgemm calls. OpenBLAS packs and blocks for the CPU it runs on; one call is one
  * thread's (cpu.c sees to that), the pool runs several at a time. */
-#include "tensor/cpu/linear.h"
+#include "tensor/cpu/tables.h"
 
 #include <cblas.h>
 #include <string.h>
@@ -22,13 +22,8 @@ void ft_blas_linear_backward(float *dx, const float *dy, const float *w, size_t 
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)R, (int)I, (int)O, 1, dy, (int)O, w, (int)I, 0, dx, (int)I);
 }
 
-void ft_blas_linear_gradient(float *dw, float *db, const float *dy, const float *x, size_t R, size_t I, size_t O,
-                             size_t from, size_t to)
+void ft_blas_linear_gradient(float *dw, const float *dy, const float *x, size_t R, size_t I, size_t O, size_t from, size_t to)
 {
     cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)(to - from), (int)I, (int)R, 1, dy + from, (int)O,
                 x, (int)I, 1, dw + from * I, (int)I);
-    if (db != NULL)
-        for (size_t r = 0; r < R; r++)
-            for (size_t o = from; o < to; o++)
-                db[o] += dy[r * O + o];
 }

@@ -1,0 +1,197 @@
+/* fast-attention.h - scaled dot-product attention, a head of a sequence at a time.
+ *
+ * Queries are taken QUERIES at a time, so that their scores stay in the second cache however long the sequence is:
+ *
+ *     S = Q (K scale)^T      P = softmax(S)      P' = dropout(P)      Y = P' V
+ *
+ * and backward, with P computed again and G = dY V^T:
+ *
+ *     D = rowsum(P' G)    dS = P (dropout(G) - D) scale    dQ = dS K    dK += dS^T Q    dV += P'^T dY
+ *
+ * K and V are transposed once a head, with rows padded to whole vectors. Padded scores are computed and never read. */
+#include "tensor/cpu/fast-dropout.h"
+#include "tensor/cpu/product.h"
+#include "tensor/cpu/vector-math.h"
+
+#include <math.h>
+
+enum { QUERIES = 64, PAD = 16 };    /* ft_attention_scratch in cpu.c counts with both */
+
+struct attention {
+    const float *q, *k, *v;                /* of this head, rows 3W apart */
+    size_t L, D, W;
+    size_t index;                          /* the head's number */
+    size_t stride;                         /* L in whole PADs: between rows of what follows */
+    float scale;
+    float *k_across, *v_across;            /* [D, stride]: K^T scale, V^T */
+    float *p, *g;                          /* [QUERIES, stride] */
+    uint8_t *keep;                         /* masks of QUERIES rows of round_up(L, 8) / 8 bytes */
+    const struct ft_dropout *dropout;
+    uint32_t number;
+};
+
+INLINE struct attention attention_head(const float *qkv, const struct ft_dropout *dropout, const struct ft_rows *rows,
+                                       size_t H, size_t W, size_t s, size_t h, float *scratch)
+{
+    size_t D = W / H, L = rows->offset[s + 1] - rows->offset[s], stride = (L + PAD - 1) / PAD * PAD;
+    const float *q = qkv + rows->offset[s] * 3 * W + h * D;
+    float *p = scratch + 2 * D * stride;
+
+    return (struct attention){
+        .q = q, .k = q + W, .v = q + 2 * W, .L = L, .D = D, .W = W, .index = h, .stride = stride,
+        .scale = (float)(1 / sqrt((double)D)), .k_across = scratch, .v_across = scratch + D * stride,
+        .p = p, .g = p + QUERIES * stride, .keep = (uint8_t *)(p + 2 * QUERIES * stride),
+        .dropout = ft_dropout_is_on(dropout) ? dropout : NULL, .number = rows->number[s],
+    };
+}
+
+/* to[D, stride] = (from[L, D] scale)^T, from's rows `apart`, the padding 0. */
+INLINE void transpose(float *to, const float *from, size_t L, size_t D, size_t stride, size_t apart, float scale)
+{
+    for (size_t d = 0; d < D; d++)
+        for (size_t j = L; j < stride; j++)
+            to[d * stride + j] = 0;
+    for (size_t j = 0; j < L; j++)
+        for (size_t d = 0; d < D; d++)
+            to[d * stride + j] = from[j * apart + d] * scale;
+}
+
+/* A row of scores becomes probabilities. */
+INLINE void softmax(float *p, size_t L)
+{
+    vf largest = v_set(-INFINITY), total = {0};
+    float top, share;
+
+    for (V_EACH(j, L, m)) {
+        vf a = v_load(p + j);
+
+        if (m < V)
+            a = v_pick(v_first(m), a, v_set(-INFINITY));
+        largest = v_max(a, largest);
+    }
+    top = v_largest(largest);
+    for (V_EACH(j, L, m)) {
+        vf a = v_exp(v_load(p + j) - top);
+
+        if (m < V)
+            a = v_pick(v_first(m), a, v_set(0.0f));
+        total += a;
+        v_store(p + j, a);
+    }
+    share = 1 / v_sum(total);
+    for (size_t j = 0; j < L; j += V)
+        v_store(p + j, v_load(p + j) * share);
+}
+
+/* p[count, stride]: the probabilities of queries i .. i + count - 1; keep: their masks. */
+INLINE void attention_probabilities(const struct attention *t, size_t i, size_t count)
+{
+    size_t bytes = (t->L + 7) / 8;
+
+    product(&(struct product){
+        .c = t->p, .c_row = t->stride, .a = t->q + i * 3 * t->W, .a_row = 3 * t->W, .a_column = 1,
+        .b = t->k_across, .b_row = t->stride, .m = count, .n = (t->L + V - 1) / V * V, .k = t->D,
+    });
+    for (size_t r = 0; r < count; r++)
+        softmax(t->p + r * t->stride, t->L);
+    if (t->dropout != NULL)
+        mask_make(t->keep, t->dropout, t->number, (t->index * t->L + i) * bytes, count * bytes);
+}
+
+static void attention_forward(float *y, const float *qkv, const struct ft_dropout *dropout, const struct ft_rows *rows,
+                              size_t H, size_t W, float *scratch)
+{
+    for (size_t s = 0; s < rows->sequences; s++)
+        for (size_t h = 0; h < H; h++) {
+            struct attention t = attention_head(qkv, dropout, rows, H, W, s, h, scratch);
+
+            transpose(t.k_across, t.k, t.L, t.D, t.stride, 3 * W, t.scale);
+            for (size_t i = 0; i < t.L; i += QUERIES) {
+                size_t count = t.L - i < QUERIES ? t.L - i : QUERIES;
+
+                attention_probabilities(&t, i, count);
+                if (t.dropout != NULL)
+                    for (size_t r = 0; r < count; r++)
+                        for (size_t j = 0; j < t.L; j += V) {
+                            float *p = t.p + r * t.stride + j;
+                            vm keep = mask_at(t.keep + r * ((t.L + 7) / 8), j);
+
+                            v_store(p, v_pick(keep, v_load(p) * ft_dropout_scale(t.dropout), v_set(0.0f)));
+                        }
+                product(&(struct product){
+                    .c = y + (rows->offset[s] + i) * W + h * t.D, .c_row = W, .a = t.p, .a_row = t.stride, .a_column = 1,
+                    .b = t.v, .b_row = 3 * W, .m = count, .n = t.D, .k = t.L,
+                });
+            }
+        }
+}
+
+/* Row r of the block: p becomes P', g (dY V^T) becomes dS. */
+INLINE void attention_row_backward(const struct attention *t, size_t r)
+{
+    const uint8_t *bytes = t->keep + r * ((t->L + 7) / 8);
+    float *p = t->p + r * t->stride, *g = t->g + r * t->stride;
+    float keep_scale = t->dropout != NULL ? ft_dropout_scale(t->dropout) : 1, dot;
+    vf sum = {0};
+
+    for (V_EACH(j, t->L, m)) {
+        vf kept = v_load(g + j) * keep_scale;
+
+        if (t->dropout != NULL)
+            kept = v_pick(mask_at(bytes, j), kept, v_set(0.0f));
+        if (m < V)
+            kept = v_pick(v_first(m), kept, v_set(0.0f));
+        v_store(g + j, kept);
+        sum = v_fma(kept, v_load(p + j), sum);
+    }
+    dot = v_sum(sum);
+    for (size_t j = 0; j < t->L; j += V) {
+        vf a = v_load(p + j);
+
+        v_store(g + j, a * (v_load(g + j) - dot) * t->scale);
+        if (t->dropout != NULL)
+            v_store(p + j, v_pick(mask_at(bytes, j), a * keep_scale, v_set(0.0f)));
+    }
+}
+
+/* Queries i .. i + count - 1 of a head; dq, dy are the head's in its sequence. The first block writes dk and dv, the others add. */
+INLINE void attention_block_backward(const struct attention *t, float *dq, const float *dy, size_t i, size_t count)
+{
+    size_t W = t->W, W3 = 3 * t->W;
+
+    attention_probabilities(t, i, count);
+    product(&(struct product){
+        .c = t->g, .c_row = t->stride, .a = dy + i * W, .a_row = W, .a_column = 1, .b = t->v_across, .b_row = t->stride,
+        .m = count, .n = (t->L + V - 1) / V * V, .k = t->D,
+    });
+    for (size_t r = 0; r < count; r++)
+        attention_row_backward(t, r);
+    product(&(struct product){
+        .c = dq + i * W3, .c_row = W3, .a = t->g, .a_row = t->stride, .a_column = 1, .b = t->k, .b_row = W3,
+        .m = count, .n = t->D, .k = t->L,
+    });
+    product(&(struct product){
+        .c = dq + W, .c_row = W3, .a = t->g, .a_row = 1, .a_column = t->stride, .b = t->q + i * W3, .b_row = W3,
+        .m = t->L, .n = t->D, .k = count, .add = i > 0,
+    });
+    product(&(struct product){
+        .c = dq + 2 * W, .c_row = W3, .a = t->p, .a_row = 1, .a_column = t->stride, .b = dy + i * W, .b_row = W,
+        .m = t->L, .n = t->D, .k = count, .add = i > 0,
+    });
+}
+
+static void attention_backward(float *dqkv, const float *dy, const float *qkv, const struct ft_dropout *dropout,
+                               const struct ft_rows *rows, size_t H, size_t W, float *scratch)
+{
+    for (size_t s = 0; s < rows->sequences; s++)
+        for (size_t h = 0; h < H; h++) {
+            struct attention t = attention_head(qkv, dropout, rows, H, W, s, h, scratch);
+            size_t first = rows->offset[s];
+
+            transpose(t.k_across, t.k, t.L, t.D, t.stride, 3 * W, t.scale);
+            transpose(t.v_across, t.v, t.L, t.D, t.stride, 3 * W, 1);
+            for (size_t i = 0; i < t.L; i += QUERIES)
+                attention_block_backward(&t, dqkv + first * 3 * W + h * t.D, dy + first * W + h * t.D,
+                                         i, t.L - i < QUERIES ? t.L - i : QUERIES);
+        }
+}

@@ -1,0 +1,38 @@
+/* table.h - all fast kernels at the level the including file sets, as the table FT_TABLE. */
+#include "tensor/cpu/fast-activation.h"
+#include "tensor/cpu/fast-attention.h"
+#include "tensor/cpu/fast-dropout.h"
+#include "tensor/cpu/fast-norm.h"
+#include "tensor/cpu/fast-rows.h"
+#include "tensor/cpu/tables.h"
+
+static void linear_gradient(float *dw, float *db, const float *dy, const float *x, size_t R, size_t I, size_t O,
+                            size_t from, size_t to)
+{
+    ft_blas_linear_gradient(dw, dy, x, R, I, O, from, to);
+    if (db != NULL)
+        column_sums(db, NULL, dy, NULL, NULL, R, O, from, to);
+}
+
+const struct ft_kernels FT_TABLE = {
+    .name = FT_TABLE_NAME,
+    .linear_forward = ft_blas_linear_forward,
+    .linear_backward = ft_blas_linear_backward,
+    .linear_gradient = linear_gradient,
+    .layer_norm_forward = layer_norm_forward,
+    .layer_norm_backward = layer_norm_backward,
+    .layer_norm_gradient = layer_norm_gradient,
+    .activation_forward = activation_forward,
+    .activation_backward = activation_backward,
+    .dropout = dropout_forward,
+    .dropout_add = dropout_add,
+    .attention_forward = attention_forward,
+    .attention_backward = attention_backward,
+    .embedding_forward = embedding_forward,
+    .embedding_gradient = embedding_gradient,
+    .pool_forward = pool_forward,
+    .pool_backward = pool_backward,
+    .normalize_forward = normalize_forward,
+    .normalize_backward = normalize_backward,
+    .add = add,
+};

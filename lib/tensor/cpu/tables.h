@@ -1,0 +1,17 @@
+/* tables.h - what the files of cpu/ share: the matrix products of all fast tables, and the tables. */
+#ifndef FT_TENSOR_CPU_TABLES_H
+#define FT_TENSOR_CPU_TABLES_H
+
+#include "tensor/kernels.h"
+
+/* linear_forward and _backward of kernels.h, and _gradient without the bias. */
+void ft_blas_linear_forward(float *y, const float *x, const float *w, const float *b, size_t R, size_t I, size_t O);
+void ft_blas_linear_backward(float *dx, const float *dy, const float *w, size_t R, size_t I, size_t O);
+void ft_blas_linear_gradient(float *dw, const float *dy, const float *x, size_t R, size_t I, size_t O, size_t from, size_t to);
+
+extern const struct ft_kernels ft_kernels_baseline;
+#ifdef __x86_64__
+extern const struct ft_kernels ft_kernels_avx2, ft_kernels_avx512;
+#endif
+
+#endif

@@ -1,0 +1,85 @@
+/* vector-math.h - exp, tanh, the logistic function and the normal distribution on vectors.
+ *
+ * The polynomials were fitted for this file (least squares at Chebyshev nodes, reweighted towards the minimax). The bounds below are over all
+ * floats, with or without fused multiply-add; tests/tensor/test-math.c holds them against libm in double. NaN gives NaN. */
+#ifndef FT_TENSOR_CPU_VECTOR_MATH_H
+#define FT_TENSOR_CPU_VECTOR_MATH_H
+
+#include "tensor/cpu/vector.h"
+
+/* 2^n for integers -126 <= n <= 127. */
+INLINE vf v_power_of_two(vi n)
+{
+    return (vf)((n + 127) << 23);
+}
+
+/* e^x within 2 ulp (normal results), 0 below -104 and infinity above 88.8.
+ *
+ * x = n ln 2 + r, |r| <= ln 2 / 2; ln 2 in two pieces, the first short enough that n times it is exact. Adding 1.5 * 2^23 rounds to an integer
+ * and leaves it in the low bits. 2^n goes on in two factors, since it may itself be subnormal or infinite. */
+INLINE vf v_exp(vf x)
+{
+    const vf magic = v_set(12582912.0f);
+    vf rounded, n, r, p;
+    vi whole, half;
+
+    x = v_max(v_set(-104.0f), v_min(v_set(89.0f), x));
+    rounded = v_fma(x, v_set(1.44269504f), magic);
+    n = rounded - magic;
+    r = v_fma(n, v_set(-0.693359375f), x);
+    r = v_fma(n, v_set(2.12194440e-4f), r);
+    p = v_set(1.3813142431899905e-3f);
+    p = v_fma(p, r, v_set(8.369418792426586e-3f));
+    p = v_fma(p, r, v_set(4.166845604777336e-2f));
+    p = v_fma(p, r, v_set(1.6666515171527863e-1f));
+    p = v_fma(p, r, v_set(4.999999403953552e-1f));
+    p = v_fma(p, r * r, r) + 1.0f;
+    whole = (vi)rounded - (vi)magic;
+    half = whole >> 1;
+    return p * v_power_of_two(half) * v_power_of_two(whole - half);
+}
+
+/* 1 / (1 + e^-x) within 4 ulp where the result is normal. */
+INLINE vf v_sigmoid(vf x)
+{
+    return 1.0f / (v_exp(-x) + 1.0f);
+}
+
+/* tanh x within 4 ulp: an odd polynomial near 0, where 1 - 2 / (e^2|x| + 1) would cancel. */
+INLINE vf v_tanh(vf x)
+{
+    vi sign = (vi)x & INT32_MIN;
+    vf a = (vf)((vi)x ^ sign), z = x * x, far, near;
+
+    far = 1.0f - 2.0f / (v_exp(a + a) + 1.0f);
+    near = v_set(-5.717036779969931e-3f);
+    near = v_fma(near, z, v_set(2.0650578662753105e-2f));
+    near = v_fma(near, z, v_set(-5.374349653720856e-2f));
+    near = v_fma(near, z, v_set(1.3331490755081177e-1f));
+    near = v_fma(near, z, v_set(-3.333328366279602e-1f));
+    near = v_fma(near * z, a, a);
+    return (vf)((vi)v_pick(v_less(a, v_set(0.625f)), near, far) | sign);
+}
+
+/* The standard normal: its distribution within 1.2e-7 of the truth everywhere, and e^(-x^2 / 2), which is its density times sqrt(2 pi).
+ *
+ * For a = |x| the upper tail is e^(-a^2 / 2) t P(t) with t = 1 / (1 + 0.24 a); 1 - tail on the right. The form is that of Hastings
+ * (Approximations for Digital Computers, 1955), degree and coefficients are our own: P alone errs by 1e-9. The tail is never computed as
+ * a difference, so x * distribution stays relatively exact far on the left. */
+INLINE vf v_normal(vf x, vf *bell)
+{
+    vf a = (vf)((vi)x & INT32_MAX), t = 1.0f / v_fma(a, v_set(0.24f), v_set(1.0f)), p, tail;
+
+    *bell = v_exp(x * x * -0.5f);
+    p = v_set(-1.2472458928823471e-1f);
+    p = v_fma(p, t, v_set(5.528303980827332e-1f));
+    p = v_fma(p, t, v_set(-6.425838470458984e-1f));
+    p = v_fma(p, t, v_set(6.218937039375305e-1f));
+    p = v_fma(p, t, v_set(-1.5185824036598206e-1f));
+    p = v_fma(p, t, v_set(1.5482573211193085e-1f));
+    p = v_fma(p, t, v_set(8.961682766675949e-2f));
+    tail = *bell * (p * t);
+    return v_pick(v_less(v_set(0.0f), x), 1.0f - tail, tail);
+}
+
+#endif
