@@ -48,7 +48,7 @@ struct op {
 
 #define ENTRY(name) offsetof(struct ft_kernels, name)
 
-static bool has_op(const struct ft_kernels *k, const struct op *op)
+__attribute__((unused)) static bool has_op(const struct ft_kernels *k, const struct op *op)
 {
     void (*entry)(void);
 
@@ -302,7 +302,7 @@ static float *floats(size_t count)
     return calloc(count + 1, sizeof(float));
 }
 
-static void problem_open(struct problem *p, const struct shape *shape, const struct ft_kernels *k, float rate)
+__attribute__((unused)) static void problem_open(struct problem *p, const struct shape *shape, const struct ft_kernels *k, float rate)
 {
     struct ft_random random = ft_random_start(7, shape->W);
 
@@ -322,7 +322,7 @@ static void problem_open(struct problem *p, const struct shape *shape, const str
     p->scratch = floats(ft_attention_scratch(longest(p), shape->H, shape->W));
 }
 
-static void problem_close(struct problem *p)
+__attribute__((unused)) static void problem_close(struct problem *p)
 {
     free(p->id);
     free(p->aux);
@@ -336,7 +336,7 @@ struct result {
     size_t size[INPUTS_MAX], output;
 };
 
-static void result_open(struct result *result, const struct op *op, const struct problem *p)
+__attribute__((unused)) static void result_open(struct result *result, const struct op *op, const struct problem *p)
 {
     *result = (struct result){0};
     op->sizes(p, result->size, &result->output);
@@ -345,7 +345,7 @@ static void result_open(struct result *result, const struct op *op, const struct
         result->d[i] = floats(result->size[i]);
 }
 
-static void result_close(struct result *result)
+__attribute__((unused)) static void result_close(struct result *result)
 {
     free(result->y);
     for (int i = 0; i < INPUTS_MAX; i++)
