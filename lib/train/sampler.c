@@ -1,0 +1,232 @@
+/* sampler.c - documents in, batches out. What lies between is in sampler-plan.c, -classes.c, -rows.c, -deal.c and -build.c. */
+#include "train/sampler-internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct ft_sampler *ft_sampler_open(const struct ft_sampler_options *options)
+{
+    struct ft_sampler *s = calloc(1, sizeof *s);
+
+    if (!s) {
+        ft_fail(FT_SYSTEM, "out of memory for a sampler");
+        return NULL;
+    }
+    s->options = *options;
+    if (!(s->zone = msgpack_zone_new(MSGPACK_ZONE_CHUNK_SIZE)))
+        ft_fail(FT_SYSTEM, "out of memory for a sampler");
+    if (!s->zone || !(s->corpus = ft_corpus_open(FT_CORPUS_MEMORY))) {
+        ft_sampler_close(s);
+        return NULL;
+    }
+    return s;
+}
+
+void ft_sampler_close(struct ft_sampler *s)
+{
+    if (!s)
+        return;
+    ft_corpus_close(s->corpus);
+    ft_groups_free(&s->labels);
+    ft_groups_free(&s->groups);
+    if (s->zone)
+        msgpack_zone_free(s->zone);
+    ft_arena_free(&s->arena);
+    ft_buffer_free(&s->bytes);
+    ft_buffer_free(&s->scratch);
+    ft_buffer_free(&s->warnings);
+    free(s->sample);
+    free(s->shape);
+    free(s->negative);
+    free(s->order);
+    free(s->label);
+    free(s->group);
+    free(s->cell);
+    free(s->size);
+    free(s->deck);
+    free(s->total);
+    free(s->next);
+    free(s->quota);
+    free(s->carried);
+    free(s->end);
+    free(s->documents);
+    free(s);
+}
+
+void ft_sampler_warn(struct ft_sampler *s, const char *format, ...)
+{
+    char line[1024];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    ft_buffer_add(&s->warnings, line, strlen(line) + 1);
+}
+
+const char *ft_sampler_warning(struct ft_sampler *s)
+{
+    const char *line = s->warnings.data + s->warned;
+
+    if (s->warned >= s->warnings.size)
+        return NULL;
+    s->warned += strlen(line) + 1;
+    return line;
+}
+
+/* What a document is. One with roles has exactly one anchor and one positive. */
+static int find_shape(const struct ft_document *d, enum ft_shape *shape)
+{
+    size_t count[FT_NO_ROLE + 1] = {0};
+
+    for (size_t c = 0; c < d->chunk_count; c++)
+        count[d->chunks[c].role]++;
+    if (d->scored && d->chunk_count == 2) {
+        *shape = FT_SCORED;
+    } else if (count[FT_NO_ROLE] == d->chunk_count) {
+        *shape = d->chunk_count == 2 ? FT_PAIR : d->chunk_count == 0 && d->label.data ? FT_LABELLED : FT_PLAIN;
+    } else {
+        if (count[FT_ANCHOR] != 1 || count[FT_POSITIVE] != 1 || count[FT_NO_ROLE])
+            return ft_fail(FT_BAD, "document '%.*s': %zu anchors, %zu positives and %zu chunks without a role: expected one anchor, one "
+                           "positive and any number of negatives", (int)(d->id.size < 200 ? d->id.size : 200), d->id.data ? d->id.data : "",
+                           count[FT_ANCHOR], count[FT_POSITIVE], count[FT_NO_ROLE]);
+        *shape = count[FT_NEGATIVE] ? FT_TRIPLET : FT_PAIR;
+    }
+    return 0;
+}
+
+static void mix_in(struct ft_hash *state, struct ft_hash more)
+{
+    struct ft_hash both[2] = {*state, more};
+
+    *state = ft_hash_bytes(both, sizeof both);
+}
+
+static bool has_content(const struct ft_document *d)
+{
+    return d->text.size || d->uri.size || ft_map_get(d->object, "blob") || ft_map_get(d->object, "tensor") || d->embedding;
+}
+
+static int add_negative(struct ft_sampler *s, uint32_t content)
+{
+    if (s->negatives == s->negative_capacity) {
+        size_t capacity = s->negative_capacity ? s->negative_capacity * 2 : 256;
+        struct ft_negative *negative = ft_resize(s->negative, capacity, sizeof *negative);
+
+        if (!negative)
+            return -1;
+        s->negative = negative;
+        s->negative_capacity = capacity;
+    }
+    s->negative[s->negatives++] = (struct ft_negative){(uint32_t)s->count, content};
+    return 0;
+}
+
+/* One thing that a model would see: its node, and its part in the fingerprint. */
+static int add_content(struct ft_sampler *s, const struct ft_document *item, uint32_t *node)
+{
+    struct ft_hash content = ft_document_content(item);
+
+    s->without_text += !has_content(item);
+    mix_in(&s->fingerprint, content);
+    return ft_groups_add(&s->groups, content, node);
+}
+
+static int add_chunks(struct ft_sampler *s, const struct ft_document *d, struct ft_sample *sample)
+{
+    uint32_t node;
+
+    for (size_t c = 0; c < d->chunk_count; c++) {
+        enum ft_role role = d->chunks[c].role;
+
+        role = role != FT_NO_ROLE ? role : c == 0 ? FT_ANCHOR : FT_POSITIVE;
+        if (add_content(s, &d->chunks[c], &node) < 0)
+            return -1;
+        if (role == FT_ANCHOR)
+            sample->content = node;
+        else if (role == FT_POSITIVE)
+            sample->other = node;
+        else if (add_negative(s, node) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int grow(struct ft_sampler *s)
+{
+    size_t capacity = s->capacity ? s->capacity * 2 : 256;
+    struct ft_sample *sample;
+    uint8_t *shape;
+
+    if (s->count < s->capacity)
+        return 0;
+    if (s->count >= UINT32_MAX / 2)
+        return ft_fail(FT_SYSTEM, "more than %u documents", UINT32_MAX / 2);
+    if (!(sample = ft_resize(s->sample, capacity, sizeof *sample)))
+        return -1;
+    s->sample = sample;
+    if (!(shape = ft_resize(s->shape, capacity, sizeof *shape)))
+        return -1;
+    s->shape = shape;
+    s->capacity = capacity;
+    return 0;
+}
+
+int ft_sampler_add(struct ft_sampler *s, const struct ft_document *d, struct ft_string bytes)
+{
+    struct ft_sample sample = {0, 0};
+    enum ft_shape shape = FT_PLAIN;
+    struct ft_hash label;
+
+    if (find_shape(d, &shape) < 0 || grow(s) < 0)
+        return -1;
+    if ((d->chunk_count ? add_chunks(s, d, &sample) : add_content(s, d, &sample.content)) < 0)
+        return -1;
+    if (shape == FT_LABELLED) {
+        label = ft_hash_bytes(d->label.data, d->label.size);
+        mix_in(&s->fingerprint, label);
+        if (ft_groups_add(&s->labels, label, &sample.other) < 0)
+            return -1;
+    }
+    if (d->scored)
+        mix_in(&s->fingerprint, ft_hash_bytes(&d->score, sizeof d->score));
+    if (ft_corpus_add(s->corpus, bytes) < 0)
+        return -1;
+    s->sample[s->count] = sample;
+    s->shape[s->count++] = (uint8_t)shape;
+    s->shapes[shape]++;
+    return 0;
+}
+
+static int begin_epoch(struct ft_sampler *s)
+{
+    s->epoch++;
+    s->batch = 0;
+    return s->kind == FT_BATCH_CLASSES ? ft_sampler_begin_classes(s) : ft_sampler_begin_rows(s);
+}
+
+int ft_sampler_next(struct ft_sampler *s, struct ft_batch *batch, const struct ft_string **documents)
+{
+    const uint32_t *cell;
+
+    if (s->number == s->steps)
+        return 0;
+    if ((s->epoch == 0 || s->batch == s->batches) && begin_epoch(s) < 0)
+        return -1;
+    ft_arena_reset(&s->arena);
+    msgpack_zone_clear(s->zone);
+    s->bytes.size = 0;
+    s->row = 0;
+    s->number++;
+    cell = s->cell + s->batch * s->width;
+    for (uint32_t i = 0; i < s->size[s->batch]; i++)
+        if ((s->kind == FT_BATCH_CLASSES ? ft_sampler_add_class(s, cell[i]) : ft_sampler_add_row(s, cell[i])) < 0)
+            return -1;
+    s->batch++;
+    if (ft_sampler_finish(s, batch) < 0)
+        return -1;
+    *documents = s->documents;
+    return 1;
+}

@@ -1,0 +1,156 @@
+/* ft-sample - documents in, batches out: who is in a batch with whom. The sampler is the library's; ft-train calls the same one. */
+#include "base/tool.h"
+#include "train/sampler.h"
+
+#include <stdio.h>
+
+static bool classes, pairs, triplets, scored, random_order, drop_last, force;
+static long batch_rows, per_class, epochs = 3, seed;
+static const char *output;
+
+static const struct ft_option options[] = {
+    {0, "classes", FT_FLAG, &classes, NULL, "labels a batch x documents a label, for losses that find their own pairs", NULL},
+    {0, "pairs", FT_FLAG, &pairs, NULL, "an anchor and a positive a row, no text twice in a batch", NULL},
+    {0, "triplets", FT_FLAG, &triplets, NULL, "an anchor, a positive and negatives a row", NULL},
+    {0, "scored", FT_FLAG, &scored, NULL, "pairs with a score", NULL},
+    {0, "random", FT_FLAG, &random_order, NULL, "documents in any order (without any of these: by what the data are)", NULL},
+    {0, "batch", FT_COUNT, &batch_rows, "N", "rows a batch (0: 128 of classes and random, 64 of the others)", NULL},
+    {0, "per-class", FT_COUNT, &per_class, "K", "documents of each label in a batch (0: 4)", NULL},
+    {0, "epochs", FT_COUNT, &epochs, "N", "passes over the data", NULL},
+    {0, "drop-last", FT_FLAG, &drop_last, NULL, "no batch shorter than the others", NULL},
+    {0, "seed", FT_COUNT, &seed, "S", "another order (without it: the seed of the stream)", NULL},
+    {'o', NULL, FT_TEXT, &output, "PATH", "write there rather than to standard output", NULL},
+    {0, "force", FT_FLAG, &force, NULL, "replace PATH", NULL},
+    {0, NULL, FT_FLAG, NULL, NULL, NULL, NULL},
+};
+
+static const char *const examples[] = {
+    "ft-ingest train.csv | ft-sample | ft-train -m minilm -o tuned",
+    "ft-ingest pairs.csv | ft-sample --triplets --batch 32 | ft-cat --limit 1",
+    NULL,
+};
+
+static struct ft_tool tool = {
+    .name = "ft-sample",
+    .purpose = "make batches of documents: who is in a batch with whom",
+    .operands = "[FILE...]",
+    .options = options,
+    .examples = examples,
+    .see_also = "ft-ingest(1), ft-train(1), ft-cat(1), ft-stream(5)",
+};
+
+static int chosen_kind(int *kind)
+{
+    const bool flags[] = {classes, pairs, triplets, scored, random_order};
+    const enum ft_batch_kind kinds[] = {FT_BATCH_CLASSES, FT_BATCH_PAIRS, FT_BATCH_TRIPLETS, FT_BATCH_SCORED, FT_BATCH_RANDOM};
+
+    *kind = -1;
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        if (flags[i] && *kind >= 0)
+            return ft_fail(FT_USAGE, "--%s and --%s: batches are of one kind", ft_batch_kind_name((enum ft_batch_kind)*kind),
+                           ft_batch_kind_name(kinds[i]));
+        if (flags[i])
+            *kind = (int)kinds[i];
+    }
+    return 0;
+}
+
+static int read_documents(struct ft_reader *reader, struct ft_sampler *sampler, struct ft_arena *arena)
+{
+    struct ft_record record;
+    struct ft_document document;
+    int more;
+
+    while ((more = ft_reader_next(reader, &record)) > 0) {
+        ft_arena_reset(arena);
+        if (ft_document_read(arena, &record.object, &document) < 0 || ft_sampler_add(sampler, &document, record.bytes) < 0)
+            return ft_error_prefix("%s: record %llu: ", ft_reader_name(reader), (unsigned long long)ft_reader_count(reader));
+        tool.in++;
+    }
+    return more;
+}
+
+static int write_batches(struct ft_sampler *sampler, struct ft_writer *writer, struct ft_header *header)
+{
+    const struct ft_string *documents;
+    struct ft_batch batch;
+    const char *warning;
+    int more;
+
+    while ((warning = ft_sampler_warning(sampler)))
+        ft_tool_warn(&tool, "%s", warning);
+    if (ft_writer_header(writer, header, tool.whole_argc, tool.whole_argv) < 0)
+        return -1;
+    while ((more = ft_sampler_next(sampler, &batch, &documents)) > 0) {
+        if (tool.out == 0)
+            ft_tool_say(&tool, "%s: %llu batches of %llu rows in %llu epochs", ft_batch_kind_name(batch.kind),
+                        (unsigned long long)header->steps, (unsigned long long)header->rows, (unsigned long long)header->epochs);
+        ft_batch_write(ft_writer_begin(writer), &batch, documents, 0);
+        if (ft_writer_commit(writer) < 0 || ft_writer_flush(writer) < 0)
+            return -1;
+        tool.out++;
+    }
+    tool.output = more < 0 ? writer : NULL;
+    return more < 0 ? -1 : ft_writer_end(writer);
+}
+
+/* The first stream's header gives seed and history; the readers stay open as long as the header is used. */
+static int sample(struct ft_reader **readers, int count, struct ft_sampler_options *settings, struct ft_arena *arena)
+{
+    struct ft_arena scratch = {0};
+    struct ft_header header;
+    struct ft_sampler *sampler;
+    int rc = 0;
+
+    header = *ft_reader_header(readers[0]);
+    settings->seed = ft_tool_given(&tool, &seed) ? (uint64_t)seed : header.seed;
+    if (!(sampler = ft_sampler_open(settings)))
+        return -1;
+    for (int i = 0; i < count && rc == 0; i++)
+        rc = read_documents(readers[i], sampler, &scratch);
+    if (rc == 0)
+        rc = ft_sampler_plan(sampler, arena, &header);
+    if (rc == 0)
+        rc = write_batches(sampler, tool.output, &header);
+    ft_sampler_close(sampler);
+    ft_arena_free(&scratch);
+    return rc;
+}
+
+static int run(void)
+{
+    static const char *standard_input = "-";
+    int count = tool.argc ? tool.argc : 1, rc = 0;
+    struct ft_sampler_options settings = {.batch = (uint64_t)batch_rows, .per_class = (uint64_t)per_class,
+                                          .epochs = (uint64_t)epochs, .drop_last = drop_last};
+    struct ft_arena arena = {0};
+    struct ft_reader **readers;
+
+    if (chosen_kind(&settings.kind) < 0 || !(tool.output = ft_writer_open(output, force)))
+        return -1;
+    if (!(readers = ft_arena_zero(&arena, (size_t)count, sizeof *readers)))
+        rc = -1;
+    for (int i = 0; i < count && rc == 0; i++) {
+        readers[i] = ft_reader_open(tool.argc ? tool.argv[i] : standard_input);
+        if (!readers[i] || ft_reader_expect(readers[i], FT_DOCUMENTS) < 0)
+            rc = -1;
+        else if (!output)
+            ft_reader_watch(readers[i], ft_writer_fd(tool.output));
+    }
+    if (rc == 0)
+        rc = sample(readers, count, &settings, &arena);
+    for (int i = 0; readers && i < count; i++)
+        if (readers[i])
+            ft_reader_close(readers[i]);
+    ft_arena_free(&arena);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    int status = ft_tool_begin(&tool, argc, argv);
+
+    if (status >= 0)
+        return status;
+    return ft_tool_end(&tool, run());
+}
