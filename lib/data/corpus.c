@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SMALLEST_BUFFER = 64 << 10, LARGEST_BUFFER = 1 << 20 };
+enum { SMALLEST_BUFFER = 64 << 10, LARGEST_BUFFER = 256 << 10 };
 
 struct ft_corpus {
     size_t memory;              /* bound on the buffer */

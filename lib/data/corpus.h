@@ -11,7 +11,7 @@ enum { FT_CORPUS_MEMORY = 64 << 20 };   /* what a tool allows the contents by de
 
 struct ft_corpus;
 
-/* `memory`: bytes of contents held before a file is begun, and from then on the size of the write buffer (at least 64 kB, at most 1 MB).
+/* `memory`: bytes of contents held before a file is begun, and from then on the size of the write buffer (at least 64 kB, at most 256 kB).
  * NULL with FT_SYSTEM. */
 struct ft_corpus *ft_corpus_open(size_t memory);
 void ft_corpus_close(struct ft_corpus *corpus);   /* NULL is fine */

@@ -44,9 +44,13 @@ static void raise_per_class(struct ft_sampler *s, uint64_t *classes)
         largest = s->unit[c].size > largest ? s->unit[c].size : largest;
     each = each > largest ? largest : each;
     each = each < s->per_class ? s->per_class : each;
-    ft_sampler_warn(s, "%u labels for %llu places in a batch: %llu documents of each instead of %llu, %llu rows a batch", s->units,
-                    (unsigned long long)*classes, (unsigned long long)each, (unsigned long long)s->per_class,
-                    (unsigned long long)(each * s->units));
+    if (each > s->per_class)
+        ft_sampler_warn(s, "%u labels, fewer than the %llu places of a batch: %llu documents of each instead of %llu, %llu rows a batch",
+                        s->units, (unsigned long long)*classes, (unsigned long long)each, (unsigned long long)s->per_class,
+                        (unsigned long long)(each * s->units));
+    else
+        ft_sampler_warn(s, "%u labels, fewer than the %llu places of a batch: %llu rows a batch", s->units, (unsigned long long)*classes,
+                        (unsigned long long)(each * s->units));
     *classes = s->units;
     s->per_class = each;
 }

@@ -4,8 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const shape_names[FT_SHAPES] = {
-    "documents without a label", "labelled documents", "pairs", "triplets", "scored pairs",
+static const char *const shape_names[FT_SHAPES][2] = {
+    {"document without a label", "documents without a label"}, {"labelled document", "labelled documents"},
+    {"pair", "pairs"}, {"triplet", "triplets"}, {"scored pair", "scored pairs"},
 };
 
 /* May a document of this shape be in a batch of this kind? */
@@ -34,7 +35,8 @@ static const char *what_they_are(struct ft_sampler *s)
 
     for (int shape = 0; shape < FT_SHAPES; shape++)
         if (s->shapes[shape])
-            used += (size_t)snprintf(text + used, sizeof text - used, "%s%zu %s", used ? ", " : "", s->shapes[shape], shape_names[shape]);
+            used += (size_t)snprintf(text + used, sizeof text - used, "%s%zu %s", used ? ", " : "", s->shapes[shape],
+                                     shape_names[shape][s->shapes[shape] != 1]);
     return ft_arena_print(&s->arena, "%s", text);
 }
 
@@ -44,14 +46,14 @@ static int refuse_kind(struct ft_sampler *s)
 
     switch (s->kind) {
     case FT_BATCH_CLASSES:
-        return ft_fail(FT_BAD, "no labels for --classes (these are %s): a label column makes them (ft-ingest --labeled), or leave "
+        return ft_fail(FT_BAD, "no labels for --classes (the input is %s): a label column makes them (ft-ingest --labeled), or leave "
                        "--classes out", are);
     case FT_BATCH_PAIRS:
-        return ft_fail(FT_BAD, "no pairs and no labels for --pairs (these are %s): leave --pairs out", are);
+        return ft_fail(FT_BAD, "no pairs and no labels for --pairs (the input is %s): leave --pairs out", are);
     case FT_BATCH_TRIPLETS:
-        return ft_fail(FT_BAD, "no triplets, pairs or labels for --triplets (these are %s): leave --triplets out", are);
+        return ft_fail(FT_BAD, "no triplets, pairs or labels for --triplets (the input is %s): leave --triplets out", are);
     default:
-        return ft_fail(FT_BAD, "no scores for --scored (these are %s): a score column makes them (ft-ingest --scored), or leave "
+        return ft_fail(FT_BAD, "no scores for --scored (the input is %s): a score column makes them (ft-ingest --scored), or leave "
                        "--scored out", are);
     }
 }
@@ -72,7 +74,7 @@ static int choose_kind(struct ft_sampler *s)
             if (s->shapes[shape] == s->count || (shape == FT_TRIPLET && rows == s->count && s->shapes[FT_TRIPLET]))
                 taken = s->count, s->kind = by_shape[shape];
         if (!taken)
-            return ft_fail(FT_BAD, "these are %s: say what batches to make: --classes, --pairs, --triplets, --scored or --random",
+            return ft_fail(FT_BAD, "the input is %s: say what batches to make: --classes, --pairs, --triplets, --scored or --random",
                            what_they_are(s));
     }
     for (int shape = 0; shape < FT_SHAPES; shape++)
@@ -80,7 +82,7 @@ static int choose_kind(struct ft_sampler *s)
     if (left_out == s->count)
         return refuse_kind(s);
     if (left_out)
-        ft_sampler_warn(s, "%zu of %zu documents cannot be in batches of %s: left out (there are %s)", left_out, s->count,
+        ft_sampler_warn(s, "%zu of %zu documents cannot be in batches of %s: left out (the input is %s)", left_out, s->count,
                         ft_batch_kind_name(s->kind), what_they_are(s));
     s->labelled = s->shapes[FT_LABELLED] && takes(s, FT_LABELLED) && s->kind != FT_BATCH_RANDOM;
     return 0;
@@ -134,7 +136,8 @@ static int select_documents(struct ft_sampler *s)
         return ft_fail(FT_BAD, "all %zu triplets have a negative that is a positive of the same group elsewhere: nothing is left",
                        contradictions);
     if (contradictions)
-        ft_sampler_warn(s, "%zu triplets have a negative that is a positive of the same group elsewhere: left out", contradictions);
+        ft_sampler_warn(s, "%zu triplet%s a negative that is a positive of the same group elsewhere: left out", contradictions,
+                        contradictions == 1 ? " has" : "s have");
     return 0;
 }
 

@@ -76,7 +76,7 @@ const char *ft_sampler_warning(struct ft_sampler *s)
     return line;
 }
 
-/* What a document is. One with roles has exactly one anchor and one positive. */
+/* What a document is. One with roles has exactly one anchor and at least one positive. */
 static int find_shape(const struct ft_document *d, enum ft_shape *shape)
 {
     size_t count[FT_NO_ROLE + 1] = {0};
@@ -88,9 +88,9 @@ static int find_shape(const struct ft_document *d, enum ft_shape *shape)
     } else if (count[FT_NO_ROLE] == d->chunk_count) {
         *shape = d->chunk_count == 2 ? FT_PAIR : d->chunk_count == 0 && d->label.data ? FT_LABELLED : FT_PLAIN;
     } else {
-        if (count[FT_ANCHOR] != 1 || count[FT_POSITIVE] != 1 || count[FT_NO_ROLE])
-            return ft_fail(FT_BAD, "document '%.*s': %zu anchors, %zu positives and %zu chunks without a role: expected one anchor, one "
-                           "positive and any number of negatives", (int)(d->id.size < 200 ? d->id.size : 200), d->id.data ? d->id.data : "",
+        if (count[FT_ANCHOR] != 1 || !count[FT_POSITIVE] || count[FT_NO_ROLE])
+            return ft_fail(FT_BAD, "document '%.*s': %zu anchors, %zu positives and %zu chunks without a role: expected one anchor, "
+                           "one or more positives and any number of negatives", (int)(d->id.size < 200 ? d->id.size : 200), d->id.data ? d->id.data : "",
                            count[FT_ANCHOR], count[FT_POSITIVE], count[FT_NO_ROLE]);
         *shape = count[FT_NEGATIVE] ? FT_TRIPLET : FT_PAIR;
     }
@@ -134,9 +134,11 @@ static int add_content(struct ft_sampler *s, const struct ft_document *item, uin
     return ft_groups_add(&s->groups, content, node);
 }
 
+/* Anchor and first positive are united when it is known what the batches are; further positives are the first one's kind in any case. */
 static int add_chunks(struct ft_sampler *s, const struct ft_document *d, struct ft_sample *sample)
 {
     uint32_t node;
+    bool positive = false;
 
     for (size_t c = 0; c < d->chunk_count; c++) {
         enum ft_role role = d->chunks[c].role;
@@ -146,8 +148,10 @@ static int add_chunks(struct ft_sampler *s, const struct ft_document *d, struct 
             return -1;
         if (role == FT_ANCHOR)
             sample->content = node;
+        else if (role == FT_POSITIVE && !positive)
+            positive = true, sample->other = node;
         else if (role == FT_POSITIVE)
-            sample->other = node;
+            ft_groups_unite(&s->groups, sample->other, node);
         else if (add_negative(s, node) < 0)
             return -1;
     }

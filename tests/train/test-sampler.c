@@ -306,7 +306,7 @@ static void test_raised(void)
         add_document(&w, text, i < 3 ? "short" : i % 2 ? "odd" : "even");
     }
     ok(plan(&w) == 0 && w.header.rows == 30, "3 labels for 8 places: 10 of each, 30 rows");
-    ok(warned(&w, "3 labels for 8 places in a batch: 10 documents of each instead of 4"), "K raised, and said");
+    ok(warned(&w, "3 labels, fewer than the 8 places of a batch: 10 documents of each instead of 4"), "K raised, and said");
     ft_sampler_next(w.sampler, &batch, &documents);
     for (size_t i = 0; i < batch.items; i++)
         bottom += number_of(batch.text[i]) < 3;
@@ -640,7 +640,7 @@ static void test_given_triplets(void)
     add_row(&w, "a1", "p2", "p1", -1, false);   /* p1 is a positive of a1 */
     add_row(&w, "a3", "p3", "n3", -1, false);
     add_row(&w, "a4", "p4", NULL, -1, false);   /* a pair among them gets a negative */
-    ok(plan(&w) == 0 && warned(&w, "1 triplets have a negative that is a positive"), "a contradictory triplet is left out, and said");
+    ok(plan(&w) == 0 && warned(&w, "1 triplet has a negative that is a positive"), "a contradictory triplet is left out, and said");
     while (ft_sampler_next(w.sampler, &batch, &documents) > 0) {
         rows += batch.rows;
         wrong += batch.kind != FT_BATCH_TRIPLETS || batch.items != 3 * batch.rows;
@@ -836,7 +836,7 @@ static void test_refusals(void)
     open_world(&w, defaults(-1));
     add_document(&w, "a", "x");
     add_document(&w, "b", NULL);
-    fails(&w, FT_BAD, "1 documents without a label, 1 labelled documents: say what batches");
+    fails(&w, FT_BAD, "the input is 1 document without a label, 1 labelled document: say what batches");
     for (int kind = FT_BATCH_PAIRS; kind <= FT_BATCH_TRIPLETS; kind++) {
         open_world(&w, defaults(kind));
         add_row(&w, "q", "a", NULL, -1, false);
