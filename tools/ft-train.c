@@ -249,12 +249,11 @@ static int sample_documents(struct source *source, struct ft_arena *arena, const
         ft_arena_reset(&scratch);
         tool.in++;
         if (ft_document_read(&scratch, &record.object, &document) < 0 ||
-            ft_sampler_add(source->sampler, &document, record.bytes) < 0) {
+            ft_sampler_add(source->sampler, &document, record.bytes) < 0 ||
+            (ft_stop_signal() && ft_fail(FT_SYSTEM, "stopped by signal %d", ft_stop_signal()) < 0)) {
             more = -1;
             break;
         }
-        if (ft_stop_signal())
-            break;
     }
     ft_arena_free(&scratch);
     if (more < 0 || ft_sampler_plan(source->sampler, arena, &header) < 0)

@@ -26,7 +26,8 @@ bool ft_run_is(const char *directory)
 
 bool ft_run_finished(const char *directory)
 {
-    return ft_run_is(directory) && exists_in(directory, "model.safetensors");
+    /* A run that stopped short by --steps has a model too, and a checkpoint to go on from. */
+    return ft_run_is(directory) && exists_in(directory, "model.safetensors") && !exists_in(directory, "run/checkpoints");
 }
 
 int ft_run_create(const char *directory, const struct ft_settings *settings, int argc, char **argv)

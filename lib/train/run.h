@@ -21,7 +21,7 @@ struct ft_run {
 };
 
 bool ft_run_is(const char *directory);          /* has run/run.json */
-bool ft_run_finished(const char *directory);    /* and a model beside it */
+bool ft_run_finished(const char *directory);    /* and a model beside it, all steps done */
 
 /* Make DIR/run with these settings (checked). An existing run is FT_USAGE. */
 int ft_run_create(const char *directory, const struct ft_settings *settings, int argc, char **argv);
