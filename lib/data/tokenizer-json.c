@@ -1,0 +1,453 @@
+/* tokenizer-json.c - reading tokenizer.json.
+ *
+ * The vocabulary is nearly all of the file, and a JSON library makes an object of every entry: 10 ms for BERT's 30,522.
+ * So the object model.vocab is cut out of the text and read here in place, and jansson reads what is left. */
+#include "data/tokenizer-parts.h"
+#include "data/unicode.h"
+#include "base/error.h"
+#include "base/file.h"
+
+#include <jansson.h>
+#include <string.h>
+
+enum { FILE_LIMIT = 1 << 28, ID_LIMIT = 1 << 28 };
+
+/* A place in JSON text; the text ends with a null byte. */
+struct place {
+    char *at, *end;
+};
+
+static void skip_space(struct place *place)
+{
+    while (*place->at == ' ' || *place->at == '\t' || *place->at == '\n' || *place->at == '\r')
+        place->at++;
+}
+
+/* Past the string that begins here, whose inside becomes *inside with its escapes left as they are. */
+static int skip_string(struct place *place, struct ft_string *inside)
+{
+    char *start = ++place->at;
+
+    while (place->at < place->end && *place->at != '"')
+        place->at += *place->at == '\\' ? 2 : 1;
+    if (place->at >= place->end)
+        return ft_fail(FT_BAD, "not JSON: a string that does not end");
+    *inside = (struct ft_string){start, (size_t)(place->at - start)};
+    place->at++;
+    return 0;
+}
+
+/* Past the value that begins here, counting the colons in it: an upper bound of an object's entries. */
+static int skip_value(struct place *place, size_t *colons)
+{
+    struct ft_string inside;
+    size_t depth = 0;
+
+    for (*colons = 0; place->at < place->end; ) {
+        char c = *place->at;
+
+        if (c == '"') {
+            if (skip_string(place, &inside) < 0)
+                return -1;
+        } else {
+            if (depth == 0 && (c == ',' || c == '}' || c == ']'))
+                return 0;
+            *colons += c == ':';
+            depth += c == '{' || c == '[';
+            depth -= c == '}' || c == ']';
+            place->at++;
+        }
+    }
+    return ft_fail(FT_BAD, "not JSON: it ends inside a value");
+}
+
+/* Go to the value of `key` in the object that begins here. 0: there; 1: no such key. */
+static int enter(struct place *place, const char *key)
+{
+    struct ft_string name;
+    size_t colons;
+
+    skip_space(place);
+    if (*place->at != '{')
+        return 1;
+    do {
+        place->at++;
+        skip_space(place);
+        if (*place->at != '"')
+            return 1;
+        if (skip_string(place, &name) < 0)
+            return -1;
+        skip_space(place);
+        if (*place->at != ':')
+            return ft_fail(FT_BAD, "not JSON: no colon after \"%.*s\"", name.size > 40 ? 40 : (int)name.size, name.data);
+        place->at++;
+        skip_space(place);
+        if (ft_string_is(name, key))
+            return 0;
+        if (skip_value(place, &colons) < 0)
+            return -1;
+    } while (*place->at == ',');
+    return 1;
+}
+
+static int read_hex(const char *at, const char *end, uint32_t *value)
+{
+    int i;
+
+    *value = 0;
+    if (end - at < 4)
+        return -1;
+    for (i = 0; i < 4; i++) {
+        char c = at[i], low = (char)(c | 0x20);
+
+        if (c >= '0' && c <= '9')
+            *value = *value << 4 | (uint32_t)(c - '0');
+        else if (low >= 'a' && low <= 'f')
+            *value = *value << 4 | (uint32_t)(low - 'a' + 10);
+        else
+            return -1;
+    }
+    return 0;
+}
+
+/* One escape at text[0] == '\\', written to `out`; the bytes it took, 0 when it is none. */
+static size_t unescape(const char *text, const char *end, char **out)
+{
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    const char *simple = text + 1 < end && text[1] ? strchr(from, text[1]) : NULL;
+    uint32_t c, low;
+    size_t taken = 6;
+
+    if (simple) {
+        *(*out)++ = to[simple - from];
+        return 2;
+    }
+    if (text + 1 >= end || text[1] != 'u' || read_hex(text + 2, end, &c) < 0 || c >> 10 == 0xdc00 >> 10)
+        return 0;
+    if (c >> 10 == 0xd800 >> 10) {
+        if (end - text < 12 || text[6] != '\\' || text[7] != 'u' || read_hex(text + 8, end, &low) < 0 ||
+            low >> 10 != 0xdc00 >> 10)
+            return 0;
+        c = 0x10000 + ((c & 0x3ff) << 10 | (low & 0x3ff));
+        taken = 12;
+    }
+    *out += ft_unicode_encode(c, *out);   /* never longer than the escape */
+    return taken;
+}
+
+/* The string that begins here, its escapes resolved where it stands. */
+static int read_string(struct place *place, struct ft_string *text)
+{
+    char *out, *end;
+    const char *from;
+
+    if (*place->at != '"')
+        return ft_fail(FT_BAD, "vocab: expected a string in double quotes");
+    if (skip_string(place, text) < 0)
+        return -1;
+    if (!memchr(text->data, '\\', text->size))
+        return 0;
+    out = end = place->at - 1;
+    out -= text->size;
+    for (from = out; from < end; ) {
+        size_t taken = 1;
+
+        if (*from != '\\')
+            *out++ = *from;
+        else if (!(taken = unescape(from, end, &out)))
+            return ft_fail(FT_BAD, "vocab: a bad escape in \"%.*s\"", text->size > 40 ? 40 : (int)text->size, text->data);
+        from += taken;
+    }
+    text->size = (size_t)(out - text->data);
+    return 0;
+}
+
+static int read_id(struct place *place, int32_t *id)
+{
+    char *start = place->at;
+
+    for (*id = 0; *place->at >= '0' && *place->at <= '9'; place->at++) {
+        *id = *id * 10 + (*place->at - '0');
+        if (*id >= ID_LIMIT)
+            return ft_fail(FT_BAD, "vocab: an id of %d or more", ID_LIMIT);
+    }
+    if (place->at == start || *place->at == '.' || *place->at == 'e' || *place->at == 'E')
+        return ft_fail(FT_BAD, "vocab: an id that is not a whole number, 0 or more");
+    return 0;
+}
+
+/* {"piece": id, ...} */
+static int read_pieces(struct ft_vocabulary *vocabulary, struct place *place)
+{
+    struct ft_string text;
+    int32_t id;
+
+    place->at++;
+    skip_space(place);
+    while (*place->at != '}') {
+        if (read_string(place, &text) < 0)
+            return -1;
+        skip_space(place);
+        if (*place->at++ != ':')
+            return ft_fail(FT_BAD, "vocab: no colon after a piece");
+        skip_space(place);
+        if (read_id(place, &id) < 0 || ft_vocabulary_add(vocabulary, text, id) < 0)
+            return -1;
+        skip_space(place);
+        if (*place->at == ',') {
+            place->at++;
+            skip_space(place);
+            if (*place->at != '}')
+                continue;
+        }
+        if (*place->at != '}')
+            return ft_fail(FT_BAD, "vocab: expected a comma or } after id %d", id);
+    }
+    return 0;
+}
+
+static bool is_type(const json_t *object, const char *type)
+{
+    const char *text = json_string_value(json_object_get(object, "type"));
+
+    return text && strcmp(text, type) == 0;
+}
+
+/* `what` is of a type we do not know; the message names it. */
+static int unsupported(const char *what, const json_t *object, const char *expected)
+{
+    const char *type = json_string_value(json_object_get(object, "type"));
+
+    return ft_fail(FT_BAD, "%s %s%s%s is not supported, expected %s", what, type ? "\"" : "",
+                   type ? type : json_is_null(object) || !object ? "null" : "without a type", type ? "\"" : "", expected);
+}
+
+static struct ft_string json_text(struct ft_tokenizer *tokenizer, const json_t *value, struct ft_string otherwise)
+{
+    struct ft_string text = {json_string_value(value), json_string_length(value)};
+
+    if (!text.data)
+        return otherwise;
+    text.data = ft_arena_text(&tokenizer->arena, text);   /* NULL is out of memory */
+    return text;
+}
+
+int ft_added_read(struct ft_tokenizer *tokenizer, const struct json_t *item, int32_t id, struct ft_added_token *token)
+{
+    int32_t known;
+
+    *token = (struct ft_added_token){
+        .content = json_text(tokenizer, json_object_get(item, "content"), (struct ft_string){"", 0}),
+        .single_word = json_is_true(json_object_get(item, "single_word")),
+        .lstrip = json_is_true(json_object_get(item, "lstrip")),
+        .rstrip = json_is_true(json_object_get(item, "rstrip")),
+        .normalized = json_is_true(json_object_get(item, "normalized")),
+        .special = json_is_true(json_object_get(item, "special")),
+    };
+    if (!token->content.data)
+        return -1;
+    known = ft_vocabulary_find(&tokenizer->vocabulary, token->content);
+    token->id = known >= 0 ? known : id;
+    if (token->id < 0 || token->id >= ID_LIMIT)
+        return ft_fail(FT_BAD, "added token \"%s\" has no id from 0 to %d", token->content.data, ID_LIMIT - 1);
+    return 0;
+}
+
+static int read_added(struct ft_tokenizer *tokenizer, const json_t *list)
+{
+    size_t i, count = json_array_size(list);
+
+    if (!(tokenizer->added = ft_arena_zero(&tokenizer->arena, count + 1, sizeof *tokenizer->added)))
+        return -1;
+    for (i = 0; i < count; i++) {
+        const json_t *item = json_array_get(list, i), *id = json_object_get(item, "id");
+        json_int_t value = json_is_integer(id) ? json_integer_value(id) : -1;
+
+        if (ft_added_read(tokenizer, item, value < 0 || value >= ID_LIMIT ? -1 : (int32_t)value,
+                          &tokenizer->added[i]) < 0)
+            return -1;
+    }
+    tokenizer->added_count = count;
+    return 0;
+}
+
+static int read_normalizer(struct ft_rules *rules, const json_t *object)
+{
+    const json_t *strip = json_object_get(object, "strip_accents");
+
+    if (!object || json_is_null(object))
+        return 0;
+    if (!is_type(object, "BertNormalizer"))
+        return unsupported("normalizer", object, "BertNormalizer");
+    rules->clean = json_is_true(json_object_get(object, "clean_text"));
+    rules->chinese = json_is_true(json_object_get(object, "handle_chinese_chars"));
+    rules->lower = json_is_true(json_object_get(object, "lowercase"));
+    rules->strip = json_is_boolean(strip) ? json_is_true(strip) : rules->lower;
+    return 0;
+}
+
+static int read_model(struct ft_tokenizer *tokenizer, const json_t *model)
+{
+    const json_t *limit = json_object_get(model, "max_input_chars_per_word");
+    struct ft_vocabulary *vocabulary = &tokenizer->vocabulary;
+    struct ft_string unknown = json_text(tokenizer, json_object_get(model, "unk_token"), FT_STRING("[UNK]"));
+
+    vocabulary->prefix = json_text(tokenizer, json_object_get(model, "continuing_subword_prefix"), FT_STRING("##"));
+    if (!unknown.data || !vocabulary->prefix.data)
+        return -1;
+    if (limit && (!json_is_integer(limit) || json_integer_value(limit) < 0))
+        return ft_fail(FT_BAD, "model.max_input_chars_per_word is not a whole number, 0 or more");
+    if (limit)
+        vocabulary->word_limit = (size_t)json_integer_value(limit);
+    vocabulary->unknown = ft_vocabulary_find(vocabulary, unknown);
+    if (vocabulary->unknown < 0)
+        return ft_fail(FT_BAD, "the unknown token \"%s\" is not in the vocabulary", unknown.data);
+    return ft_vocabulary_finish(vocabulary, &tokenizer->arena);
+}
+
+/* Append `id` to the ids that go before or after the text. */
+static int frame_add(struct ft_tokenizer *tokenizer, bool after, json_int_t id)
+{
+    if (id < 0 || id >= ID_LIMIT)
+        return ft_fail(FT_BAD, "post_processor: an id that is not from 0 to %d", ID_LIMIT - 1);
+    if (after)
+        tokenizer->after[tokenizer->after_count++] = (int32_t)id;
+    else
+        tokenizer->before[tokenizer->before_count++] = (int32_t)id;
+    return 0;
+}
+
+static int read_template(struct ft_tokenizer *tokenizer, const json_t *object, size_t room)
+{
+    const json_t *single = json_object_get(object, "single"), *known = json_object_get(object, "special_tokens");
+    size_t i, j, texts = 0;
+
+    for (i = 0; i < json_array_size(single); i++) {
+        const json_t *item = json_array_get(single, i), *token = json_object_get(item, "SpecialToken");
+        const char *name = json_string_value(json_object_get(token, "id"));
+        const json_t *ids = name ? json_object_get(json_object_get(known, name), "ids") : NULL;
+
+        if (json_object_get(item, "Sequence")) {
+            texts++;
+            continue;
+        }
+        if (!json_array_size(ids))
+            return ft_fail(FT_BAD, "post_processor: no ids for special token \"%s\"", name ? name : "");
+        for (j = 0; j < json_array_size(ids); j++) {
+            const json_t *id = json_array_get(ids, j);
+
+            if (tokenizer->before_count + tokenizer->after_count == room)
+                return ft_fail(FT_BAD, "post_processor: more than %zu special tokens around a text", room);
+            if (frame_add(tokenizer, texts > 0, json_is_integer(id) ? json_integer_value(id) : -1) < 0)
+                return -1;
+        }
+    }
+    if (texts != 1)
+        return ft_fail(FT_BAD, "post_processor: the template for one text has the text %zu times, expected once", texts);
+    return 0;
+}
+
+static int read_post_processor(struct ft_tokenizer *tokenizer, const json_t *object)
+{
+    enum { ROOM = 64 };
+    const json_t *first, *last;
+
+    tokenizer->before = ft_arena_zero(&tokenizer->arena, ROOM, sizeof *tokenizer->before);
+    tokenizer->after = ft_arena_zero(&tokenizer->arena, ROOM, sizeof *tokenizer->after);
+    if (!tokenizer->before || !tokenizer->after)
+        return -1;
+    if (!object || json_is_null(object))
+        return 0;
+    if (is_type(object, "TemplateProcessing"))
+        return read_template(tokenizer, object, ROOM);
+    if (!is_type(object, "BertProcessing") && !is_type(object, "RobertaProcessing"))
+        return unsupported("post_processor", object, "TemplateProcessing, BertProcessing or RobertaProcessing");
+    first = json_array_get(json_object_get(object, "cls"), 1);
+    last = json_array_get(json_object_get(object, "sep"), 1);
+    if (frame_add(tokenizer, false, json_is_integer(first) ? json_integer_value(first) : -1) < 0)
+        return -1;
+    return frame_add(tokenizer, true, json_is_integer(last) ? json_integer_value(last) : -1);
+}
+
+/* Everything but the vocabulary's pieces. */
+static int read_settings(struct ft_tokenizer *tokenizer, const json_t *root)
+{
+    const json_t *pre = json_object_get(root, "pre_tokenizer");
+
+    if (!is_type(pre, "BertPreTokenizer"))
+        return unsupported("pre_tokenizer", pre, "BertPreTokenizer");
+    if (read_normalizer(&tokenizer->rules, json_object_get(root, "normalizer")) < 0 ||
+        read_model(tokenizer, json_object_get(root, "model")) < 0 ||
+        read_added(tokenizer, json_object_get(root, "added_tokens")) < 0)
+        return -1;
+    return read_post_processor(tokenizer, json_object_get(root, "post_processor"));
+}
+
+/* Before the pieces are read, so that another kind of model is named rather than its vocabulary complained of. */
+static int check_model(const json_t *model)
+{
+    /* Files of 2020 and before do not say the type; this key is WordPiece's alone. */
+    if (!json_object_get(model, "type") && json_object_get(model, "max_input_chars_per_word"))
+        return 0;
+    return is_type(model, "WordPiece") ? 0 : unsupported("model", model, "WordPiece");
+}
+
+/* The text without [cut, stop), which becomes {}. */
+static json_t *parse_rest(struct place whole, const char *cut, const char *stop)
+{
+    struct ft_buffer rest = {0};
+    json_error_t error;
+    json_t *root = NULL;
+
+    if (ft_buffer_add(&rest, whole.at, (size_t)(cut - whole.at)) == 0 && ft_buffer_add(&rest, "{}", cut < stop ? 2 : 0) == 0 &&
+        ft_buffer_add(&rest, stop, (size_t)(whole.end - stop)) == 0) {
+        root = json_loadb(rest.data, rest.size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+        if (!root)
+            ft_fail(FT_BAD, "not JSON: %s", error.text);
+    }
+    ft_buffer_free(&rest);
+    return root;
+}
+
+static int read_text(struct ft_tokenizer *tokenizer, struct place whole)
+{
+    struct place vocab = whole, after;
+    size_t colons = 0;
+    json_t *root;
+    int found, rc = -1;
+
+    if ((found = enter(&vocab, "model")) == 0)
+        found = enter(&vocab, "vocab");
+    if (found < 0)
+        return -1;
+    if (found > 0 || *vocab.at != '{')
+        vocab.at = vocab.end;      /* nothing to cut: an array, as Unigram's, or no model at all */
+    after = vocab;
+    if (vocab.at < vocab.end && skip_value(&after, &colons) < 0)
+        return -1;
+    if (!(root = parse_rest(whole, vocab.at, after.at)))
+        return -1;
+    if (check_model(json_object_get(root, "model")) == 0) {
+        vocab.end = after.at;
+        if (colons == 0)
+            rc = ft_fail(FT_BAD, "model.vocab has no pieces");
+        else
+            rc = ft_vocabulary_begin(&tokenizer->vocabulary, &tokenizer->arena, colons);
+        if (rc == 0 && (rc = read_pieces(&tokenizer->vocabulary, &vocab)) == 0)
+            rc = read_settings(tokenizer, root);
+    }
+    json_decref(root);
+    return rc;
+}
+
+int ft_tokenizer_read_json(struct ft_tokenizer *tokenizer, const char *path)
+{
+    size_t size;
+    char *text = ft_file_read(&tokenizer->arena, path, FILE_LIMIT, &size);
+
+    if (!text)
+        return -1;
+    if (read_text(tokenizer, (struct place){text, text + size}) < 0)
+        return ft_error_prefix("%s: ", path);
+    return 0;
+}

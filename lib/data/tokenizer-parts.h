@@ -1,0 +1,114 @@
+/* tokenizer-parts.h - what the files of the tokenizer share; nobody else includes it.
+ *
+ *     text --(added tokens cut out)--> segments --(rules)--> words --(vocabulary)--> ids
+ *
+ * tokenizer.c drives; tokenizer-json.c and tokenizer-vocab.c read files; tokenizer-added.c finds added tokens;
+ * tokenizer-split.c normalizes and splits; wordpiece.c has the vocabulary. */
+#ifndef FT_DATA_TOKENIZER_PARTS_H
+#define FT_DATA_TOKENIZER_PARTS_H
+
+#include "data/tokenizer.h"
+#include "data/wordpiece.h"
+
+/* Tokens recognised in the text itself, such as a literal "[SEP]". */
+struct ft_added_token {
+    struct ft_string content;
+    int32_t id;
+    bool single_word, lstrip, rstrip, normalized, special;
+};
+
+/* Ready to search: sorted by first byte, then longest first. */
+struct ft_added {
+    struct ft_added_token *tokens;
+    size_t count;
+    uint32_t first[257];   /* tokens beginning with byte b are first[b] .. first[b + 1] - 1 */
+    int only;              /* the first byte of all of them, -1 when there are several */
+};
+
+struct ft_added_match {
+    size_t from;           /* where to go on searching */
+    size_t taken;          /* bytes before this belong to earlier matches */
+    size_t start, stop;    /* this match, white space it strips included */
+    int32_t id;
+};
+
+/* Sort in place and index; keeps `tokens`. */
+void ft_added_index(struct ft_added *added, struct ft_added_token *tokens, size_t count);
+
+/* The next match in `text`; start with a zero match. */
+bool ft_added_next(const struct ft_added *added, struct ft_string text, struct ft_added_match *match);
+
+/* What the normalizer does; all false is the pre-tokenizer alone. */
+struct ft_rules {
+    bool clean, chinese, strip, lower;
+    uint8_t ascii[256];    /* what becomes of a byte: a letter (the letter), or one of enum ft_ascii */
+};
+
+enum ft_ascii {
+    FT_ASCII_SLOW,         /* needs the general way */
+    FT_ASCII_SPACE,
+    FT_ASCII_PUNCT,
+    FT_ASCII_DROP,
+    FT_ASCII_LETTER = 0x20,   /* this and above */
+};
+
+void ft_rules_finish(struct ft_rules *rules);
+
+/* A combining character that survives accent stripping, waiting to be put in canonical order. */
+struct ft_waiting {
+    uint32_t c;
+    uint8_t combining;
+};
+
+enum { FT_WORD_INLINE = 512, FT_WAITING_INLINE = 16 };
+
+/* The state of one text on its way to ids; lives on the stack, and allocates only for words or runs of combining
+ * characters longer than any that natural text has. */
+struct ft_split {
+    const struct ft_vocabulary *vocabulary;
+    const uint8_t *flags;             /* of code points below FT_UNICODE_FLAT */
+    struct ft_tokens *tokens;
+    size_t stop;                      /* no more tokens than this in all */
+    struct ft_buffer *normal;         /* when set, normalized text goes here and no words are made */
+    bool failed;                      /* out of memory, ft_error set */
+
+    char *word;                       /* `size` bytes, `characters` of them; not kept past the vocabulary's word_limit */
+    uint64_t *hash;
+    size_t size, characters, capacity;
+    struct ft_waiting *waiting;
+    size_t waiting_count, waiting_capacity;
+
+    char word_inline[FT_WORD_INLINE];
+    uint64_t hash_inline[FT_WORD_INLINE + 1];
+    struct ft_waiting waiting_inline[FT_WAITING_INLINE];
+};
+
+void ft_split_begin(struct ft_split *split, const struct ft_vocabulary *vocabulary, const uint8_t *flags,
+                    struct ft_tokens *tokens, size_t stop);
+void ft_split_text(struct ft_split *split, const struct ft_rules *rules, struct ft_string text);   /* a whole segment */
+void ft_split_id(struct ft_split *split, int32_t id);
+bool ft_split_done(const struct ft_split *split);   /* full, or failed */
+void ft_split_end(struct ft_split *split);
+
+struct ft_tokenizer {
+    struct ft_arena arena;
+    struct ft_vocabulary vocabulary;
+    struct ft_rules rules, plain;
+    struct ft_added raw, normal;      /* searched in the text as given, and in the normalized text */
+    int32_t *before, *after;          /* [CLS] and [SEP] */
+    size_t before_count, after_count;
+    const uint8_t *flags;
+    size_t size;
+    struct ft_added_token *added;     /* as the file lists them; ft_tokenizer_open sorts them into raw and normal */
+    size_t added_count;
+};
+
+/* Both fill vocabulary (finished), rules, added, before and after. Errors name the file. */
+int ft_tokenizer_read_json(struct ft_tokenizer *tokenizer, const char *path);
+int ft_tokenizer_read_vocab(struct ft_tokenizer *tokenizer, const char *directory);
+
+/* One entry of a list of added tokens, as both kinds of file write it: {"content": ..., "lstrip": ...}. */
+struct json_t;
+int ft_added_read(struct ft_tokenizer *tokenizer, const struct json_t *item, int32_t id, struct ft_added_token *token);
+
+#endif

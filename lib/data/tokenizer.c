@@ -1,0 +1,171 @@
+/* tokenizer.c - opening a tokenizer, and a text's way through it. */
+#include "data/tokenizer-parts.h"
+#include "data/unicode.h"
+#include "base/error.h"
+#include "base/file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int tokenizer_read(struct ft_tokenizer *tokenizer, const char *directory)
+{
+    char *json = ft_arena_print(&tokenizer->arena, "%s/tokenizer.json", directory);
+    char *vocab = ft_arena_print(&tokenizer->arena, "%s/vocab.txt", directory);
+
+    if (!json || !vocab)
+        return -1;
+    if (ft_file_exists(json))
+        return ft_tokenizer_read_json(tokenizer, json);
+    if (ft_file_exists(vocab))
+        return ft_tokenizer_read_vocab(tokenizer, directory);
+    return ft_fail(FT_BAD, "%s: no tokenizer there, expected tokenizer.json or vocab.txt", directory);
+}
+
+/* `text` as the normalizer leaves it, copied to the arena. */
+static int normalize(struct ft_tokenizer *tokenizer, struct ft_string *text)
+{
+    struct ft_buffer buffer = {0};
+    struct ft_tokens none = {0};
+    struct ft_split split;
+
+    ft_split_begin(&split, &tokenizer->vocabulary, tokenizer->flags, &none, SIZE_MAX);
+    split.normal = &buffer;
+    ft_split_text(&split, &tokenizer->rules, *text);
+    ft_split_end(&split);
+    text->size = buffer.size;
+    text->data = split.failed ? NULL : ft_arena_text(&tokenizer->arena, (struct ft_string){buffer.data, buffer.size});
+    ft_buffer_free(&buffer);
+    return text->data ? 0 : -1;
+}
+
+/* Sort the added tokens into those searched before and those searched after normalization. */
+static int added_divide(struct ft_tokenizer *tokenizer)
+{
+    size_t i, raw = 0, normal = 0, count = tokenizer->added_count;
+    struct ft_added_token *both = ft_arena_zero(&tokenizer->arena, 2 * count + 1, sizeof *both);
+
+    if (!both)
+        return -1;
+    for (i = 0; i < count; i++) {
+        struct ft_added_token token = tokenizer->added[i];
+
+        if ((size_t)token.id >= tokenizer->size)
+            tokenizer->size = (size_t)token.id + 1;
+        if (token.normalized && normalize(tokenizer, &token.content) < 0)
+            return -1;
+        if (token.content.size == 0)
+            continue;
+        if (token.normalized)
+            both[count + normal++] = token;
+        else
+            both[raw++] = token;
+    }
+    ft_added_index(&tokenizer->raw, both, raw);
+    ft_added_index(&tokenizer->normal, both + count, normal);
+    return 0;
+}
+
+struct ft_tokenizer *ft_tokenizer_open(const char *directory)
+{
+    struct ft_tokenizer *tokenizer = calloc(1, sizeof *tokenizer);
+    uint8_t *flags;
+
+    if (!tokenizer) {
+        ft_fail(FT_SYSTEM, "out of memory for a tokenizer");
+        return NULL;
+    }
+    if (tokenizer_read(tokenizer, directory) < 0 || !(flags = ft_arena_take(&tokenizer->arena, FT_UNICODE_FLAT)))
+        goto fail;
+    ft_unicode_fill(flags);
+    tokenizer->flags = flags;
+    tokenizer->size = (size_t)(tokenizer->vocabulary.largest + 1);
+    ft_rules_finish(&tokenizer->rules);
+    ft_rules_finish(&tokenizer->plain);
+    if (added_divide(tokenizer) == 0)
+        return tokenizer;
+fail:
+    ft_tokenizer_close(tokenizer);
+    return NULL;
+}
+
+void ft_tokenizer_close(struct ft_tokenizer *tokenizer)
+{
+    if (!tokenizer)
+        return;
+    ft_arena_free(&tokenizer->arena);
+    free(tokenizer);
+}
+
+size_t ft_tokenizer_size(const struct ft_tokenizer *tokenizer)
+{
+    return tokenizer->size;
+}
+
+void ft_tokens_free(struct ft_tokens *tokens)
+{
+    free(tokens->id);
+    *tokens = (struct ft_tokens){0};
+}
+
+static struct ft_string part(struct ft_string text, size_t start, size_t stop)
+{
+    return (struct ft_string){text.data + start, stop - start};
+}
+
+/* What lies between added tokens, where some of those are to be found in normalized text. */
+static void encode_normalized(const struct ft_tokenizer *tokenizer, struct ft_split *split, struct ft_string text)
+{
+    struct ft_added_match match = {0};
+    struct ft_buffer buffer = {0};
+    struct ft_string normal;
+
+    split->normal = &buffer;
+    ft_split_text(split, &tokenizer->rules, text);
+    split->normal = NULL;
+    normal = (struct ft_string){buffer.data, buffer.size};
+    while (!ft_split_done(split) && ft_added_next(&tokenizer->normal, normal, &match)) {
+        if (match.taken < match.start)
+            ft_split_text(split, &tokenizer->plain, part(normal, match.taken, match.start));
+        ft_split_id(split, match.id);
+        match.taken = match.stop;
+    }
+    ft_split_text(split, &tokenizer->plain, part(normal, match.taken, normal.size));
+    ft_buffer_free(&buffer);
+}
+
+static void encode_segment(const struct ft_tokenizer *tokenizer, struct ft_split *split, struct ft_string text)
+{
+    if (text.size == 0)
+        return;
+    if (tokenizer->normal.count)
+        encode_normalized(tokenizer, split, text);
+    else
+        ft_split_text(split, &tokenizer->rules, text);
+}
+
+int ft_tokenizer_encode(const struct ft_tokenizer *tokenizer, struct ft_string text, size_t limit,
+                        struct ft_tokens *tokens)
+{
+    size_t begun = tokens->count, frame = tokenizer->before_count + tokenizer->after_count, i;
+    size_t stop = limit ? begun + limit : SIZE_MAX;
+    struct ft_added_match match = {0};
+    struct ft_split split;
+
+    ft_split_begin(&split, &tokenizer->vocabulary, tokenizer->flags, tokens, stop);
+    for (i = 0; i < tokenizer->before_count; i++)
+        ft_split_id(&split, tokenizer->before[i]);
+    split.stop = limit == 0 ? SIZE_MAX : limit > frame ? stop - tokenizer->after_count : tokens->count;
+    while (!ft_split_done(&split) && ft_added_next(&tokenizer->raw, text, &match)) {
+        encode_segment(tokenizer, &split, part(text, match.taken, match.start < match.taken ? match.taken : match.start));
+        ft_split_id(&split, match.id);
+        match.taken = match.stop;
+    }
+    encode_segment(tokenizer, &split, part(text, match.taken, text.size));
+    split.stop = stop;
+    for (i = 0; i < tokenizer->after_count; i++)
+        ft_split_id(&split, tokenizer->after[i]);
+    ft_split_end(&split);
+    if (split.failed)
+        tokens->count = begun;
+    return split.failed ? -1 : 0;
+}

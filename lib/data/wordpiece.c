@@ -1,0 +1,160 @@
+/* wordpiece.c - the vocabulary's hash table and the greedy split. */
+#include "data/wordpiece.h"
+#include "base/error.h"
+
+#include <string.h>
+
+/* Any odd number with well mixed bits; results do not depend on it. */
+static const uint64_t BASE = 0x9e3779b97f4a7c15u;
+
+struct ft_slot {
+    uint32_t tag;       /* low half of the mixed hash */
+    uint32_t piece;     /* 1 + index, 0 = free */
+};
+
+static uint64_t hash_step(uint64_t hash, char byte)
+{
+    return hash * BASE + (uint8_t)byte + 1;
+}
+
+static uint64_t hash_text(struct ft_string text)
+{
+    uint64_t hash = 0;
+    size_t i;
+
+    for (i = 0; i < text.size; i++)
+        hash = hash_step(hash, text.data[i]);
+    return hash;
+}
+
+/* The polynomial's low bits depend on few of the bytes' bits: fold and multiply before using any. */
+static uint64_t hash_mix(uint64_t hash)
+{
+    return (hash ^ hash >> 32) * 0xd6e8feb86659fd93u;
+}
+
+/* The slot of the piece prefix+text whose hash is `hash`, or the free slot where it would go. */
+static struct ft_slot *slot_find(const struct ft_vocabulary *v, uint64_t hash, struct ft_string prefix,
+                                 const char *text, size_t size)
+{
+    uint64_t mixed = hash_mix(hash);
+    size_t mask = ((size_t)1 << v->bits) - 1, i = (size_t)(mixed >> (64 - v->bits));
+
+    for (;; i = (i + 1) & mask) {
+        struct ft_slot *slot = &v->slots[i];
+        const struct ft_piece *piece;
+
+        if (slot->piece == 0)
+            return slot;
+        if (slot->tag != (uint32_t)mixed)
+            continue;
+        piece = &v->pieces[slot->piece - 1];
+        if (piece->size == prefix.size + size && memcmp(piece->text + prefix.size, text, size) == 0 &&
+            (prefix.size == 0 || memcmp(piece->text, prefix.data, prefix.size) == 0))
+            return slot;
+    }
+}
+
+int ft_vocabulary_begin(struct ft_vocabulary *v, struct ft_arena *arena, size_t capacity)
+{
+    *v = (struct ft_vocabulary){.bits = 4, .largest = -1, .unknown = -1, .word_limit = 100};
+    if (capacity > UINT32_MAX / 4)
+        return ft_fail(FT_BAD, "a vocabulary of %zu pieces, expected at most %u", capacity, UINT32_MAX / 4);
+    while ((size_t)1 << v->bits < capacity * 2)
+        v->bits++;
+    v->capacity = capacity;
+    v->pieces = ft_arena_take(arena, capacity * sizeof *v->pieces);
+    v->slots = ft_arena_zero(arena, (size_t)1 << v->bits, sizeof *v->slots);
+    return v->pieces && v->slots ? 0 : -1;
+}
+
+int ft_vocabulary_add(struct ft_vocabulary *v, struct ft_string text, int32_t id)
+{
+    uint64_t hash = hash_text(text);
+    struct ft_slot *slot;
+
+    if (text.size > UINT32_MAX / 2)
+        return ft_fail(FT_BAD, "a piece of %zu bytes", text.size);
+    slot = slot_find(v, hash, (struct ft_string){0}, text.data, text.size);
+    if (slot->piece == 0) {
+        if (v->count == v->capacity)
+            return ft_fail(FT_BAD, "more pieces than the %zu counted", v->capacity);
+        v->pieces[v->count++] = (struct ft_piece){text.data, (uint32_t)text.size, id};
+        *slot = (struct ft_slot){(uint32_t)hash_mix(hash), (uint32_t)v->count};
+    }
+    v->pieces[slot->piece - 1].id = id;
+    if (v->largest < id)
+        v->largest = id;
+    if (v->longest < text.size)
+        v->longest = text.size;
+    return 0;
+}
+
+int ft_vocabulary_finish(struct ft_vocabulary *v, struct ft_arena *arena)
+{
+    size_t i;
+
+    v->prefix_hash = hash_text(v->prefix);
+    v->powers = ft_arena_take(arena, (v->longest + 1) * sizeof *v->powers);
+    if (!v->powers)
+        return -1;
+    v->powers[0] = 1;
+    for (i = 1; i <= v->longest; i++)
+        v->powers[i] = v->powers[i - 1] * BASE;
+    return 0;
+}
+
+int32_t ft_vocabulary_find(const struct ft_vocabulary *v, struct ft_string text)
+{
+    struct ft_slot *slot = slot_find(v, hash_text(text), (struct ft_string){0}, text.data, text.size);
+
+    return slot->piece ? v->pieces[slot->piece - 1].id : -1;
+}
+
+/* The longest piece that begins word[start], with `prefix` before it; its bytes, 0 when there is none.
+ *
+ *     hash(prefix + word[a..b)) = hash[b] + (hash(prefix) - hash[a]) * BASE^(b - a) */
+static size_t longest_piece(const struct ft_vocabulary *v, const char *word, size_t size, size_t start,
+                            const uint64_t *hash, int32_t *id)
+{
+    struct ft_string prefix = start ? v->prefix : (struct ft_string){0};
+    uint64_t before = (start ? v->prefix_hash : 0) - hash[start];
+    size_t length = size - start, most = prefix.size < v->longest ? v->longest - prefix.size : 0;
+
+    if (length > most)
+        length = most;
+    for (; length; length--) {
+        struct ft_slot *slot;
+
+        if (start + length < size && ((uint8_t)word[start + length] & 0xc0) == 0x80)
+            continue;   /* inside a character */
+        slot = slot_find(v, hash[start + length] + before * v->powers[length], prefix, word + start, length);
+        if (slot->piece) {
+            *id = v->pieces[slot->piece - 1].id;
+            return length;
+        }
+    }
+    return 0;
+}
+
+size_t ft_vocabulary_split(const struct ft_vocabulary *v, const char *word, size_t size, uint64_t *hash, int32_t *id,
+                           size_t room)
+{
+    size_t start, length, i, count = 0;
+    int32_t one;
+
+    hash[0] = 0;
+    for (i = 0; i < size; i++)
+        hash[i + 1] = hash_step(hash[i], word[i]);
+    for (start = 0; start < size; start += length) {
+        if (!(length = longest_piece(v, word, size, start, hash, &one))) {
+            one = v->unknown;
+            count = 0;
+            length = size - start;
+        }
+        if (count < room)
+            id[count] = one;
+        count++;
+    }
+    return count;
+}
