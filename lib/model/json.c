@@ -14,6 +14,9 @@ json_t *ft_json_parse(const char *path, const char *text, size_t size)
     json_error_t error;
     json_t *value = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
 
+    /* transformers writes "no limit" as the integer 10^30. Numbers are then all read as doubles, which the getters take when whole. */
+    if (!value && json_error_code(&error) == json_error_numeric_overflow)
+        value = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &error);
     if (!value)
         ft_fail(FT_BAD, "%s:%d: not JSON: %s", path, error.line, error.text);
     return value;
@@ -45,14 +48,16 @@ int ft_json_write(const char *path, const json_t *value)
 int ft_json_size(const json_t *object, const char *path, const char *key, size_t low, size_t high, bool optional, size_t *value)
 {
     const json_t *found = json_object_get(object, key);
+    double number;
 
     if (!found || json_is_null(found))
         return optional ? 0 : ft_fail(FT_BAD, "%s: no %s", path, key);
-    if (!json_is_integer(found))
+    number = json_number_value(found);
+    if (!json_is_number(found) || number != floor(number))
         return ft_fail(FT_BAD, "%s: %s is not a whole number", path, key);
-    if (json_integer_value(found) < 0 || (size_t)json_integer_value(found) < low || (size_t)json_integer_value(found) > high)
-        return ft_fail(FT_BAD, "%s: %s is %lld, expected %zu to %zu", path, key, (long long)json_integer_value(found), low, high);
-    *value = (size_t)json_integer_value(found);
+    if (!(number >= (double)low && number <= (double)high))
+        return ft_fail(FT_BAD, "%s: %s is %.0f, expected %zu to %zu", path, key, number, low, high);
+    *value = (size_t)number;
     return 0;
 }
 

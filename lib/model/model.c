@@ -174,15 +174,28 @@ const struct ft_safetensor *ft_parameter_find(const struct ft_model *model, cons
     return tensor;
 }
 
+static const char *shape_text(struct ft_arena *arena, int rank, const uint64_t *shape)
+{
+    const char *text = "[";
+
+    for (int i = 0; i < rank && text; i++)
+        text = ft_arena_print(arena, "%s%s%llu", text, i ? ", " : "", (unsigned long long)shape[i]);
+    return text ? ft_arena_print(arena, "%s]", text) : NULL;
+}
+
 static int check_shape(const struct ft_safetensor *tensor, const struct ft_parameter *p)
 {
-    bool good = tensor->rank == p->rank &&
-                (p->rank == 1 ? tensor->shape[0] == p->columns : tensor->shape[0] == p->rows && tensor->shape[1] == p->columns);
+    uint64_t shape[2] = {p->rank == 1 ? p->columns : p->rows, p->columns};
+    struct ft_arena arena = {0};
+    bool good = tensor->rank == p->rank && tensor->shape[0] == shape[0] && (p->rank == 1 || tensor->shape[1] == shape[1]);
 
-    return good ? 0 : ft_fail(FT_BAD, "%s: shape [%llu%s%llu]%s, expected [%zu, %zu] of rank %d", tensor->name,
-                              (unsigned long long)(tensor->rank ? tensor->shape[0] : 0), tensor->rank > 1 ? ", " : "; ",
-                              (unsigned long long)(tensor->rank > 1 ? tensor->shape[1] : 0), tensor->rank > 2 ? " and more" : "",
-                              p->rows, p->columns, p->rank);
+    if (!good) {
+        const char *got = shape_text(&arena, tensor->rank, tensor->shape), *want = shape_text(&arena, p->rank, shape);
+
+        ft_fail(FT_BAD, "%s: shape %s, expected %s", tensor->name, got ? got : "", want ? want : "");
+        ft_arena_free(&arena);
+    }
+    return good ? 0 : -1;
 }
 
 /* All files a model's parameters lie in, open, and the tensor of each parameter: found and of the right shape. */
