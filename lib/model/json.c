@@ -33,7 +33,7 @@ json_t *ft_json_read(const char *path)
     return value;
 }
 
-int ft_json_write(const char *path, const json_t *value)
+int ft_json_save(const char *path, const json_t *value)
 {
     char *text = json_dumps(value, JSON_INDENT(2));
     int result;

@@ -15,7 +15,7 @@ json_t *ft_json_read(const char *path);
 json_t *ft_json_parse(const char *path, const char *text, size_t size);
 
 /* Write sorted as the value is, indented by two, as a complete file. */
-int ft_json_write(const char *path, const json_t *value);
+int ft_json_save(const char *path, const json_t *value);
 
 /* A whole number in [low, high], which are below 2^53. Absent or null: 0 with *value untouched when `optional`, else FT_BAD. */
 int ft_json_size(const json_t *object, const char *path, const char *key, size_t low, size_t high, bool optional, size_t *value);

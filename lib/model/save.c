@@ -43,7 +43,7 @@ static int copy_config(const char *from, const char *to)
             json_object_set_new(json, keys[i], json_string("float32"));
         }
     }
-    result = change ? ft_json_write(to, json) : copy_file(from, to);
+    result = change ? ft_json_save(to, json) : copy_file(from, to);
     json_decref(json);
     return result;
 }
@@ -98,8 +98,8 @@ static int write_modules(struct ft_arena *arena, const struct ft_model *model, c
         result = json_object_set_new(pool, flags[i], json_boolean(model->nodes[model->node_count - 1].pooling == (enum ft_pooling)i));
     if (result < 0)
         ft_fail(FT_SYSTEM, "out of memory");
-    if (result == 0 && (ft_directory_make(pooling) < 0 || ft_json_write(config, pool) < 0 ||
-                        (!ft_file_exists(limits) && ft_json_write(limits, limit) < 0) || ft_json_write(modules, list) < 0))
+    if (result == 0 && (ft_directory_make(pooling) < 0 || ft_json_save(config, pool) < 0 ||
+                        (!ft_file_exists(limits) && ft_json_save(limits, limit) < 0) || ft_json_save(modules, list) < 0))
         result = -1;
     json_decref(list);
     json_decref(pool);
