@@ -213,7 +213,7 @@ static void give_gradients(struct ft_plan *plan)
     }
 }
 
-int ft_layout_make(struct ft_arena *arena, struct ft_plan *plan)
+int ft_plan_lay_out(struct ft_arena *arena, struct ft_plan *plan)
 {
     struct life *life = ft_arena_zero(arena, (size_t)plan->value_count, sizeof *life);
 

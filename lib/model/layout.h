@@ -5,6 +5,6 @@
 #include "model/plan.h"
 
 /* Fill slots, kept offsets, segments, slices and gradient offsets of a plan whose steps and values are made. */
-int ft_layout_make(struct ft_arena *arena, struct ft_plan *plan);
+int ft_plan_lay_out(struct ft_arena *arena, struct ft_plan *plan);
 
 #endif

@@ -230,5 +230,5 @@ struct ft_plan *ft_plan_make(struct ft_arena *arena, const struct ft_model *mode
         if (node_steps(&b, i) < 0)
             return NULL;
     mark_gradients(plan);
-    return ft_layout_make(arena, plan) < 0 ? NULL : plan;
+    return ft_plan_lay_out(arena, plan) < 0 ? NULL : plan;
 }
