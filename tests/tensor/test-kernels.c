@@ -348,6 +348,68 @@ static void test_large_mean(const struct ft_kernels *k)
     ok(worst < 2e-4, "%s: layer_norm of 1000 + noise (%.1g)", k->name, worst);
 }
 
+static bool read_floats(FILE *file, float *x, size_t count)
+{
+    return fread(x, sizeof *x, count, file) == count;
+}
+
+static const struct op *op_named(const char *name)
+{
+    for (int i = 0; i < OPS; i++)
+        if (strcmp(ops[i].name, name) == 0)
+            return &ops[i];
+    return NULL;
+}
+
+/* One record, through one table. */
+static void test_record(FILE *file, const struct op *op, const int32_t *head, const struct ft_kernels *k)
+{
+    struct shape shape = {.sequences = (size_t)head[1], .W = (size_t)head[10], .H = (size_t)head[11], .O = (size_t)head[12]};
+    struct problem p;
+    struct inputs inputs;
+    struct result want, got;
+    bool whole;
+
+    for (int s = 0; s < SEQUENCES_MAX; s++)
+        shape.length[s] = (size_t)head[2 + s];
+    problem_open(&p, &shape, k, 0);
+    inputs_open(&inputs, op, &p);
+    result_open(&want, op, &p);
+    whole = fread(p.id, sizeof *p.id, p.R, file) == p.R;
+    for (int i = 0; i < op->inputs; i++)
+        whole &= read_floats(file, inputs.in[i], want.size[i]);
+    whole &= read_floats(file, inputs.dy, want.output) && read_floats(file, want.y, want.output);
+    for (int i = 0; i < op->inputs; i++)
+        whole &= read_floats(file, want.d[i], want.size[i]);
+    run(&got, op, &p, &inputs);
+    ok(whole && result_distance(&got, &want, op) < 1e-6, "%s: %s is PyTorch's (%.1e)", k->name, op->name,
+       result_distance(&got, &want, op));
+    result_close(&want);
+    result_close(&got);
+    inputs_close(&inputs);
+    problem_close(&p);
+}
+
+/* The file of tests/golden/kernels/make.py, from the top of the tree. */
+static void test_golden(const struct ft_kernels *k)
+{
+    FILE *file = fopen("tests/golden/kernels/kernels.bin", "rb");
+    char name[32];
+    int32_t head[13];
+    int records = 0;
+
+    for (; file != NULL && fread(name, sizeof name, 1, file) == 1 && fread(head, sizeof head, 1, file) == 1; records++) {
+        const struct op *op = op_named(name);
+
+        if (!ok(op != NULL && head[0] == op->inputs, "%s: golden %s is known", k->name, name))
+            break;
+        test_record(file, op, head, k);
+    }
+    ok(records == 17, "%s: 17 operations in the golden file", k->name);
+    if (file != NULL)
+        fclose(file);
+}
+
 int main(void)
 {
     for (int i = 0; i < OPS; i++)
@@ -369,6 +431,7 @@ int main(void)
             test_conventions(&ops[i], k);
             test_nan(&ops[i], k);
         }
+        test_golden(k);
         test_mask(k);
         test_attention_mask(k);
         test_short_rows(k);

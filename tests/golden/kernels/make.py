@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""Numbers from PyTorch, in float64 over float32 inputs, for tests/tensor/test-kernels.c: make.py > kernels.bin
+
+A record is a name (32 bytes), 13 little-endian int32 (inputs, sequences, 8 lengths, width, heads, outputs), the token ids (int32, one a
+row), and float32: each input, the gradient of the output, the output, the gradient of each input."""
+import sys
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+torch.manual_seed(1)
+torch.set_num_threads(1)
+LENGTHS, W, H, O = [5, 1, 9], 24, 3, 11
+R = sum(LENGTHS)
+ids = torch.randint(0, O, (R,))
+
+
+def sequences(x):
+    return torch.split(x, LENGTHS)
+
+
+def attention(qkv):
+    out = []
+    for s in sequences(qkv):
+        q, k, v = (t.reshape(len(s), H, W // H).transpose(0, 1) for t in s.split(W, dim=1))
+        out.append(F.scaled_dot_product_attention(q, k, v).transpose(0, 1).reshape(len(s), W))
+    return torch.cat(out)
+
+
+def embedding(word, position, token_type):
+    places = torch.cat([torch.arange(n) + 2 for n in LENGTHS])
+    return F.embedding(ids, word) + F.embedding(places, position) + token_type
+
+
+def pool(how):
+    return lambda x: torch.stack([how(s) for s in sequences(x)])
+
+
+ROWS = (R, W)
+OPS = {
+    "linear": (F.linear, [ROWS, (O, W), (O,)]),
+    "linear without bias": (F.linear, [ROWS, (O, W)]),
+    "layer_norm": (lambda x, g, b: F.layer_norm(x, (W,), g, b, 1e-12), [ROWS, (W,), (W,)]),
+    "gelu": (F.gelu, [ROWS]),
+    "gelu_tanh": (lambda x: F.gelu(x, approximate="tanh"), [ROWS]),
+    "quick_gelu": (lambda x: x * torch.sigmoid(1.702 * x), [ROWS]),
+    "relu": (F.relu, [ROWS]),
+    "tanh": (torch.tanh, [ROWS]),
+    "silu": (F.silu, [ROWS]),
+    "sigmoid": (torch.sigmoid, [ROWS]),
+    "attention": (attention, [(R, 3 * W)]),
+    "embedding": (embedding, [(O, W), (max(LENGTHS) + 2, W), (W,)]),
+    "pool mean": (pool(lambda s: s.mean(0)), [ROWS]),
+    "pool max": (pool(lambda s: s.amax(0)), [ROWS]),
+    "pool cls": (pool(lambda s: s[0]), [ROWS]),
+    "pool mean_sqrt": (pool(lambda s: s.sum(0) / len(s) ** 0.5), [ROWS]),
+    "normalize": (lambda x: F.normalize(x, dim=1), [ROWS]),
+}
+
+for name, (function, shapes) in OPS.items():
+    inputs = [(torch.randn(s) * 1.5).double().requires_grad_() for s in shapes]
+    y = function(*inputs)
+    dy = torch.randn(y.shape).double()
+    y.backward(dy)
+    numbers = [*inputs, dy, y, *(i.grad for i in inputs)]
+    out = sys.stdout.buffer
+    out.write(name.encode().ljust(32, b"\0"))
+    out.write(np.array([len(shapes), len(LENGTHS)] + LENGTHS + [0] * (8 - len(LENGTHS)) + [W, H, O], "<i4").tobytes())
+    out.write(ids.numpy().astype("<i4").tobytes())
+    for n in numbers:
+        out.write(n.detach().numpy().astype("<f4").tobytes())
