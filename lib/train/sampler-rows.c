@@ -55,13 +55,16 @@ static int check_groups(struct ft_sampler *s, uint32_t *largest)
 
 static void warn_of_crowd(struct ft_sampler *s, uint32_t largest)
 {
-    struct ft_document document;
     uint32_t first = s->order[s->unit[largest].begin];
+    struct ft_document document;
+    const struct ft_document *item = &document;
 
     if (ft_sampler_load(s, first, &document) < 0)
         return;
+    if (document.chunk_count)
+        item = &document.chunks[0];
     ft_sampler_warn(s, "%u of %zu pairs are one group (%s): they never meet, so batches have %zu rows at most, not %llu", s->total[largest],
-                    s->row_count, ft_sampler_excerpt(s, document.chunk_count ? document.chunks[0].text : document.text), s->width,
+                    s->row_count, ft_sampler_excerpt(s, item->text.size ? item->text : item->uri), s->width,
                     (unsigned long long)s->rows);
 }
 
