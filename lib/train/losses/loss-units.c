@@ -1,4 +1,4 @@
-/* units.c - vectors at unit length and back, and who is who in rows of pairs and triplets. */
+/* loss-units.c - vectors at unit length and back, and who is who in rows of pairs and triplets. */
 #include "train/losses/losses.h"
 
 #include <math.h>

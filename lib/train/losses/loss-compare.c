@@ -1,4 +1,4 @@
-/* compare.c - every query with every candidate, in blocks of rows: distances by matrix product, the loss's slopes, gradients by
+/* loss-compare.c - every query with every candidate, in blocks of rows: distances by matrix product, the loss's slopes, gradients by
  * matrix product again.
  *
  * A block's matrix is cut into pieces whose sizes follow from the sizes of the problem alone, and every piece writes places of its own, so the

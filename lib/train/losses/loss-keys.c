@@ -1,4 +1,4 @@
-/* settings.c - key=value of losses and miners to numbers and back, by their tables of keys. */
+/* loss-keys.c - key=value of losses and miners to numbers and back, by their tables of keys. */
 #include "train/losses/losses.h"
 
 #include <stdio.h>
