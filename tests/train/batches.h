@@ -1,0 +1,81 @@
+/* batches.h - what the tests of losses share: batches made by a formula, and a batch that owns its arrays. */
+#ifndef FT_TESTS_BATCHES_H
+#define FT_TESTS_BATCHES_H
+
+#include "train/losses/losses.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct made {
+    struct ft_arena arena;
+    struct ft_loss_input input;
+    float *embedding, *score;
+    int32_t *label, *row;
+    uint8_t *role;
+};
+
+/* The sequence that tests/golden/loss/make.py calls words(). -1000 .. 1000 */
+static int made_word(uint64_t *state)
+{
+    *state = (*state * 1103515245u + 12345u) % (1u << 31);
+    return (int)((*state >> 8) % 2001) - 1000;
+}
+
+static void made_fill(struct made *made, uint64_t *state)
+{
+    for (size_t i = 0; i < made->input.n; i++)
+        for (size_t k = 0; k < made->input.d; k++)
+            made->embedding[i * made->input.d + k] = (float)(made_word(state) / 1000.0 * ((double)(i % 5 + 1) / 2));
+}
+
+__attribute__((unused)) static void made_init(struct made *made, enum ft_batch_kind kind, size_t n, size_t d, size_t rows)
+{
+    *made = (struct made){.input = {.kind = kind, .n = n, .d = d, .rows = rows}};
+    made->embedding = ft_arena_zero(&made->arena, n * d, sizeof(float));
+    made->score = ft_arena_zero(&made->arena, rows, sizeof(float));
+    made->label = ft_arena_zero(&made->arena, n, sizeof(int32_t));
+    made->row = ft_arena_zero(&made->arena, n, sizeof(int32_t));
+    made->role = ft_arena_zero(&made->arena, n, sizeof(uint8_t));
+    if (!made->embedding || !made->score || !made->label || !made->row || !made->role) {
+        printf("Bail out! %s\n", ft_error());
+        exit(1);
+    }
+    made->input.embedding = made->embedding;
+    made->input.row = made->row;
+}
+
+/* A batch of any kind, as the sampler would make it: `rows` rows; labels of uneven classes, some -1 where the kind allows it. */
+__attribute__((unused)) static void made_random(struct made *made, enum ft_batch_kind kind, size_t rows, size_t d, uint64_t seed)
+{
+    size_t each = kind == FT_BATCH_PAIRS || kind == FT_BATCH_SCORED ? 2 : kind == FT_BATCH_TRIPLETS ? 3 : 1;
+    uint64_t state = seed;
+
+    made_init(made, kind, rows * each, d, rows);
+    made_fill(made, &state);
+    for (size_t i = 0; i < made->input.n; i++) {
+        made->row[i] = (int32_t)(i / each);
+        made->role[i] = (uint8_t)(i % each);
+        made->label[i] = (made_word(&state) + 1000) % (int)(rows / 3 + 1) - (kind == FT_BATCH_RANDOM);
+    }
+    for (size_t r = 0; r < rows; r++)
+        made->score[r] = (float)(made_word(&state) / 1000.0);
+    if (kind == FT_BATCH_CLASSES || kind == FT_BATCH_RANDOM)
+        made->input.label = made->label;
+    if (kind == FT_BATCH_PAIRS || kind == FT_BATCH_TRIPLETS)
+        made->input.role = made->role;
+    if (kind == FT_BATCH_SCORED)
+        made->input.score = made->score;
+}
+
+/* Settings as the command line gives them; NULL with ft_error. */
+__attribute__((unused)) static struct ft_losses *made_losses(struct ft_arena *arena, enum ft_batch_kind kind, const char *loss,
+                                                             const char *miner)
+{
+    const char *items[] = {loss};
+    struct ft_list list = {items, loss ? 1 : 0};
+
+    return ft_losses_parse(arena, kind, &list, miner);
+}
+
+#endif
