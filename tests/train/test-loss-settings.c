@@ -84,7 +84,7 @@ static void check_bad_batches(void)
     made_random(&made, FT_BATCH_PAIRS, 4, 4, 1);
     losses = made_losses(&arena, FT_BATCH_PAIRS, NULL, NULL);
     made.role[3] = FT_ANCHOR;
-    ok(ft_losses_compute(losses, &made.input, &value, gradient, NULL) < 0 && strstr(ft_error(), "row 1 has two"), "two anchors: %s", ft_error());
+    ok(ft_losses_compute(losses, &made.input, &value, gradient, NULL) < 0 && strstr(ft_error(), "row 1 has 2 anchors"), "two anchors: %s", ft_error());
     made.role[3] = FT_NEGATIVE;
     ok(ft_losses_compute(losses, &made.input, &value, gradient, NULL) < 0 && strstr(ft_error(), "no positive"), "none: %s", ft_error());
     made.role[3] = FT_POSITIVE;

@@ -7,6 +7,7 @@
  * the same from positives to anchors, where hard negatives, which belong to nobody, take no part: CLIP's loss (Radford et al. 2021), and
  * sentence-transformers' directions=(query_to_doc, doc_to_query), partition_mode="per_direction".
  *
+ * A row of several positives has a term for each, and its other positives, which are right too, are not among that term's candidates.
  * All other candidates count as wrong: that no row's positive is also right for another row is the sampler's part. */
 #include "train/losses/losses.h"
 
@@ -22,19 +23,36 @@ static const struct ft_loss_key keys[] = {
     {.name = NULL},
 };
 
-/* Query i's answer is candidate i. Its weight is left out of the sum, so that a term is exact, and not zero, where it is right by far. */
+/* One side of a comparison: items of the batch put together, the rows they are of, and their gradient. */
+struct side {
+    size_t count;
+    uint32_t *item;
+    int32_t *row;              /* the row whose answer it is; -1: a hard negative */
+    float *unit, *gradient;    /* [count, d] */
+};
+
+struct question {
+    double scale;
+    const int32_t *query_row, *candidate_row;
+    const uint32_t *own;       /* [queries] the candidate that is the answer */
+};
+
+/* The answer's weight is left out of the sum, so that a term is exact, and not zero, where it is right by far. */
 static void find(struct ft_compare_row *row, const void *argument)
 {
-    const struct ft_loss_call *call = argument;
-    size_t own = row->query;
-    double scale = call->value[SCALE], nearest = row->distance[0], others = 0, sum, *weight = row->scratch;
+    const struct question *question = argument;
+    size_t own = question->own[row->query];
+    int32_t mine = question->query_row[row->query];
+    double scale = question->scale, nearest = row->distance[own], others = 0, sum, *weight = row->scratch;
 
-    for (size_t j = 1; j < row->candidates; j++)
-        nearest = fmin(nearest, row->distance[j]);
+    for (size_t j = 0; j < row->candidates; j++)
+        if (question->candidate_row[j] != mine)
+            nearest = fmin(nearest, row->distance[j]);
     for (size_t j = 0; j < row->candidates; j++) {
-        weight[j] = exp(scale * (nearest - row->distance[j]));   /* the largest is 1 */
-        others += j == own ? 0 : weight[j];
+        weight[j] = question->candidate_row[j] != mine ? exp(scale * (nearest - row->distance[j])) : 0;   /* the largest is 1 */
+        others += weight[j];
     }
+    weight[own] = exp(scale * (nearest - row->distance[own]));
     sum = weight[own] + others;
     row->loss = weight[own] < 1 ? scale * (row->distance[own] - nearest) + log(sum) : log1p(others);
     row->counted = row->loss > 0;
@@ -42,72 +60,89 @@ static void find(struct ft_compare_row *row, const void *argument)
         row->slope[j] = (float)(scale * (j == own ? others / sum : -weight[j] / sum));
 }
 
-/* One side: rows of the batch put together, and their gradient. */
-struct side {
-    size_t count;
-    uint32_t *item;
-    float *unit, *gradient;    /* [count, d] */
-};
-
-static int gather(struct ft_arena *arena, const struct ft_units *units, struct side *side)
+static int side_take(struct ft_arena *arena, struct side *side, size_t most, size_t d)
 {
-    size_t d = units->d;
-
-    side->unit = ft_arena_zero(arena, side->count, d * sizeof(float));
-    side->gradient = ft_arena_zero(arena, side->count, d * sizeof(float));
-    if (!side->unit || !side->gradient)
-        return -1;
-    for (size_t i = 0; i < side->count; i++)
-        memcpy(side->unit + i * d, units->unit + side->item[i] * d, d * sizeof(float));
-    return 0;
+    side->item = ft_arena_zero(arena, most, sizeof(uint32_t));
+    side->row = ft_arena_zero(arena, most, sizeof(int32_t));
+    side->unit = ft_arena_zero(arena, most, d * sizeof(float));
+    side->gradient = ft_arena_zero(arena, most, d * sizeof(float));
+    return side->item && side->row && side->unit && side->gradient ? 0 : -1;
 }
 
-static int compare(struct ft_arena *arena, const struct ft_loss_call *call, const struct side *query, const struct side *candidate,
-                   size_t candidates, double *loss, uint64_t *counted)
+static void side_add(struct side *side, const struct ft_units *units, uint32_t item, int32_t row)
 {
-    double more;
-    uint64_t more_counted;
-    int rc = ft_compare(arena, &(struct ft_compare){
-        .queries = call->input->rows, .candidates = candidates, .d = call->input->d,
-        .query = query->unit, .candidate = candidate->unit,
-        .query_gradient = query->gradient, .candidate_gradient = candidate->gradient,
-        .row = find, .argument = call, .scratch = candidates * sizeof(double),
-    }, &more, &more_counted);
+    side->item[side->count] = item;
+    side->row[side->count] = row;
+    memcpy(side->unit + side->count * units->d, units->unit + item * units->d, units->d * sizeof(float));
+    side->count++;
+}
 
-    *loss += rc == 0 ? more : 0;
-    *counted += rc == 0 ? more_counted : 0;
-    return rc;
+/* gradient of the items += share * the side's */
+static void side_give(const struct side *side, size_t d, double share, float *gradient)
+{
+    for (size_t i = 0; i < side->count; i++)
+        for (size_t k = 0; k < d; k++)
+            gradient[side->item[i] * d + k] += (float)(share * side->gradient[i * d + k]);
+}
+
+/* The mean over queries of finding own[query] among the candidates, times `part`. */
+static int ask(struct ft_arena *arena, const struct ft_loss_call *call, struct side *query, struct side *candidate, const uint32_t *own,
+               double part, double *loss, float *gradient, uint64_t *counted)
+{
+    struct question question = {call->value[SCALE], query->row, candidate->row, own};
+    size_t d = call->input->d;
+    double share = query->count ? part / (double)query->count : 0, sum;
+    uint64_t more;
+
+    memset(query->gradient, 0, query->count * d * sizeof(float));
+    memset(candidate->gradient, 0, candidate->count * d * sizeof(float));
+    if (ft_compare(arena, &(struct ft_compare){
+            .queries = query->count, .candidates = candidate->count, .d = d, .query = query->unit, .candidate = candidate->unit,
+            .query_gradient = query->gradient, .candidate_gradient = candidate->gradient,
+            .row = find, .argument = &question, .scratch = candidate->count * sizeof(double),
+        }, &sum, &more) < 0)
+        return -1;
+    *loss += share * sum;
+    *counted += more;
+    side_give(query, d, share, gradient);
+    side_give(candidate, d, share, gradient);
+    return 0;
 }
 
 static int compute_in(struct ft_arena *arena, const struct ft_loss_call *call, double *loss, float *gradient, uint64_t *counted)
 {
     const struct ft_loss_input *input = call->input;
-    size_t rows = input->rows, d = input->d;
     struct ft_units units;
     struct ft_role_items items;
-    struct side anchors = {.count = rows}, candidates = {.count = rows};
-    const struct side *sides[] = {&anchors, &candidates};
+    struct side asking = {0}, anchors = {0}, candidates = {0};   /* asking: the anchor of each positive */
     bool both = call->value[DIRECTION] == BOTH;
-    double share = rows ? 1 / ((double)rows * (both ? 2 : 1)) : 0;
+    uint32_t *own;
 
-    if (ft_units_make(arena, &units, input->embedding, input->n, d) < 0 || ft_role_items_find(arena, input, &items) < 0)
+    if (ft_units_make(arena, &units, input->embedding, input->n, input->d) < 0 || ft_role_items_find(arena, input, &items) < 0 ||
+        side_take(arena, &asking, items.positive.count, input->d) < 0 || side_take(arena, &anchors, input->rows, input->d) < 0 ||
+        side_take(arena, &candidates, input->n, input->d) < 0 ||
+        !(own = ft_arena_zero(arena, items.positive.count, sizeof *own)))
         return -1;
-    anchors.item = items.anchor;
-    candidates.count += items.negatives;
-    candidates.item = ft_arena_zero(arena, candidates.count, sizeof(uint32_t));
-    if (!candidates.item)
+    for (size_t r = 0; r < input->rows; r++) {
+        side_add(&anchors, &units, items.anchor[r], (int32_t)r);
+        for (size_t i = items.positive.first[r]; i < items.positive.first[r + 1]; i++) {
+            own[i] = (uint32_t)i;
+            side_add(&asking, &units, items.anchor[r], (int32_t)r);
+            side_add(&candidates, &units, items.positive.item[i], (int32_t)r);
+        }
+    }
+    for (size_t i = 0; i < items.negative.count; i++)
+        side_add(&candidates, &units, items.negative.item[i], -1);
+    if (ask(arena, call, &asking, &candidates, own, both ? .5 : 1, loss, gradient, counted) < 0)
         return -1;
-    memcpy(candidates.item, items.positive, rows * sizeof(uint32_t));
-    memcpy(candidates.item + rows, items.negative, items.negatives * sizeof(uint32_t));
-    if (gather(arena, &units, &anchors) < 0 || gather(arena, &units, &candidates) < 0 ||
-        compare(arena, call, &anchors, &candidates, candidates.count, loss, counted) < 0 ||
-        (both && compare(arena, call, &candidates, &anchors, rows, loss, counted) < 0))
-        return -1;
-    for (int s = 0; s < 2; s++)
-        for (size_t i = 0; i < sides[s]->count; i++)
-            memcpy(gradient + sides[s]->item[i] * d, sides[s]->gradient + i * d, d * sizeof(float));
-    *loss *= share;
-    ft_units_backward(&units, share, gradient);
+    if (both) {
+        for (size_t i = 0; i < items.positive.count; i++)
+            own[i] = (uint32_t)candidates.row[i];
+        candidates.count = items.positive.count;
+        if (ask(arena, call, &candidates, &anchors, own, .5, loss, gradient, counted) < 0)
+            return -1;
+    }
+    ft_units_backward(&units, 1, gradient);
     return 0;
 }
 

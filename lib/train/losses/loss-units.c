@@ -63,57 +63,58 @@ double ft_unit_distance(const float *u, const float *v, size_t d)
     return cosine > .5 ? square / 2 : 1 - cosine;
 }
 
-static int find_role(const struct ft_loss_input *input, size_t i, struct ft_role_items *items)
+static int list_role(struct ft_arena *arena, const struct ft_loss_input *input, enum ft_role role, struct ft_role_list *list)
 {
-    int32_t row = input->row[i];
-    uint32_t *place;
+    list->count = 0;
+    list->item = ft_arena_zero(arena, input->n, sizeof(uint32_t));
+    list->first = ft_arena_zero(arena, input->rows + 1, sizeof(uint32_t));
+    if (!list->item || !list->first)
+        return -1;
+    /* first[r + 1] counts row r's, then says where they begin; filling moves it to where they end. */
+    for (size_t i = 0; i < input->n; i++)
+        if (input->role[i] == role)
+            list->first[input->row[i] + 1]++;
+    for (size_t r = 0; r < input->rows; r++) {
+        size_t count = list->first[r + 1];
 
-    if (row < 0 || (size_t)row >= input->rows)
-        return ft_fail(FT_BAD, "item %zu is of row %d, and the batch has %zu rows", i, (int)row, input->rows);
-    if (input->role[i] == FT_NEGATIVE) {
-        items->first[row + 1]++;
-        return 0;
+        list->first[r + 1] = (uint32_t)list->count;
+        list->count += count;
     }
-    if (input->role[i] != FT_ANCHOR && input->role[i] != FT_POSITIVE)
-        return ft_fail(FT_BAD, "item %zu of row %d has no role: expected anchor, positive or negative", i, (int)row);
-    place = input->role[i] == FT_ANCHOR ? &items->anchor[row] : &items->positive[row];
-    if (*place != UINT32_MAX)
-        return ft_fail(FT_BAD, "row %d has two items of role %s", (int)row, ft_role_name(input->role[i]));
-    *place = (uint32_t)i;
+    for (size_t i = 0; i < input->n; i++)
+        if (input->role[i] == role)
+            list->item[list->first[input->row[i] + 1]++] = (uint32_t)i;
+    return 0;
+}
+
+static int check_items(const struct ft_loss_input *input)
+{
+    if (!input->role || !input->row)
+        return ft_fail(FT_BAD, "a batch of %s without roles: expected an anchor and a positive in each row",
+                       ft_batch_kind_name(input->kind));
+    for (size_t i = 0; i < input->n; i++) {
+        if (input->row[i] < 0 || (size_t)input->row[i] >= input->rows)
+            return ft_fail(FT_BAD, "item %zu is of row %d, and the batch has %zu rows", i, (int)input->row[i], input->rows);
+        if (input->role[i] != FT_ANCHOR && input->role[i] != FT_POSITIVE && input->role[i] != FT_NEGATIVE)
+            return ft_fail(FT_BAD, "item %zu of row %d has no role: expected anchor, positive or negative", i, (int)input->row[i]);
+    }
     return 0;
 }
 
 int ft_role_items_find(struct ft_arena *arena, const struct ft_loss_input *input, struct ft_role_items *items)
 {
-    size_t rows = input->rows, negatives = 0;
+    struct ft_role_list anchor;
 
-    if (!input->role || !input->row)
-        return ft_fail(FT_BAD, "a batch of %s without roles: expected an anchor and a positive in each row",
-                       ft_batch_kind_name(input->kind));
-    items->anchor = ft_arena_zero(arena, rows, sizeof(uint32_t));
-    items->positive = ft_arena_zero(arena, rows, sizeof(uint32_t));
-    items->negative = ft_arena_zero(arena, input->n, sizeof(uint32_t));
-    items->first = ft_arena_zero(arena, rows + 1, sizeof(uint32_t));
-    if (!items->anchor || !items->positive || !items->negative || !items->first)
+    if (check_items(input) < 0 || list_role(arena, input, FT_ANCHOR, &anchor) < 0 ||
+        list_role(arena, input, FT_POSITIVE, &items->positive) < 0 || list_role(arena, input, FT_NEGATIVE, &items->negative) < 0)
         return -1;
-    for (size_t r = 0; r < rows; r++)
-        items->anchor[r] = items->positive[r] = UINT32_MAX;
-    for (size_t i = 0; i < input->n; i++)
-        if (find_role(input, i, items) < 0)
-            return -1;
-    for (size_t r = 0; r < rows; r++)
-        if (items->anchor[r] == UINT32_MAX || items->positive[r] == UINT32_MAX)
-            return ft_fail(FT_BAD, "row %zu has no %s", r, items->anchor[r] == UINT32_MAX ? "anchor" : "positive");
-    /* first[r + 1] holds a count; make it where row r's begin, and let filling move it to where they end. */
-    for (size_t r = 0; r < rows; r++) {
-        size_t count = items->first[r + 1];
+    for (size_t r = 0; r < input->rows; r++) {
+        size_t anchors = anchor.first[r + 1] - anchor.first[r];
 
-        items->first[r + 1] = (uint32_t)negatives;
-        negatives += count;
+        if (anchors != 1)
+            return ft_fail(FT_BAD, "row %zu has %zu anchors: expected one", r, anchors);
+        if (items->positive.first[r + 1] == items->positive.first[r])
+            return ft_fail(FT_BAD, "row %zu has no positive", r);
     }
-    for (size_t i = 0; i < input->n; i++)
-        if (input->role[i] == FT_NEGATIVE)
-            items->negative[items->first[input->row[i] + 1]++] = (uint32_t)i;
-    items->negatives = negatives;
+    items->anchor = anchor.item;
     return 0;
 }

@@ -85,11 +85,17 @@ struct ft_compare {
 /* *loss and *counted: the sums over rows, in their order. */
 int ft_compare(struct ft_arena *arena, const struct ft_compare *compare, double *loss, uint64_t *counted);
 
-/* The items of rows that have roles: anchor[rows], positive[rows], and negatives, row by row: those of row r are
- * negative[first[r]] .. negative[first[r + 1] - 1]. FT_BAD unless each row has one anchor and one positive. */
+/* Items of one role, row by row: those of row r are item[first[r]] .. item[first[r + 1] - 1]. */
+struct ft_role_list {
+    size_t count;
+    uint32_t *item;            /* [count] */
+    uint32_t *first;           /* [rows + 1] */
+};
+
+/* The items of rows that have roles. FT_BAD unless each row has one anchor and a positive; more positives and any negatives are fine. */
 struct ft_role_items {
-    uint32_t *anchor, *positive, *negative, *first;
-    size_t negatives;
+    uint32_t *anchor;          /* [rows] */
+    struct ft_role_list positive, negative;
 };
 
 int ft_role_items_find(struct ft_arena *arena, const struct ft_loss_input *input, struct ft_role_items *items);

@@ -7,7 +7,8 @@
  * pytorch-metric-learning's TripletMarginLoss with its defaults (margin .05, euclidean, AvgNonZeroReducer; smooth is smooth_loss).
  *
  * Batches with labels give triplets through a miner; without one, all: a positive shares the anchor's label, a negative has another,
- * and an item of unknown label (-1) is in none. Triplet batches give their own: each row its anchor and positive with each of its negatives.
+ * and an item of unknown label (-1) is in none. Triplet batches give their own: each row its anchor with each of its positives and
+ * each of its negatives.
  * The gradient of the Euclidean distance of two equal vectors is 0, which is one of its subgradients. */
 #include "train/miner.h"
 
@@ -158,29 +159,39 @@ static void add_pair(const struct ft_units *units, size_t a, size_t b, double sl
     }
 }
 
+/* All terms of an anchor with one positive and its row's negatives. */
+static void add_row(const struct ft_loss_call *call, const struct ft_units *units, size_t a, size_t p, const uint32_t *negative, size_t negatives,
+                    double *loss, float *gradient, uint64_t *counted)
+{
+    const float *u = units->unit + a * units->d;
+    int kind = (int)call->value[DISTANCE];
+    double weight = 0, near = distance_of(kind, ft_unit_distance(u, units->unit + p * units->d, units->d));
+
+    for (size_t j = 0; j < negatives; j++) {
+        double far = distance_of(kind, ft_unit_distance(u, units->unit + negative[j] * units->d, units->d)), slope;
+        double term = term_of(call->value[SMOOTH] != 0, near - far + call->value[MARGIN], &slope);
+
+        *loss += term;
+        *counted += term > 0;
+        weight += slope;
+        add_pair(units, a, negative[j], -slope * slope_of(kind, far), gradient);
+    }
+    add_pair(units, a, p, weight * slope_of(kind, near), gradient);
+}
+
 static int compute_triplets(struct ft_arena *arena, const struct ft_loss_call *call, const struct ft_units *units,
                             double *loss, float *gradient, uint64_t *counted)
 {
-    int kind = (int)call->value[DISTANCE];
     struct ft_role_items items;
 
     if (ft_role_items_find(arena, call->input, &items) < 0)
         return -1;
     for (size_t r = 0; r < call->input->rows; r++) {
-        const float *u = units->unit + items.anchor[r] * units->d;
-        double weight = 0, near = distance_of(kind, ft_unit_distance(u, units->unit + items.positive[r] * units->d, units->d));
+        const uint32_t *first = items.negative.first;
 
-        for (size_t j = items.first[r]; j < items.first[r + 1]; j++) {
-            size_t n = items.negative[j];
-            double far = distance_of(kind, ft_unit_distance(u, units->unit + n * units->d, units->d)), slope;
-            double term = term_of(call->value[SMOOTH] != 0, near - far + call->value[MARGIN], &slope);
-
-            *loss += term;
-            *counted += term > 0;
-            weight += slope;
-            add_pair(units, items.anchor[r], n, -slope * slope_of(kind, far), gradient);
-        }
-        add_pair(units, items.anchor[r], items.positive[r], weight * slope_of(kind, near), gradient);
+        for (size_t i = items.positive.first[r]; i < items.positive.first[r + 1]; i++)
+            add_row(call, units, items.anchor[r], items.positive.item[i], items.negative.item + first[r], first[r + 1] - first[r],
+                    loss, gradient, counted);
     }
     return 0;
 }

@@ -104,8 +104,8 @@ class Case:
         f.reducer.collect_stats = True
         x = self.x()
         if self.kind == "triplets":
-            triplets = [(self.where(r, ANCHOR)[0], self.where(r, POSITIVE)[0], q)
-                        for r in range(self.count) for q in self.where(r, NEGATIVE)]
+            triplets = [(self.where(r, ANCHOR)[0], p, q)
+                        for r in range(self.count) for p in self.where(r, POSITIVE) for q in self.where(r, NEGATIVE)]
             value = f(x, indices_tuple=tuple(torch.tensor(t) for t in zip(*triplets)))
         else:
             known = [i for i in range(self.n) if self.labels[i] >= 0]
@@ -135,6 +135,8 @@ class Case:
         both = keys.get("direction") == "both"
         f = st.MultipleNegativesRankingLoss(None, scale=keys.get("scale", 20),
                                             **(dict(directions=("query_to_doc", "doc_to_query"), partition_mode="per_direction") if both else {}))
+        if any(len(self.where(r, POSITIVE)) != 1 for r in range(self.count)):
+            return self.infonce_several(x, keys, both)
         a, p = ([self.where(r, role)[0] for r in range(self.count)] for role in (ANCHOR, POSITIVE))
         q = [i for r in range(self.count) for i in self.where(r, NEGATIVE)]
         value = f.compute_loss_from_embeddings([x[a], x[p]] + ([x[q]] if q else []), None)
@@ -145,6 +147,23 @@ class Case:
             clip = (F.cross_entropy(s, t) + F.cross_entropy(s[:, :self.count].T, t)) / 2
             assert abs(clip.item() - value.item()) < 1e-12
         self.write(setting("infonce", keys), None, x, value, self.count * (2 if both else 1))
+
+    def infonce_several(self, x, keys, both):
+        """Rows of several positives: no peer takes them, so this is the definition: a term for each, without the row's others."""
+        u, scale = F.normalize(x), keys.get("scale", 20)
+        positives = [i for i in range(self.n) if self.roles[i] == POSITIVE]
+        negatives = [i for i in range(self.n) if self.roles[i] == NEGATIVE]
+        terms, back = [], []
+        for p in positives:
+            a = self.where(self.rows[p], ANCHOR)[0]
+            rest = [j for j in positives if self.rows[j] != self.rows[p]] + negatives
+            terms.append(torch.logsumexp(scale * u[[p] + rest] @ u[a], 0) - scale * u[p] @ u[a])
+            anchors = [a] + [i for i in range(self.n) if self.roles[i] == ANCHOR and i != a]
+            back.append(torch.logsumexp(scale * u[anchors] @ u[p], 0) - scale * u[p] @ u[a])
+        value = torch.stack(terms).mean()
+        if both:
+            value = (value + torch.stack(back).mean()) / 2
+        self.write(setting("infonce", keys), None, x, value, len(terms) * (2 if both else 1))
 
     def cosine(self):
         x = self.x()
@@ -219,14 +238,16 @@ single = Case("single", "pairs", 2, 5, 15, **rows_of(2, ANCHOR, POSITIVE))
 triplets = Case("triplets", "triplets", 12, 5, 16, **rows_of(12, ANCHOR, POSITIVE, NEGATIVE))
 several = Case("several", "triplets", 13, 5, 17, [(12, 9, 40)], rows=[0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 2],
                roles=[0, 1, 2, 2, 2, 0, 1, 1, 2, 2, 0, 2, 2])
-for c in pairs, mixed, triplets, several:
+multiple = Case("multiple", "triplets", 13, 5, 17, rows=[0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 2],
+                roles=[0, 1, 1, 2, 1, 0, 1, 1, 2, 1, 0, 1, 2])
+for c in pairs, mixed, triplets, several, multiple:
     for keys in ({}, {"scale": 5}, {"scale": 50, "direction": "one"}, {"direction": "both"}, {"scale": 1, "direction": "both"}):
         c.infonce(**keys)
 wide = Case("wide", "pairs", 160, 3, 23, **rows_of(160, ANCHOR, POSITIVE))
 wide.infonce(direction="both")
 x = single.x()   # one row: the only candidate is right, and the loss is 0
 single.write("infonce", None, x, (x * 0).sum(), 0)
-for c in triplets, several:
+for c in triplets, several, multiple:
     for d in DISTANCES:
         for smooth in (0, 1):
             c.triplet(None, {}, distance=d, margin=.2, smooth=smooth)
