@@ -160,8 +160,8 @@ static void add_pair(const struct ft_units *units, size_t a, size_t b, double sl
 }
 
 /* All terms of an anchor with one positive and its row's negatives. */
-static void add_row(const struct ft_loss_call *call, const struct ft_units *units, size_t a, size_t p, const uint32_t *negative, size_t negatives,
-                    double *loss, float *gradient, uint64_t *counted)
+static void add_row(const struct ft_loss_call *call, const struct ft_units *units, size_t a, size_t p,
+                    const uint32_t *negative, size_t negatives, double *loss, float *gradient, uint64_t *counted)
 {
     const float *u = units->unit + a * units->d;
     int kind = (int)call->value[DISTANCE];
@@ -190,8 +190,8 @@ static int compute_triplets(struct ft_arena *arena, const struct ft_loss_call *c
         const uint32_t *first = items.negative.first;
 
         for (size_t i = items.positive.first[r]; i < items.positive.first[r + 1]; i++)
-            add_row(call, units, items.anchor[r], items.positive.item[i], items.negative.item + first[r], first[r + 1] - first[r],
-                    loss, gradient, counted);
+            add_row(call, units, items.anchor[r], items.positive.item[i],
+                    items.negative.item + first[r], first[r + 1] - first[r], loss, gradient, counted);
     }
     return 0;
 }
