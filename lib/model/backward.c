@@ -196,6 +196,11 @@ int ft_runner_backward(struct ft_runner *r, size_t chunk, const float *dout, flo
             ft_pool_run((size_t)run.segment->slice_count, segment_slice, &run) < 0)
             return -1;
     }
+    for (int i = 0; i < plan->inert_count; i++) {
+        const struct ft_parameter *p = &r->model->parameters[plan->inert[i]];
+
+        memset(gradient + p->offset, 0, p->rows * p->columns * sizeof *gradient);
+    }
     r->kept[kept].chunk = SIZE_MAX;
     return 0;
 }

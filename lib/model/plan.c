@@ -205,6 +205,23 @@ static void mark_gradients(struct ft_plan *plan)
     }
 }
 
+/* A key's bias adds the same to all scores of a query, and softmax does not see what all its inputs share: the gradient is zero. Computed, it would be
+ * rounding noise, which Adam scales up to whole steps; so it is set to what it is. */
+static int find_inert(struct ft_arena *arena, struct ft_plan *plan)
+{
+    const struct ft_model *model = plan->model;
+
+    if (!(plan->inert = ft_arena_zero(arena, (size_t)model->node_count, sizeof *plan->inert)))
+        return -1;
+    for (int i = 0; i < model->node_count; i++) {
+        const struct ft_node *n = &model->nodes[i], *key = n->op == FT_OP_ATTENTION ? &model->nodes[n->inputs[1]] : NULL;
+
+        if (key && key->op == FT_OP_LINEAR && key->parameter_count == 2)
+            plan->inert[plan->inert_count++] = key->parameters[1];
+    }
+    return 0;
+}
+
 struct ft_plan *ft_plan_make(struct ft_arena *arena, const struct ft_model *model, int flags)
 {
     size_t n = (size_t)model->node_count;
@@ -230,5 +247,5 @@ struct ft_plan *ft_plan_make(struct ft_arena *arena, const struct ft_model *mode
         if (node_steps(&b, i) < 0)
             return NULL;
     mark_gradients(plan);
-    return ft_plan_lay_out(arena, plan) < 0 ? NULL : plan;
+    return find_inert(arena, plan) < 0 || ft_plan_lay_out(arena, plan) < 0 ? NULL : plan;
 }

@@ -68,6 +68,8 @@ struct ft_plan {
     struct ft_slice *slices;
     int slice_count;
     size_t widest;           /* of all values */
+    int *inert;              /* parameters whose gradient is zero by nature */
+    int inert_count;
 };
 
 enum { FT_PLAN_TRAINING = 1, FT_PLAN_UNFUSED = 2 };
