@@ -29,11 +29,14 @@ static bool begins_with(struct ft_string s, const char *prefix)
 bool ft_content_is_uri(struct ft_string s)
 {
     static const char *const endings[] = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", NULL};
-    bool blank = memchr(s.data, ' ', s.size) || memchr(s.data, '\n', s.size) || memchr(s.data, '\t', s.size);
+    bool blank;
 
+    if (s.size == 0)
+        return false;
+    blank = memchr(s.data, ' ', s.size) || memchr(s.data, '\n', s.size) || memchr(s.data, '\t', s.size);
     if (begins_with(s, "http://") || begins_with(s, "https://") || begins_with(s, "data:"))
         return !blank;
-    if (s.size == 0 || s.size > 4096 || (blank && s.data[0] != '/' && s.data[0] != '.'))
+    if (s.size > 4096 || (blank && s.data[0] != '/' && s.data[0] != '.'))
         return false;
     for (const char *const *e = endings; *e; e++) {
         size_t size = strlen(*e);
@@ -131,6 +134,13 @@ bool ft_json_is_field(const char *key, const json_t *value)
     return strcmp(key, "embedding") == 0 ? is_numbers(value) : strcmp(key, "matches") == 0 && json_is_array(value);
 }
 
+/* The address that a text came from stays beside it. */
+static bool is_kept(const json_t *object, const char *key, const json_t *value)
+{
+    return ft_json_is_field(key, value) ||
+           (strcmp(key, "uri") == 0 && json_is_string(value) && json_is_string(json_object_get(object, "text")));
+}
+
 static uint32_t count_kept(const json_t *object)
 {
     const char *key;
@@ -138,7 +148,7 @@ static uint32_t count_kept(const json_t *object)
     uint32_t count = 0;
 
     json_object_foreach((json_t *)(uintptr_t)object, key, member)
-        count += ft_json_is_field(key, member);
+        count += is_kept(object, key, member);
     return count;
 }
 
@@ -163,7 +173,7 @@ static void write_kept(msgpack_packer *pk, const json_t *object)
     json_t *member;
 
     json_object_foreach((json_t *)(uintptr_t)object, key, member)
-        if (ft_json_is_field(key, member)) {
+        if (is_kept(object, key, member)) {
             ft_pack_text(pk, key);
             if (strcmp(key, "embedding") == 0)
                 write_embedding(pk, member);
