@@ -42,6 +42,7 @@ static void die_of_closed_pipe(void)
     raise(SIGPIPE);
 }
 
+/* poll() passes over a watch of -1. */
 static int wait_for_input(struct ft_reader *reader)
 {
     struct pollfd fds[2] = {{reader->fd, POLLIN, 0}, {reader->watch, 0, 0}};   /* poll passes over a watch of -1 */
@@ -85,20 +86,25 @@ static int make_room(struct ft_reader *reader)
     return 0;
 }
 
+static ssize_t read_some(struct ft_reader *reader, void *to, size_t room)
+{
+    ssize_t n;
+
+    do {
+        if (wait_for_input(reader) < 0)
+            return -1;
+        n = read(reader->fd, to, room);
+    } while (n < 0 && (errno == EINTR || errno == EAGAIN));
+    return n < 0 ? ft_fail_errno("%s", reader->name) : n;
+}
+
 /* 1: there is more in the buffer; 0: end of file. */
 static int fill(struct ft_reader *reader)
 {
     ssize_t n;
 
-    if (make_room(reader) < 0)
+    if (make_room(reader) < 0 || (n = read_some(reader, reader->data + reader->end, reader->capacity - reader->end)) < 0)
         return -1;
-    do {
-        if (wait_for_input(reader) < 0)
-            return -1;
-        n = read(reader->fd, reader->data + reader->end, reader->capacity - reader->end);
-    } while (n < 0 && (errno == EINTR || errno == EAGAIN));
-    if (n < 0)
-        return ft_fail_errno("%s", reader->name);
     reader->end += (size_t)n;
     return n > 0;
 }
@@ -151,18 +157,31 @@ static int next_bytes(struct ft_reader *reader, struct ft_string *bytes)
     return 0;
 }
 
-static int decode(struct ft_string bytes, msgpack_zone *zone, msgpack_object *object)
+int ft_record_decode(msgpack_zone *zone, struct ft_string bytes, struct ft_record *record)
 {
     size_t offset = 0;
-    msgpack_unpack_return rc = msgpack_unpack(bytes.data, bytes.size, &offset, zone, object);
+    msgpack_unpack_return rc = msgpack_unpack(bytes.data, bytes.size, &offset, zone, &record->object);
 
+    record->bytes = bytes;
     if (rc == MSGPACK_UNPACK_NOMEM_ERROR)
         return ft_fail(FT_SYSTEM, "out of memory for a record of %zu bytes", bytes.size);
     if ((rc != MSGPACK_UNPACK_SUCCESS && rc != MSGPACK_UNPACK_EXTRA_BYTES) || offset != bytes.size)
         return ft_fail(FT_BAD, "msgpack that cannot be decoded");
-    if (object->type != MSGPACK_OBJECT_MAP)
+    if (record->object.type != MSGPACK_OBJECT_MAP)
         return ft_fail(FT_BAD, "expected a map");
     return 0;
+}
+
+enum ft_record_type ft_record_type(const struct ft_record *record)
+{
+    static const struct { const char *key; enum ft_record_type type; } reserved[] = {
+        {"ft", FT_HEADER}, {"end", FT_END}, {"abort", FT_ABORT},
+    };
+
+    for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
+        if (ft_map_get(&record->object, reserved[i].key))
+            return reserved[i].type;
+    return FT_RECORD;
 }
 
 /* Another tool's words go to a terminal: no control characters. */
@@ -175,8 +194,9 @@ static void copy_clean(char *to, size_t room, struct ft_string from)
     to[size] = '\0';
 }
 
-static int take_abort(struct ft_reader *reader, const msgpack_object *object)
+int ft_record_abort(const struct ft_record *record)
 {
+    const msgpack_object *object = &record->object;
     struct ft_string message, tool;
     uint64_t status;
 
@@ -187,14 +207,14 @@ static int take_abort(struct ft_reader *reader, const msgpack_object *object)
     copy_clean(ft_abort_origin.tool, sizeof ft_abort_origin.tool, tool);
     ft_abort_origin.status = (int)status;
     ft_upstream_failed = true;
-    reader->aborted = true;
     return ft_fail(FT_BAD, "%s failed: %s", ft_abort_origin.tool, ft_abort_origin.message);
 }
 
 static int take_end(struct ft_reader *reader, const msgpack_object *object)
 {
     uint64_t count, crc;
-    int more = 1;
+    ssize_t more = 1;
+    char byte;
 
     if (object->via.map.size != 2 || !ft_map_unsigned(object, "end", &count) || !ft_map_unsigned(object, "crc32c", &crc))
         return ft_fail(FT_BAD, "an end record that is not {\"end\": records, \"crc32c\": checksum}");
@@ -203,7 +223,8 @@ static int take_end(struct ft_reader *reader, const msgpack_object *object)
                        (unsigned long long)reader->count, (unsigned long long)count);
     if (crc != reader->crc)
         return ft_fail(FT_BAD, "the stream is damaged: checksum %08lx, expected %08lx", (unsigned long)reader->crc, (unsigned long)crc);
-    if (reader->start == reader->end && (more = fill(reader)) < 0)
+    /* Not into the buffer: the caller may still look at the end record. */
+    if (reader->start == reader->end && (more = read_some(reader, &byte, 1)) < 0)
         return -1;
     if (more)
         return ft_fail(FT_BAD, "bytes after the end record: streams are not joined by cat");
@@ -211,30 +232,38 @@ static int take_end(struct ft_reader *reader, const msgpack_object *object)
     return 0;
 }
 
+static int take_abort(struct ft_reader *reader, const struct ft_record *record)
+{
+    bool before = ft_upstream_failed;
+
+    ft_upstream_failed = false;
+    ft_record_abort(record);
+    reader->aborted = ft_upstream_failed;
+    ft_upstream_failed |= before;
+    return -1;
+}
+
 static int read_header(struct ft_reader *reader)
 {
-    struct ft_string bytes;
-    msgpack_object object;
+    struct ft_record *record = ft_arena_zero(&reader->arena, 1, sizeof *record);
     const msgpack_object *version;
+    struct ft_string bytes;
     char *copy;
 
-    if (next_bytes(reader, &bytes) < 0)
+    if (!record || next_bytes(reader, &bytes) < 0 || !(copy = ft_arena_take(&reader->arena, bytes.size)))
         return -1;
-    if (!(copy = ft_arena_take(&reader->arena, bytes.size + sizeof object)))
-        return -1;
-    memcpy(copy + sizeof object, bytes.data, bytes.size);
-    reader->header_bytes = (struct ft_string){copy + sizeof object, bytes.size};
+    memcpy(copy, bytes.data, bytes.size);
+    reader->header_bytes = (struct ft_string){copy, bytes.size};
     reader->crc = ft_crc32c(0, bytes.data, bytes.size);
-    if (decode(reader->header_bytes, &reader->header_zone, &object) < 0)
+    if (ft_record_decode(&reader->header_zone, reader->header_bytes, record) < 0)
         return ft_error_prefix("header: ");
-    if (ft_map_get(&object, "abort"))
-        return take_abort(reader, &object);
-    if (!(version = ft_map_get(&object, "ft")))
+    if (ft_record_type(record) == FT_ABORT)
+        return take_abort(reader, record);
+    if (!(version = ft_map_get(&record->object, "ft")))
         return ft_fail(FT_BAD, "no header: the first record has no key \"ft\": is this a stream of ft?");
     if (version->type != MSGPACK_OBJECT_POSITIVE_INTEGER || version->via.u64 != 1)
         return ft_fail(FT_BAD, "a stream of another version, expected version 1");
-    memcpy(copy, &object, sizeof object);
-    return ft_header_read(&reader->arena, (const msgpack_object *)copy, &reader->header);
+    return ft_header_read(&reader->arena, &record->object, &reader->header);
 }
 
 struct ft_reader *ft_reader_open(const char *path)
@@ -285,14 +314,18 @@ static int take_record(struct ft_reader *reader, struct ft_record *record)
     if (next_bytes(reader, &record->bytes) < 0)
         return -1;
     msgpack_zone_clear(&reader->zone);
-    if (decode(record->bytes, &reader->zone, &record->object) < 0)
+    if (ft_record_decode(&reader->zone, record->bytes, record) < 0)
         return ft_error_prefix("record %llu: ", (unsigned long long)reader->count + 1);
-    if (ft_map_get(&record->object, "end"))
+    switch (ft_record_type(record)) {
+    case FT_END:
         return take_end(reader, &record->object);
-    if (ft_map_get(&record->object, "abort"))
-        return take_abort(reader, &record->object);
-    if (ft_map_get(&record->object, "ft"))
+    case FT_ABORT:
+        return take_abort(reader, record);
+    case FT_HEADER:
         return ft_fail(FT_BAD, "a second header after %llu records", (unsigned long long)reader->count);
+    case FT_RECORD:
+        break;
+    }
     reader->crc = ft_crc32c(reader->crc, record->bytes.data, record->bytes.size);
     reader->count++;
     return 1;

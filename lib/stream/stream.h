@@ -100,6 +100,13 @@ uint64_t ft_writer_count(const struct ft_writer *writer);            /* records 
  * met an abort record, that tool and message are passed on instead of these. */
 void ft_writer_abort(struct ft_writer *writer, const char *tool, const char *message, int status);
 
+/* What ft_reader_next does with one record, for those who have it by another way (ft-cat's text). Decode a whole map that ft_msgpack_scan
+ * has passed; which of the four it is; take an abort record as the failure of an earlier tool (always -1). */
+enum ft_record_type { FT_RECORD, FT_HEADER, FT_END, FT_ABORT };
+int ft_record_decode(msgpack_zone *zone, struct ft_string bytes, struct ft_record *record);
+enum ft_record_type ft_record_type(const struct ft_record *record);
+int ft_record_abort(const struct ft_record *record);
+
 /* Lookups in decoded maps; missing or of another type gives NULL / false. Keys are str or bin. */
 const msgpack_object *ft_map_get(const msgpack_object *map, const char *key);
 bool ft_map_string(const msgpack_object *map, const char *key, struct ft_string *value);
