@@ -126,6 +126,8 @@ static int run(void)
     struct ft_arena arena = {0};
     struct ft_reader **readers;
 
+    if (!epochs)
+        return ft_fail(FT_USAGE, "--epochs 0: expected 1 or more");
     if (chosen_kind(&settings.kind) < 0 || !(tool.output = ft_writer_open(output, force)))
         return -1;
     if (!(readers = ft_arena_zero(&arena, (size_t)count, sizeof *readers)))

@@ -300,6 +300,8 @@ static int fill_header(struct ft_sampler *s, struct ft_arena *arena, struct ft_h
     header->rows = s->rows;
     header->classes = s->label_count;
     header->fingerprint = ft_string_of(hex);
+    header->model = (struct ft_string){"", 0};   /* embeddings of documents are not those of batches */
+    header->dim = 0;
     return 0;
 }
 

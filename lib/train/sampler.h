@@ -1,7 +1,16 @@
 /* sampler.h - who is in a batch with whom.
  *
- * Documents are kept in an unlinked temporary file, 32-odd bytes each in memory, so a corpus may be larger than memory. When all have been
- * added they are grouped (equal labels; union-find over equal contents of pairs) and batches are drawn, a function of seed and epoch only. */
+ * Documents are kept in an unlinked temporary file (small corpora in memory), and 40-odd bytes each in memory while they are added, about 30
+ * while batches are drawn, so a corpus may be larger than memory. When all have been added they are grouped (equal labels; union-find over
+ * equal contents of pairs) and batches are drawn: a function of documents, seed and options only.
+ *
+ *   classes    P labels x K documents. A label's documents come in turn, shuffled; what does not fill a place of K begins the next epoch's
+ *              first one. Labels of fewer than K are filled up with repeats. Every document comes once an epoch but for that rounding.
+ *   pairs      every pair once an epoch; no text twice in a batch, no two pairs of one group. Of labelled documents: two of a label.
+ *   triplets   as they come; or of pairs, with a positive of another group as the negative; or of labelled documents, each an anchor once
+ *   scored, random   every document once an epoch, in any order
+ *
+ * Epochs and batches count from 1. */
 #ifndef FT_TRAIN_SAMPLER_H
 #define FT_TRAIN_SAMPLER_H
 
@@ -21,7 +30,7 @@ struct ft_sampler;
 struct ft_sampler *ft_sampler_open(const struct ft_sampler_options *options);
 void ft_sampler_close(struct ft_sampler *sampler);
 
-/* Keep one document (a view and its msgpack bytes). */
+/* Keep one document (a view and its msgpack bytes). FT_BAD: chunks with roles, but not one anchor and at least one positive. */
 int ft_sampler_add(struct ft_sampler *sampler, const struct ft_document *document, struct ft_string bytes);
 
 /* All documents are in: group, check, plan. Fills kind, steps, epochs, rows, classes and fingerprint of the header. Impossible wishes are

@@ -62,6 +62,7 @@ check "two kinds are refused" status 2 "--classes and --triplets" "$dir/labelled
 check "classes without labels are refused" status 3 "no labels for --classes" "$dir/pairs" --classes
 check "a batch of one pair is refused" status 2 "--batch 1" "$dir/pairs" --batch 1
 check "a batch of one class is refused" status 2 "holds one class" "$dir/labelled" --batch 6 --per-class 6
+check "no epoch at all is refused" status 2 "--epochs 0" "$dir/labelled" --epochs 0
 check "an unknown option is refused" status 2 "--random" "$dir/labelled" --shuffle
 check "batches are no documents" status 3 "documents" "$dir/a"
 check "no stream" status 3 "no stream" /dev/null

@@ -50,6 +50,13 @@ static int check_classes(struct ft_random *random, struct ft_sampler_options opt
         for (size_t i = 0; i < batch.items; i++)   /* a document twice in a batch only where its class is short of documents */
             for (size_t j = 0; j < i; j++)
                 wrong += (uint64_t)class_size[batch.label[i]] >= k && ft_string_equal(batch.text[i], batch.text[j]);
+        for (int i = 0; i < n; i++) {              /* and then all of them come, equally often but for one */
+            uint64_t times = 0, of = (uint64_t)class_size[label[i]];
+
+            for (size_t j = 0; j < batch.items; j++)
+                times += number_of(batch.text[j]) == i;
+            wrong += of_label[label[i]] && of < k && (times < k / of || times > (k + of - 1) / of);
+        }
     }
     wrong += rc < 0 || batches != w.header.steps || w.header.classes != (uint64_t)classes || w.header.epochs != epochs;
     for (int i = 0; i < n && !options.drop_last; i++)
