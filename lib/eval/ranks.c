@@ -1,0 +1,194 @@
+/* ranks.c - where given items stand in the ranking of the whole index, without ranking it.
+ *
+ * The relevant items of a query are scored first and sorted. Then each item of the index counts at the place where it would stand among them: a
+ * histogram with one place for each relevant item. The rank of a relevant item is the sum of the places up to its own, itself included.
+ * Counts are whole numbers, so threads may count in any order. */
+#include "eval/nearest.h"
+#include "base/pool.h"
+#include "eval/sweep.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCK_ITEMS = 1 << 19 };      /* relevant items of a block of queries, unless one query has more */
+
+/* Where to begin looking for a score's place: scores between the best and the worst relevant one are cut into `count` equal steps, and start[b] matches lie
+ * on steps before step b. The step of a score never falls as the score falls, however floats round, so the place is exact: matches on
+ * earlier steps are before, those on later steps after, and only those on the same step need comparing - mostly none or one. A binary
+ * search would mispredict a branch at every level. */
+struct ladder {
+    float top, scale;
+    uint32_t count, *start;            /* [count + 1] */
+};
+
+enum {
+    STEPS = 4,                         /* for each match, so that most steps have none */
+    CLUMP = 8,                         /* more matches than these on a step are searched by halving */
+};
+
+struct ranking {
+    const struct ft_nearest *nearest;
+    const struct ft_items *relevant;   /* of the block's first query */
+    const struct ft_items *excluded;   /* the same, or NULL */
+    struct ft_rank *rank;              /* the same */
+    size_t *count;                     /* the same */
+    struct ft_sweep sweep;
+    size_t *at;                        /* [queries + 1] */
+    struct ft_match *match;            /* [at[queries]] sorted for each query */
+    float *score;                      /* [at[queries]] */
+    struct ladder *ladder;             /* [queries] */
+    uint32_t *step;                    /* what the ladders point into: [at[queries] + queries] * STEPS */
+    uint32_t *seen;                    /* [threads][at[queries]] */
+};
+
+static uint32_t step_of(const struct ladder *ladder, float score)
+{
+    float step = (ladder->top - score) * ladder->scale;
+
+    return step > 0 ? step < (float)ladder->count ? (uint32_t)step : ladder->count - 1 : 0;
+}
+
+static void build_ladder(struct ladder *ladder, const struct ft_match *match, size_t count, uint32_t *start)
+{
+    float range = match[0].score - match[count - 1].score;
+    uint32_t steps = (uint32_t)count * STEPS, next = 0;
+
+    *ladder = (struct ladder){match[0].score, range > 0 ? (float)steps / range : 0, steps, start};
+    if (!(ladder->scale <= 1e30f))     /* all but equal scores */
+        ladder->scale = 0;
+    for (uint32_t b = 0; b <= steps; b++) {
+        while (next < count && step_of(ladder, match[next].score) < b)
+            next++;
+        start[b] = next;
+    }
+}
+
+/* How many of the sorted matches stand before `item`. */
+static size_t place(const struct ladder *ladder, const struct ft_match *match, struct ft_match item)
+{
+    uint32_t step = step_of(ladder, item.score), at = ladder->start[step], end = ladder->start[step + 1];
+
+    while (end - at > CLUMP) {
+        uint32_t middle = at + (end - at) / 2;
+
+        if (ft_match_before(match[middle], item))
+            at = middle + 1;
+        else
+            end = middle;
+    }
+    while (at < end && ft_match_before(match[at], item))
+        at++;
+    return at;
+}
+
+/* Copy the relevant items without the excluded ones, score and sort them. */
+static int prepare(void *argument, size_t query, int worker)
+{
+    struct ranking *r = argument;
+    const struct ft_items *relevant = r->relevant + query;
+    struct ft_match *match = r->match + r->at[query];
+    float *score = r->score + r->at[query];
+    size_t kept = 0;
+
+    ft_sweep_scores(&r->sweep, ft_sweep_room(&r->sweep, worker), query, relevant->item, relevant->count, score);
+    for (size_t i = 0; i < relevant->count; i++)
+        if (!r->excluded || !ft_items_have(r->excluded + query, relevant->item[i]))
+            match[kept++] = (struct ft_match){score[i], relevant->item[i]};
+    qsort(match, kept, sizeof *match, ft_match_compare);
+    r->count[query] = kept;
+    if (kept)
+        build_ladder(r->ladder + query, match, kept, r->step + r->at[query] * STEPS + query);
+    return 0;
+}
+
+static void visit(void *argument, int worker, size_t query, const float *score, uint32_t item, size_t n)
+{
+    struct ranking *r = argument;
+    const struct ft_match *match = r->match + r->at[query];
+    size_t count = r->count[query];
+    uint32_t *seen = r->seen + (size_t)worker * r->at[r->sweep.count] + r->at[query], mask;
+
+    if (!count)
+        return;
+    mask = r->sweep.tile->above(score, match[count - 1].score);
+    if (n < 32)
+        mask &= (1u << n) - 1;
+    for (; mask; mask &= mask - 1) {
+        uint32_t bit = (uint32_t)__builtin_ctz(mask);
+        size_t at = place(r->ladder + query, match, (struct ft_match){score[bit], item + bit});
+
+        if (at < count)
+            seen[at]++;
+    }
+}
+
+/* The threads' counts together, less what is excluded, summed up. */
+static int finish(void *argument, size_t query, int worker)
+{
+    struct ranking *r = argument;
+    const struct ft_items *excluded = r->excluded ? r->excluded + query : NULL;
+    size_t all = r->at[r->sweep.count], at = r->at[query], count = r->count[query];
+    uint32_t sum = 0, *seen = r->seen + at;
+
+    for (int t = 1; t < ft_pool_threads(); t++)
+        for (size_t i = 0; i < count; i++)
+            seen[i] += r->seen[(size_t)t * all + at + i];
+    for (size_t i = 0; excluded && count && i < excluded->count; i++) {
+        struct ft_match self = {0, excluded->item[i]};
+        size_t p;
+
+        ft_sweep_scores(&r->sweep, ft_sweep_room(&r->sweep, worker), query, &self.item, 1, &self.score);
+        p = place(r->ladder + query, r->match + at, self);
+        if (p < count)
+            seen[p]--;
+    }
+    for (size_t i = 0; i < count; i++) {
+        sum += seen[i];
+        r->rank[at + i] = (struct ft_rank){sum, r->match[at + i].item};
+    }
+    return 0;
+}
+
+static int rank_block(struct ft_arena *arena, struct ranking *r, size_t first, size_t count)
+{
+    size_t all = r->at[count];
+
+    r->match = ft_arena_take(arena, all * sizeof *r->match);
+    r->score = ft_arena_take(arena, all * sizeof *r->score);
+    r->ladder = ft_arena_take(arena, count * sizeof *r->ladder);
+    r->step = ft_arena_take(arena, (all * STEPS + count) * sizeof *r->step);
+    r->seen = ft_arena_zero(arena, all * (size_t)ft_pool_threads(), sizeof *r->seen);
+    if (!r->match || !r->score || !r->ladder || !r->step || !r->seen ||
+        ft_sweep_start(&r->sweep, arena, r->nearest, first, count) < 0 ||
+        ft_pool_run(count, prepare, r) < 0 || ft_sweep_run(&r->sweep, visit, r) < 0)
+        return -1;
+    return ft_pool_run(count, finish, r);
+}
+
+int ft_nearest_ranks(const struct ft_nearest *nearest, const struct ft_items *relevant, struct ft_rank *rank, size_t *count)
+{
+    struct ft_arena arena = {NULL};
+    size_t most = ft_sweep_block(nearest, sizeof *count), first = 0;
+    int result = 0;
+
+    while (result == 0 && first < nearest->query_count) {
+        struct ranking r = {.nearest = nearest, .relevant = relevant + first, .rank = rank, .count = count + first,
+                            .excluded = nearest->excluded ? nearest->excluded + first : NULL};
+        size_t n = 0, sum = 0;
+
+        ft_arena_reset(&arena);
+        if (!(r.at = ft_arena_zero(&arena, most + 1, sizeof *r.at))) {
+            result = -1;
+            break;
+        }
+        while (n < most && first + n < nearest->query_count && (n == 0 || sum + relevant[first + n].count <= BLOCK_ITEMS)) {
+            sum += relevant[first + n].count;
+            r.at[++n] = sum;
+        }
+        result = rank_block(&arena, &r, first, n);
+        first += n;
+        rank += sum;
+    }
+    ft_arena_free(&arena);
+    return result;
+}

@@ -1,0 +1,52 @@
+/* sweep.h - all scores of a block of queries, tile by tile: what ft_nearest_find and ft_nearest_ranks have in common.
+ *
+ * The index is cut into segments, one index of the pool each; a worker packs its segment and runs every query of the block over it. */
+#ifndef FT_EVAL_SWEEP_H
+#define FT_EVAL_SWEEP_H
+
+#include "base/memory.h"
+#include "eval/nearest.h"
+#include "eval/tile.h"
+
+#include <stdbool.h>
+
+/* The total order: the higher score first, of equal scores the lower item number. */
+static inline bool ft_match_before(struct ft_match a, struct ft_match b)
+{
+    return a.score > b.score || (a.score == b.score && a.item < b.item);
+}
+int ft_match_compare(const void *a, const void *b);     /* the same for qsort */
+
+static inline bool ft_items_have(const struct ft_items *items, uint32_t item)
+{
+    for (size_t i = 0; i < items->count; i++)
+        if (items->item[i] == item)
+            return true;
+    return false;
+}
+
+struct ft_sweep {
+    const struct ft_nearest *nearest;
+    const struct ft_tile *tile;
+    size_t first, count;           /* the block: queries [first, first + count) of nearest */
+    float *query;                  /* packed */
+    size_t segment;                /* items */
+    float **item;                  /* [threads] room for a packed segment */
+};
+
+/* How many queries a block may have when each takes `bytes` beside its packed vector; at least 1. */
+size_t ft_sweep_block(const struct ft_nearest *nearest, size_t bytes);
+
+/* Pack the queries; everything from the arena. */
+int ft_sweep_start(struct ft_sweep *sweep, struct ft_arena *arena, const struct ft_nearest *nearest, size_t first, size_t count);
+
+/* `visit` sees score[n] of query (0 = the block's first) with items [item, item + n), n at most tile->columns; score has room for all columns. Calls of one
+ * worker are never at once; items of one query come in no order that could be relied on. */
+typedef void ft_sweep_visit(void *argument, int worker, size_t query, const float *score, uint32_t item, size_t n);
+int ft_sweep_run(struct ft_sweep *sweep, ft_sweep_visit *visit, void *argument);
+
+/* Scores of one query of the block with items given by number; `room` as ft_sweep_room gives, one for each thread. The same bits as in a run. */
+float *ft_sweep_room(const struct ft_sweep *sweep, int worker);
+void ft_sweep_scores(const struct ft_sweep *sweep, float *room, size_t query, const uint32_t *item, size_t count, float *score);
+
+#endif

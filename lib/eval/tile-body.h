@@ -1,0 +1,79 @@
+/* tile-body.h - one size of tile for one instruction set, included by tile.c with NAME, ROWS, VECTORS, LANES and the operations
+ * defined. The accumulators stay in registers: ROWS * VECTORS of them. */
+
+static void NAME(dot)(const float *a, const float *b, size_t dim, float *score)
+{
+    VECTOR sum[ROWS][VECTORS];
+
+    UNROLL for (int r = 0; r < ROWS; r++)
+        UNROLL for (int v = 0; v < VECTORS; v++)
+            sum[r][v] = ZERO();
+    for (size_t k = 0; k < dim; k++, a += ROWS, b += VECTORS * LANES) {
+        VECTOR item[VECTORS];
+
+        UNROLL for (int v = 0; v < VECTORS; v++)
+            item[v] = LOAD(b + v * LANES);
+        UNROLL for (int r = 0; r < ROWS; r++) {
+            VECTOR query = SPREAD(a[r]);
+
+            UNROLL for (int v = 0; v < VECTORS; v++)
+                sum[r][v] = MULTIPLY_ADD(query, item[v], sum[r][v]);
+        }
+    }
+    UNROLL for (int r = 0; r < ROWS; r++)
+        UNROLL for (int v = 0; v < VECTORS; v++)
+            STORE(score + (r * VECTORS + v) * LANES, sum[r][v]);
+}
+
+/* Differences before squares: |q|^2 - 2qx + |x|^2 would lose the digits of near neighbours. */
+static void NAME(squares)(const float *a, const float *b, size_t dim, float *score)
+{
+    VECTOR sum[ROWS][VECTORS];
+
+    UNROLL for (int r = 0; r < ROWS; r++)
+        UNROLL for (int v = 0; v < VECTORS; v++)
+            sum[r][v] = ZERO();
+    for (size_t k = 0; k < dim; k++, a += ROWS, b += VECTORS * LANES) {
+        VECTOR item[VECTORS];
+
+        UNROLL for (int v = 0; v < VECTORS; v++)
+            item[v] = LOAD(b + v * LANES);
+        UNROLL for (int r = 0; r < ROWS; r++) {
+            VECTOR query = SPREAD(a[r]);
+
+            UNROLL for (int v = 0; v < VECTORS; v++) {
+                VECTOR apart = SUBTRACT(item[v], query);
+
+                sum[r][v] = MULTIPLY_ADD(apart, apart, sum[r][v]);
+            }
+        }
+    }
+    UNROLL for (int r = 0; r < ROWS; r++)
+        UNROLL for (int v = 0; v < VECTORS; v++)
+            STORE(score + (r * VECTORS + v) * LANES, SUBTRACT(ZERO(), sum[r][v]));
+}
+
+static uint32_t NAME(above)(const float *score, float threshold)
+{
+    uint32_t mask = 0;
+
+    UNROLL for (int v = 0; v < VECTORS; v++)
+        mask |= AT_LEAST(LOAD(score + v * LANES), threshold) << (v * LANES);
+    return mask;
+}
+
+static const struct ft_tile NAME(tile) = {TITLE, ROWS, VECTORS * LANES, NAME(dot), NAME(squares), NAME(above)};
+
+#undef NAME
+#undef TITLE
+#undef ROWS
+#undef VECTORS
+#undef LANES
+#undef VECTOR
+#undef ZERO
+#undef LOAD
+#undef STORE
+#undef SPREAD
+#undef SUBTRACT
+#undef MULTIPLY_ADD
+#undef AT_LEAST

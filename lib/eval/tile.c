@@ -1,0 +1,103 @@
+/* tile.c - tiles of scores for AVX-512, AVX2 and any CPU, and the packing they read. */
+#include "eval/tile.h"
+
+#include <string.h>
+
+#define UNROLL _Pragma("GCC unroll 16")
+
+/* Any CPU: one lane a vector; no fused multiply-add, which would be a slow library call where the CPU has none. */
+#define NAME(what) plain_##what
+#define TITLE "plain"
+#define ROWS 4
+#define VECTORS 4
+#define LANES 1
+#define VECTOR float
+#define ZERO() 0.0f
+#define LOAD(address) (*(address))
+#define STORE(address, value) (*(address) = (value))
+#define SPREAD(value) (value)
+#define SUBTRACT(a, b) ((a) - (b))
+#define MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
+#define AT_LEAST(a, b) ((uint32_t)((a) >= (b)))
+#include "eval/tile-body.h"
+
+#if defined __x86_64__ && defined __GNUC__
+#include <immintrin.h>
+
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#define NAME(what) avx2_##what
+#define TITLE "avx2"
+#define ROWS 6
+#define VECTORS 2
+#define LANES 8
+#define VECTOR __m256
+#define ZERO() _mm256_setzero_ps()
+#define LOAD(address) _mm256_load_ps(address)
+#define STORE(address, value) _mm256_store_ps(address, value)
+#define SPREAD(value) _mm256_set1_ps(value)
+#define SUBTRACT(a, b) _mm256_sub_ps(a, b)
+#define MULTIPLY_ADD(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define AT_LEAST(a, b) ((uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a, _mm256_set1_ps(b), _CMP_GE_OQ)))
+#include "eval/tile-body.h"
+#pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx2,fma")
+#define NAME(what) avx512_##what
+#define TITLE "avx512"
+#define ROWS 12
+#define VECTORS 2
+#define LANES 16
+#define VECTOR __m512
+#define ZERO() _mm512_setzero_ps()
+#define LOAD(address) _mm512_load_ps(address)
+#define STORE(address, value) _mm512_store_ps(address, value)
+#define SPREAD(value) _mm512_set1_ps(value)
+#define SUBTRACT(a, b) _mm512_sub_ps(a, b)
+#define MULTIPLY_ADD(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define AT_LEAST(a, b) ((uint32_t)_mm512_cmp_ps_mask(a, _mm512_set1_ps(b), _CMP_GE_OQ))
+#include "eval/tile-body.h"
+#pragma GCC pop_options
+
+const struct ft_tile *ft_tile_named(const char *name)
+{
+    if (strcmp(name, "avx512") == 0 && __builtin_cpu_supports("avx512f"))
+        return &avx512_tile;
+    if (strcmp(name, "avx2") == 0 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return &avx2_tile;
+    return strcmp(name, "plain") == 0 ? &plain_tile : NULL;
+}
+#else
+const struct ft_tile *ft_tile_named(const char *name)
+{
+    return strcmp(name, "plain") == 0 ? &plain_tile : NULL;
+}
+#endif
+
+const struct ft_tile *ft_tile_best(void)
+{
+    const struct ft_tile *tile = ft_tile_named("avx512");
+
+    if (!tile)
+        tile = ft_tile_named("avx2");
+    return tile ? tile : &plain_tile;
+}
+
+void ft_tile_pack(float *packed, size_t width, const float *source, const uint32_t *item, size_t count, size_t dim)
+{
+    enum { STEP = 16 };    /* dimensions at once: what is written stays in the first-level cache */
+
+    if (count < width)
+        memset(packed, 0, width * dim * sizeof *packed);
+    for (size_t from = 0; from < dim; from += STEP) {
+        size_t to = dim - from < STEP ? dim : from + STEP;
+
+        for (size_t i = 0; i < count; i++) {
+            const float *row = source + (item ? item[i] : i) * dim;
+
+            for (size_t k = from; k < to; k++)
+                packed[k * width + i] = row[k];
+        }
+    }
+}
