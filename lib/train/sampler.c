@@ -88,9 +88,11 @@ static int find_shape(const struct ft_document *d, enum ft_shape *shape)
     } else if (count[FT_NO_ROLE] == d->chunk_count) {
         *shape = d->chunk_count == 2 ? FT_PAIR : d->chunk_count == 0 && d->label.data ? FT_LABELLED : FT_PLAIN;
     } else {
+        int id_size = (int)(d->id.size < 200 ? d->id.size : 200);
+
         if (count[FT_ANCHOR] != 1 || !count[FT_POSITIVE] || count[FT_NO_ROLE])
             return ft_fail(FT_BAD, "document '%.*s': %zu anchors, %zu positives and %zu chunks without a role: expected one anchor, "
-                           "one or more positives and any number of negatives", (int)(d->id.size < 200 ? d->id.size : 200), d->id.data ? d->id.data : "",
+                           "one or more positives and any number of negatives", id_size, d->id.data ? d->id.data : "",
                            count[FT_ANCHOR], count[FT_POSITIVE], count[FT_NO_ROLE]);
         *shape = count[FT_NEGATIVE] ? FT_TRIPLET : FT_PAIR;
     }

@@ -44,7 +44,8 @@ static int check_classes(struct ft_random *random, struct ft_sampler_options opt
         }
         k = batch.rows / (uint64_t)labels;
         p = (uint64_t)labels;
-        wrong += k * p != batch.rows || (options.per_class && p * k > options.batch) || (p < (uint64_t)classes && options.per_class && k != options.per_class);
+        wrong += k * p != batch.rows || p * k > options.batch;
+        wrong += p < (uint64_t)classes && k != options.per_class;
         for (int c = 0; c < classes; c++)
             wrong += of_label[c] && of_label[c] != (int)k;
         for (size_t i = 0; i < batch.items; i++)   /* a document twice in a batch only where its class is short of documents */

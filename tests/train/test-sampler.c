@@ -57,6 +57,7 @@ static void test_same_bytes(void)
     for (int kind = FT_BATCH_CLASSES; kind <= FT_BATCH_RANDOM; kind++) {
         struct ft_sampler_options options = defaults(kind);
         char first[33] = "", second[33] = "";
+        const char *name;
         struct ft_hash a, b, c;
         bool agree = true;
 
@@ -67,9 +68,10 @@ static void test_same_bytes(void)
         b = all_bytes(options, second, &agree);
         options.seed = 2;
         c = all_bytes(options, second, &agree);
-        ok(a.low == b.low && a.high == b.high && strcmp(first, second) == 0, "%s: the same seed gives the same bytes", ft_batch_kind_name((enum ft_batch_kind)kind));
-        ok(a.low != c.low, "%s: another seed does not", ft_batch_kind_name((enum ft_batch_kind)kind));
-        ok(agree, "%s: a batch that was written and read is the one that was made", ft_batch_kind_name((enum ft_batch_kind)kind));
+        name = ft_batch_kind_name((enum ft_batch_kind)kind);
+        ok(a.low == b.low && a.high == b.high && strcmp(first, second) == 0, "%s: the same seed gives the same bytes", name);
+        ok(a.low != c.low, "%s: another seed does not", name);
+        ok(agree, "%s: a batch that was written and read is the one that was made", name);
     }
 }
 
@@ -212,7 +214,8 @@ static void test_memory(void)
     plan(&w);
     ft_sampler_next(w.sampler, &batch, &documents);
     planned = resident() - before;
-    ok(SANITIZED || (added > 0 && added / N <= 48 && planned / N <= 48), "memory: %ld bytes a document while adding, %ld while sampling", added / N, planned / N);
+    ok(SANITIZED || (added > 0 && added / N <= 48 && planned / N <= 48),
+       "memory: %ld bytes a document while adding, %ld while sampling", added / N, planned / N);
     close_world(&w);
 }
 
