@@ -94,6 +94,10 @@ void ft_model_close(struct ft_model *model);
  * from the block, tensors the nodes do not use (a pooler) as they were. Each file appears complete; model.safetensors is last. */
 int ft_model_save(const struct ft_model *model, const char *directory);
 
+/* The same as a whole: under another name first, opened again and compared, then `directory` appears (or, with `force`, is replaced: only a
+ * model, never a run or anything else). */
+int ft_model_place(const struct ft_model *model, const char *directory, bool force);
+
 /* CRC-32C of the parameters' bytes and of the node list, as 8 hex digits: two models' embeddings never meet by accident. */
 const char *ft_model_checksum(const struct ft_model *model, char text[9]);
 
