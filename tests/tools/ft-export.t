@@ -1,0 +1,142 @@
+#!/bin/sh
+test_description='ft-export: models as directories, embeddings as files'
+. "$(dirname "$0")/../lib.sh"
+
+GOLDEN=$TOP/tests/golden/model
+
+cat >docs.csv <<\EOF
+text
+the cat sat on the mat
+"a dog, a ""cat"" & a bird"
+zebra
+EOF
+
+test_expect_success 'set up' '
+    ft-ingest --unlabeled docs.csv >documents &&
+    ft-embed -m "$GOLDEN/dense" documents >embedded
+'
+
+test_expect_success 'npy: the header as numpy writes it, then the numbers' '
+    ft-export --to npy -o docs.npy embedded &&
+    test "$(wc -c <docs.npy)" -eq $((128 + 3 * 12 * 4)) &&
+    printf "\223NUMPY\001\000v\000{%sdescr%s: %s<f4%s, %sfortran_order%s: False, %sshape%s: (3, 12), }" "'\''" "'\''" "'\''" "'\''" "'\''" \
+        "'\''" "'\''" "'\''" >want &&
+    while test "$(wc -c <want)" -lt 127; do printf " " >>want; done &&
+    echo >>want &&
+    head -c 128 docs.npy >got &&
+    cmp want got
+'
+
+test_expect_success 'the ending of PATH is format enough; standard output has the same bytes' '
+    ft-export -o again.npy <embedded && cmp docs.npy again.npy &&
+    ft-export --to npy embedded >piped.npy && cmp docs.npy piped.npy &&
+    ft-export --to npy embedded | cat >piped.npy && cmp docs.npy piped.npy
+'
+
+# The float32 numbers of the npy, as od prints them, against those of the other two formats.
+test_expect_success 'csv and jsonl hold the same numbers, and ids' '
+    ft-export -o docs.csvx --to csv embedded && ft-export -o docs.jsonl embedded &&
+    tail -c +129 docs.npy | od -An -v -tf4 -w4 | awk "{printf \"%.6g\n\", \$1}" >want &&
+    tail -n +2 docs.csvx | cut -d, -f2- | tr , "\n" | awk "{printf \"%.6g\n\", \$1}" >got &&
+    test_cmp want got &&
+    sed "s/.*\[//; s/\].*//" docs.jsonl | tr , "\n" | awk "{printf \"%.6g\n\", \$1}" >got &&
+    test_cmp want got &&
+    test "$(head -1 docs.csvx)" = "id,0,1,2,3,4,5,6,7,8,9,10,11" &&
+    test "$(sed 1d docs.csvx | cut -d, -f1 | tr "\n" " ")" = "docs.csv:2 docs.csv:3 docs.csv:4 " &&
+    test_grep "^{\"id\": \"docs.csv:2\", \"embedding\": \[" docs.jsonl
+'
+
+test_expect_success 'odd ids are quoted' '
+    printf "id,text\n\"a,b\",the cat\n\"q\"\"\",a dog\n" >ids.csv &&
+    ft-ingest --unlabeled --columns id=id,text=text ids.csv | ft-embed -m "$GOLDEN/mean" >ids &&
+    ft-export --to csv ids >out && test_grep "^\"a,b\"," out && test_grep "^\"q\"\"\"," out &&
+    ft-export --to jsonl ids >out && test_grep "\"id\": \"q.\"\"" out
+'
+
+test_expect_success 'pairs: a row for each text' '
+    printf "anchor,positive\nthe cat,a cat\na dog,the dog\n" >pairs.csv &&
+    ft-ingest --pairs pairs.csv | ft-embed -m "$GOLDEN/mean" | ft-export --to csv >out &&
+    test "$(wc -l <out)" -eq 5
+'
+
+test_expect_success 'no documents at all' '
+    ft-ingest --unlabeled --where text=nothing docs.csv | ft-embed -m "$GOLDEN/dense" | ft-export --to npy >empty.npy &&
+    test "$(wc -c <empty.npy)" -eq 128 && test_grep "(0, 12)" empty.npy
+'
+
+test_expect_success 'what exists is replaced with --force only' '
+    echo mine >there.npy &&
+    test_expect_code 2 ft-export -o there.npy embedded 2>err && test_grep "force" err &&
+    test "$(cat there.npy)" = mine &&
+    ft-export --force -o there.npy embedded && cmp there.npy docs.npy
+'
+
+test_expect_success 'a stream cut anywhere leaves no file' '
+    test_before="rm -f cut.npy" &&
+    head -2 docs.csv >small.csv &&
+    ft-ingest --unlabeled small.csv | ft-embed -m "$GOLDEN/mean" >small &&
+    test_cut_every_byte small "ft-export -q -o cut.npy || { test ! -e cut.npy || exit 0; exit 3; }"
+'
+
+test_expect_success 'an upstream failure is passed on' '
+    head -c 100 documents >bad &&
+    (stage embed ft-embed -m "$GOLDEN/mean" bad | stage export ft-export -o bad.npy) &&
+    stage_code embed 3 && stage_code export 3 && test_no_file bad.npy
+'
+
+for format in npy csv jsonl; do
+    if test -c /dev/full; then
+        test_expect_success "a full disk is a failure: $format" '
+            test_expect_code 4 ft-export --to $format embedded >/dev/full
+        '
+    else
+        test_skip "a full disk is a failure: $format" "no /dev/full"
+    fi
+done
+
+test_expect_success 'documents without embeddings, batches, no format' '
+    test_expect_code 3 ft-export --to npy documents 2>err && test_grep "add ft-embed" err &&
+    test_expect_code 2 ft-export embedded 2>err && test_grep "which format" err &&
+    test_expect_code 2 ft-export --to sentence-transformers -o x embedded 2>err && test_grep "takes a model" err &&
+    printf "text,label\na,1\na b,1\nb,2\nb c,2\n" >labels.csv &&
+    ft-ingest --labeled labels.csv | ft-sample >batches &&
+    test_expect_code 3 ft-export --to npy batches 2>err && test_grep "batches" err
+'
+
+test_expect_success 'a model as a directory that is the same model' '
+    ft-export -m "$GOLDEN/dense" --to sentence-transformers -o model &&
+    ft-embed -m model documents >again &&
+    ft-export --to npy again >again.npy && cmp docs.npy again.npy &&
+    test -f model/modules.json && test -f model/tokenizer.json && test ! -L model/tokenizer.json
+'
+
+test_expect_success 'and nothing is replaced that is no model' '
+    test_expect_code 2 ft-export -m "$GOLDEN/dense" -o model 2>err && test_grep "force" err &&
+    ft-export -m "$GOLDEN/mean" -o model/ --force && test_no_file model/2_Dense &&
+    mkdir -p work && echo precious >work/file &&
+    test_expect_code 2 ft-export -m "$GOLDEN/dense" -o work --force && test "$(cat work/file)" = precious &&
+    mkdir -p run/run && echo {} >run/run/run.json && echo {} >run/config.json &&
+    test_expect_code 2 ft-export -m "$GOLDEN/dense" -o run --force 2>err && test_grep "is a run" err &&
+    mkdir empty && ft-export -m "$GOLDEN/dense" -o empty &&
+    ls -a >list && ! grep -e tmp- -e old- list
+'
+
+test_expect_success 'a model needs -o, takes no stream, and no table format' '
+    test_expect_code 2 ft-export -m "$GOLDEN/dense" 2>err && test_grep "add -o" err &&
+    test_expect_code 2 ft-export -m "$GOLDEN/dense" -o x embedded &&
+    test_expect_code 2 ft-export -m "$GOLDEN/dense" --to npy -o x &&
+    test_expect_code 2 ft-export -m no-such-model -o x
+'
+
+test_expect_success 'a stream of steps names the run' '
+    ft-ingest --labeled labels.csv | ft-sample --epochs 1 >one-epoch &&
+    ft-train -q -m "$GOLDEN/mean" -o tuned --steps 0 <one-epoch &&
+    ft-embed -m tuned one-epoch | ft-loss -m tuned | ft-update -m tuned >steps &&
+    ft-export -o exported steps &&
+    cmp tuned/model.safetensors exported/model.safetensors &&
+    test_no_file exported/run &&
+    ft-export -o tuned steps 2>err && test_grep "already" err &&
+    head -c 60 steps >cut && test_expect_code 3 ft-export -o cut-export cut && test_no_file cut-export
+'
+
+test_done
