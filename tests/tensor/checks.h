@@ -53,9 +53,23 @@ static void inputs_close(struct inputs *inputs)
     free(inputs->dy);
 }
 
+/* kernels.h: gradients of parameters are added, everything else is written. */
+static bool is_added(const struct op *op, int input)
+{
+    bool weights = op->entry == ENTRY(linear_forward) || op->entry == ENTRY(layer_norm_forward);
+
+    return op->entry == ENTRY(embedding_forward) || (weights && input > 0);
+}
+
+/* What is written must not depend on what was there. */
 static void run(struct result *result, const struct op *op, struct problem *p, const struct inputs *inputs)
 {
     result_open(result, op, p);
+    for (size_t i = 0; i < result->output; i++)
+        result->y[i] = NAN;
+    for (int i = 0; i < op->inputs; i++)
+        for (size_t j = 0; j < result->size[i] && !is_added(op, i); j++)
+            result->d[i][j] = NAN;
     op->forward(op, p, result->y, inputs->in);
     op->backward(op, p, result->d, inputs->dy, inputs->in, result->y);
 }
@@ -150,9 +164,26 @@ static bool alone_is_same(const struct op *op, const struct problem *p, const st
     return same;
 }
 
+/* The backward a second time: what is written stays, what is added doubles. */
+static bool adds_up(const struct op *op, struct problem *p, const struct inputs *inputs, const struct result *once)
+{
+    struct result twice;
+    bool right = true;
+
+    run(&twice, op, p, inputs);
+    op->backward(op, p, twice.d, inputs->dy, inputs->in, twice.y);
+    for (int i = 0; i < op->inputs; i++) {
+        for (size_t j = 0; j < twice.size[i] && is_added(op, i); j++)
+            twice.d[i][j] /= 2;
+        right &= distance(twice.d[i], once->d[i], twice.size[i]) <= 1e-6;
+    }
+    result_close(&twice);
+    return right;
+}
+
 static void test_conventions(const struct op *op, const struct ft_kernels *k)
 {
-    bool alone = true, in_place = true, slices = true;
+    bool alone = true, in_place = true, slices = true, adds = true;
 
     for (int i = 0; i < SHAPES; i++) {
         struct problem p;
@@ -164,6 +195,7 @@ static void test_conventions(const struct op *op, const struct ft_kernels *k)
         run(&all, op, &p, &inputs);
         for (size_t s = 0; op->by_row && s < p.rows.sequences; s++)
             alone &= alone_is_same(op, &p, &inputs, &all, s);
+        adds &= adds_up(op, &p, &inputs, &all);
         p.cut = 5;
         run(&other, op, &p, &inputs);
         slices &= op->by_row ? same_bits(&other, &all, op) : result_distance(&other, &all, op) <= op->tolerance;
@@ -177,34 +209,49 @@ static void test_conventions(const struct op *op, const struct ft_kernels *k)
         inputs_close(&inputs);
         problem_close(&p);
     }
-    ok(alone && in_place && slices, "%s: %s: same bits alone (%d), in place (%d), in slices (%d)", k->name, op->name,
-       alone, in_place, slices);
+    ok(alone && in_place && slices && adds, "%s: %s: same bits alone (%d), in place (%d), in slices (%d); = and += (%d)",
+       k->name, op->name, alone, in_place, slices, adds);
 }
 
-/* One NaN in the middle of the first input must show in the row it is in. */
+static bool has_nan(const float *x, size_t count)
+{
+    size_t nans = 0;
+
+    for (size_t i = 0; i < count; i++)
+        nans += isnan(x[i]);
+    return nans > 0;
+}
+
+/* One NaN in the middle of the first input shows in the output, and one in the gradient of the output in that of the first input. */
 static void test_nan(const struct op *op, const struct ft_kernels *k)
 {
-    bool seen = true;
+    bool seen = true, seen_back = true;
 
     for (int s = 0; s < SHAPES; s++) {
         struct problem p;
         struct inputs inputs;
         struct result result;
-        size_t size[INPUTS_MAX], output, count = 0;
+        size_t size[INPUTS_MAX], output, at;
 
         problem_open(&p, &shapes[s], k, 0);
         inputs_open(&inputs, op, &p);
         op->sizes(&p, size, &output);
-        inputs.in[0][strcmp(op->name, "embedding") == 0 ? (size_t)p.id[0] * p.shape.W : op->setting == FT_POOL_CLS ? 0 : size[0] / 2] = NAN;
+        at = op->entry == ENTRY(embedding_forward) ? (size_t)p.id[0] * p.shape.W : size[0] / 2;
+        if (op->entry == ENTRY(pool_forward) && op->setting == FT_POOL_CLS)
+            at = 0;
+        inputs.in[0][at] = NAN;
         run(&result, op, &p, &inputs);
-        for (size_t i = 0; i < output; i++)
-            count += isnan(result.y[i]);
-        seen &= count > 0;
+        seen &= has_nan(result.y, output);
+        result_close(&result);
+        inputs.in[0][at] = 1;
+        inputs.dy[output / 2] = NAN;
+        run(&result, op, &p, &inputs);
+        seen_back &= has_nan(result.d[0], size[0]);
         result_close(&result);
         inputs_close(&inputs);
         problem_close(&p);
     }
-    ok(seen, "%s: %s: NaN stays visible", k->name, op->name);
+    ok(seen && seen_back, "%s: %s: NaN stays visible forward (%d), backward (%d)", k->name, op->name, seen, seen_back);
 }
 
 static bool read_floats(FILE *file, float *x, size_t count)

@@ -147,6 +147,9 @@ static void test_large_mean(const struct ft_kernels *k)
 
 int main(void)
 {
+    setenv("FT_CPU", "baseline", 1);
+    ok(ft_kernels_cpu() == ft_kernels_named("baseline"), "FT_CPU chooses the table");
+    ok(ft_kernels_named("none") == NULL && ft_kernels_named("plain") == &ft_kernels_plain, "tables by name");
     for (int i = 0; i < OPS; i++)
         test_differences(&ops[i]);
     for (int t = -1; t < TABLES; t++) {

@@ -135,27 +135,36 @@ INLINE void v_store_bytes(uint8_t *p, vq a)
 #endif
 
 /* The sum and the maximum of the lanes, halves against halves: the same order everywhere at one width. */
-INLINE float v_sum(vf a)
+#if FT_LEVEL > 0
+INLINE __m128 v_quarter(vf a, __m128 (*join)(__m128, __m128))
 {
-    float t[V];
+#if FT_LEVEL == 2
+    __m512d wide = (__m512d)a;
+    __m128 low = join((__m128)_mm512_castpd512_pd128(wide), (__m128)_mm512_extractf64x2_pd(wide, 2));
+    __m128 high = join((__m128)_mm512_extractf64x2_pd(wide, 1), (__m128)_mm512_extractf64x2_pd(wide, 3));
 
-    v_store(t, a);
-    for (int half = V / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++)
-            t[i] += t[i + half];
-    return t[0];
+    low = join(low, high);
+#else
+    __m128 low = join(_mm256_castps256_ps128((__m256)a), _mm256_extractf128_ps((__m256)a, 1));
+#endif
+    low = join(low, _mm_movehl_ps(low, low));
+    return join(low, _mm_shuffle_ps(low, low, 1));
 }
+
+INLINE __m128 v_join_sum(__m128 a, __m128 b) { return _mm_add_ps(a, b); }
+INLINE __m128 v_join_largest(__m128 a, __m128 b) { return _mm_max_ps(a, b); }
+INLINE float v_sum(vf a) { return _mm_cvtss_f32(v_quarter(a, v_join_sum)); }
+INLINE float v_largest(vf a) { return _mm_cvtss_f32(v_quarter(a, v_join_largest)); }
+#else
+INLINE float v_sum(vf a) { return (a[0] + a[2]) + (a[1] + a[3]); }
 
 INLINE float v_largest(vf a)
 {
-    float t[V];
+    float even = a[0] > a[2] ? a[0] : a[2], odd = a[1] > a[3] ? a[1] : a[3];
 
-    v_store(t, a);
-    for (int half = V / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++)
-            t[i] = t[i] > t[i + half] ? t[i] : t[i + half];
-    return t[0];
+    return even > odd ? even : odd;
 }
+#endif
 
 /* for (V_EACH(i, n, m)): i = 0, V, 2V ... below n; m = how many of the V elements at i exist. v_get and v_put take them. */
 #define V_EACH(i, n, m) size_t i = 0, m = (n) < V ? (n) : V; i < (n); i += V, m = (n) - i < V ? (n) - i : V
