@@ -228,16 +228,27 @@ static enum ft_role chunk_role(const json_t *chunk, size_t place)
     return place == 0 ? FT_ANCHOR : place == 1 ? FT_POSITIVE : FT_NEGATIVE;
 }
 
+/* What travels with a chunk must read back as a document. */
+static bool is_document(const json_t *object)
+{
+    const json_t *id = json_object_get(object, "id"), *tags = json_object_get(object, "tags");
+    const json_t *label = json_object_get(tags, "finetuner_label"), *score = json_object_get(tags, "finetuner_score");
+    const json_t *role = json_object_get(tags, "role");
+
+    return (!id || json_is_string(id)) && (!tags || json_is_object(tags)) && !json_is_object(label) && !json_is_array(label) &&
+           (!score || json_is_number(score)) && (!role || json_is_string(role));
+}
+
 static bool add_document(struct ft_jsonl *jsonl, enum ft_role role, const json_t *object)
 {
     const json_t *text = json_object_get(object, "text"), *uri = json_object_get(object, "uri");
 
-    return add_item(jsonl, role, text ? text : uri, !text, object);
+    return (object == jsonl->root || is_document(object)) && add_item(jsonl, role, text ? text : uri, !text, object);
 }
 
 static int bad_part(const char *what, size_t place)
 {
-    return ft_fail(FT_BAD, "%s %zu: expected an object with \"text\" or \"uri\"", what, place + 1);
+    return ft_fail(FT_BAD, "%s %zu: expected a document: \"text\" or \"uri\", id a string, tags an object", what, place + 1);
 }
 
 /* DocArray's pairs: a root with chunks; in order of their roles. */

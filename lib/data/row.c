@@ -250,8 +250,7 @@ static void write_tags(msgpack_packer *pk, const struct ft_row *row)
         msgpack_pack_double(pk, row->score);
     }
     for (size_t i = 0; i < row->tag_count; i++) {
-        /* "role" says what a chunk is; a column of that name must not. */
-        ft_pack_string(pk, ft_string_is(row->tags[i].name, "role") ? FT_STRING("role_") : row->tags[i].name);
+        ft_pack_string(pk, row->tags[i].name);
         if (row->tags[i].json)
             ft_json_write(pk, row->tags[i].json);
         else

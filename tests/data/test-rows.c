@@ -231,6 +231,8 @@ static void test_bad_json(void)
         {"{\"query\":[\"a\"],\"pos\":[\"b\"]}", "expected a string"},
         {"{\"chunks\":[{\"text\":\"a\"}]}", "no positive"},
         {"{\"chunks\":[{\"text\":\"a\"},7]}", "chunk 2"},
+        {"{\"chunks\":[{\"text\":\"a\",\"id\":5},{\"text\":\"b\"}]}", "chunk 1"},
+        {"{\"chunks\":[{\"text\":\"a\"},{\"text\":\"b\",\"tags\":{\"finetuner_score\":\"x\"}}]}", "chunk 2"},
         {"{\"chunks\":[{\"text\":\"a\",\"tags\":{\"role\":\"anchor\"}},{\"text\":\"a\",\"tags\":{\"role\":\"anchor\"}}]}", "one anchor"},
         {"{\"matches\":[{\"text\":\"a\",\"tags\":{\"finetuner_label\":1}}]}", "matches without"},
         {"{\"text\":\"a\",\"matches\":[{\"text\":\"b\",\"tags\":{\"finetuner_label\":-1}}]}", "no positive"},
