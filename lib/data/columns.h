@@ -2,7 +2,7 @@
  *
  * The rule, first match wins:
  *   1. --columns ROLE=NAME|N gives roles; --columns NAME|N without roles says which columns count, and in which order.
- *   2. Names (a CSV's header, the keys of a JSON line) give roles: the table of names in columns.c.
+ *   2. Names (a CSV's header, the keys of a JSON line) give roles: the table in names.c.
  *   3. An option (--labeled, --pairs, ...) says what a row is; roles not given by 1 and 2 go to the columns that are left, in order.
  *   4. Without an option the roles tell: anchor and positive make pairs, with negatives triplets, with a score scored pairs; a text
  *      (or image) and a label make labelled rows, a text alone unlabelled ones; a text and an image make a pair.
@@ -13,25 +13,8 @@
 #define FT_DATA_COLUMNS_H
 
 #include "data/guess.h"
+#include "data/names.h"
 #include "data/row.h"
-
-enum ft_column {
-    FT_COLUMN_NONE, FT_COLUMN_ID, FT_COLUMN_TEXT, FT_COLUMN_IMAGE, FT_COLUMN_LABEL, FT_COLUMN_SCORE,
-    FT_COLUMN_ANCHOR, FT_COLUMN_POSITIVE, FT_COLUMN_NEGATIVE,
-};
-
-/* --columns */
-struct ft_selection {
-    size_t count;
-    bool roles, order;             /* some have roles; some have none */
-    struct {
-        enum ft_column role;       /* FT_COLUMN_NONE: given without one */
-        char name[128];
-    } column[64];
-};
-
-/* "text=body,label=2" or "body,topic"; FT_USAGE. */
-int ft_selection_parse(struct ft_selection *selection, const char *text);
 
 struct ft_layout_item {
     size_t column;
@@ -57,9 +40,6 @@ struct ft_layout {
 
 /* Do these cells name columns? Known names only decide where they suffice to say what a row is. */
 bool ft_names_are_header(const struct ft_string *names, size_t count, const struct ft_selection *selection);
-
-/* The column that `name` (a name of these, or a number from 1) means, -1 when none. */
-long ft_column_find(const struct ft_string *names, size_t count, const char *name);
 
 /* `names` NULL where there is no header; `sample` (NULL for JSON) decides rule 5 and which columns hold addresses. -1: FT_USAGE or FT_BAD
  * with what was expected. */
