@@ -100,10 +100,31 @@ static int print_record(struct text_output *out, const struct ft_record *record)
     return out->at_once || out->buffer.size >= FLUSH_AT ? flush_text(out) : 0;
 }
 
-/* The lines that no record stands behind: the end, and the failure of an earlier tool for the next ft-cat. */
-static int print_last(struct text_output *out, const struct ft_record *last)
+static int add_packed(void *data, const char *bytes, size_t size)
 {
-    return last->bytes.size ? print_record(out, last) : ft_buffer_print(&out->buffer, "{\"end\":%lu}\n", tool.out);
+    return ft_buffer_add(data, bytes, size);
+}
+
+/* The text's own abort line, so that the ft-cat that reads it knows who failed and why. Best effort. */
+static void print_failure(struct text_output *out)
+{
+    struct ft_record record;
+    struct ft_buffer packed = {0};
+    msgpack_zone zone;
+    msgpack_packer pk;
+    bool earlier = *ft_abort_origin.tool != '\0';
+
+    msgpack_packer_init(&pk, &packed, add_packed);
+    msgpack_pack_map(&pk, 3);
+    ft_pack_text(&pk, "abort"), ft_pack_text(&pk, earlier ? ft_abort_origin.message : ft_error());
+    ft_pack_text(&pk, "tool"), ft_pack_text(&pk, earlier ? ft_abort_origin.tool : tool.name);
+    ft_pack_text(&pk, "status"), msgpack_pack_int(&pk, earlier ? ft_abort_origin.status : (int)ft_error_status());
+    if (!msgpack_zone_init(&zone, 1024))
+        return;
+    if (ft_record_decode(&zone, (struct ft_string){packed.data, packed.size}, &record) == 0)
+        ft_text_write(&out->buffer, &record, false);
+    msgpack_zone_destroy(&zone);
+    ft_buffer_free(&packed);
 }
 
 static int print_records(struct ft_reader *reader, struct text_output *out)
@@ -113,20 +134,16 @@ static int print_records(struct ft_reader *reader, struct text_output *out)
 
     record.object = *ft_reader_header(reader)->object;
     out->at_once |= ft_reader_header(reader)->kind != FT_DOCUMENTS;
-    if (print_record(out, &record) < 0)
+    if (print_record(out, &record) < 0 || (!ft_reader_ready(reader) && flush_text(out) < 0))
         return -1;
     while (!ft_tool_given(&tool, &limit) || tool.out < (unsigned long)limit) {
-        if ((rc = ft_reader_next(reader, &record)) == 0)
-            return print_last(out, &record);
-        if (rc < 0 && ft_reader_aborted(reader)) {
-            print_last(out, &record);
-            return -1;
-        }
-        if (rc < 0 || print_record(out, &record) < 0)
+        if ((rc = ft_reader_next(reader, &record)) <= 0)
+            return rc < 0 ? -1 : print_record(out, &record);   /* the end record */
+        if (print_record(out, &record) < 0 || (!ft_reader_ready(reader) && flush_text(out) < 0))
             return -1;
         tool.in++, tool.out++;
     }
-    return print_last(out, &(struct ft_record){.bytes = {NULL, 0}});
+    return ft_buffer_print(&out->buffer, "{\"end\":%lu}\n", tool.out);
 }
 
 static int to_text(const char *path)
@@ -137,10 +154,12 @@ static int to_text(const char *path)
 
     if (open_text(&out) < 0)
         return -1;
-    if (!(reader = ft_reader_open(path)))
-        return close_text(&out, -1);
-    ft_reader_watch(reader, out.fd);
-    rc = close_text(&out, print_records(reader, &out));
+    if ((reader = ft_reader_open(path)))
+        ft_reader_watch(reader, out.fd);
+    rc = reader ? print_records(reader, &out) : -1;
+    if (rc < 0 && !isatty(out.fd))
+        print_failure(&out);
+    rc = close_text(&out, rc);
     ft_reader_close(reader);
     return rc;
 }
@@ -290,7 +309,7 @@ static int take_lines(struct text_input *in)
         in->line++;
         while (text.size && strchr(" \t\r\n", text.data[text.size - 1]))
             text.size--;
-        if (text.size && (rc = take_line(in, text)) < 0 && ft_error_status() == FT_BAD && !ft_abort_origin.tool[0])
+        if (text.size && (rc = take_line(in, text)) < 0 && ft_error_status() == FT_BAD && !*ft_abort_origin.tool)
             ft_error_prefix("%s:%lu: ", in->name, in->line);
     }
     free(line);

@@ -19,4 +19,8 @@ struct ft_abort_origin {
 };
 extern struct ft_abort_origin ft_abort_origin;
 
+/* Is a writer open that leads to another tool? Only then may this tool stay silent about the failure of an earlier one: a file
+ * (-o) makes it the last. */
+bool ft_writer_passes_on(void);
+
 #endif

@@ -200,13 +200,13 @@ int ft_record_abort(const struct ft_record *record)
     struct ft_string message, tool;
     uint64_t status;
 
-    if (!ft_map_string(object, "abort", &message) || !ft_map_string(object, "tool", &tool) ||
+    if (!ft_map_string(object, "abort", &message) || !ft_map_string(object, "tool", &tool) || !tool.size ||
         !ft_map_unsigned(object, "status", &status) || status > 255)
         return ft_fail(FT_BAD, "an abort record without its message, tool or status");
     copy_clean(ft_abort_origin.message, sizeof ft_abort_origin.message, message);
     copy_clean(ft_abort_origin.tool, sizeof ft_abort_origin.tool, tool);
     ft_abort_origin.status = (int)status;
-    ft_upstream_failed = true;
+    ft_upstream_failed = ft_writer_passes_on();
     return ft_fail(FT_BAD, "%s failed: %s", ft_abort_origin.tool, ft_abort_origin.message);
 }
 
@@ -234,12 +234,9 @@ static int take_end(struct ft_reader *reader, const msgpack_object *object)
 
 static int take_abort(struct ft_reader *reader, const struct ft_record *record)
 {
-    bool before = ft_upstream_failed;
-
-    ft_upstream_failed = false;
+    *ft_abort_origin.tool = '\0';
     ft_record_abort(record);
-    reader->aborted = ft_upstream_failed;
-    ft_upstream_failed |= before;
+    reader->aborted = *ft_abort_origin.tool != '\0';
     return -1;
 }
 
@@ -341,6 +338,13 @@ int ft_reader_next(struct ft_reader *reader, struct ft_record *record)
     if (rc < 0 && !reader->aborted && ft_error_status() == FT_BAD)
         ft_error_prefix("%s: ", reader->name);
     return rc;
+}
+
+bool ft_reader_ready(struct ft_reader *reader)
+{
+    size_t size = reader->end - reader->start;
+
+    return reader->ended || (size && ft_scan_step(&reader->scan, reader->data + reader->start, size) != 0);
 }
 
 int ft_reader_expect(const struct ft_reader *reader, enum ft_kind kind)

@@ -80,6 +80,7 @@ int ft_scan_step(struct ft_scan *scan, const void *bytes, size_t size)
     for (;;) {
         uint32_t value = 0;
         struct form form;
+        int parent;
 
         if (scan->at > FT_LIMIT_RECORD)
             return ft_fail(FT_BAD, "a record of more than %d bytes", FT_LIMIT_RECORD);
@@ -96,11 +97,12 @@ int ft_scan_step(struct ft_scan *scan, const void *bytes, size_t size)
             return 0;
         for (int i = 1; i <= form.length; i++)
             value = value << 8 | p[scan->at + (size_t)i];
-        scan->started = true;
-        if (scan->depth)
-            scan->left[scan->depth - 1]--;
+        parent = scan->depth;
         if (check(scan, p[scan->at], form, value) < 0)
-            return -1;
+            return -1;   /* and again when asked again */
+        scan->started = true;
+        if (parent)
+            scan->left[parent - 1]--;
         scan->at += (size_t)1 + form.length + form.body + (form.shape == TEXT || form.shape == BLOB ? value : 0);
     }
 }

@@ -72,6 +72,7 @@ struct ft_record {
     msgpack_object object;
 };
 int ft_reader_next(struct ft_reader *reader, struct ft_record *record);
+bool ft_reader_ready(struct ft_reader *reader);                      /* ft_reader_next would not wait: else flush what others wait for */
 const char *ft_reader_aborted(const struct ft_reader *reader);       /* tool that failed, or NULL */
 const char *ft_reader_abort_message(const struct ft_reader *reader); /* what it said, or NULL */
 uint64_t ft_reader_count(const struct ft_reader *reader);            /* records read so far */

@@ -98,7 +98,17 @@ struct ft_writer *ft_writer_open(const char *path, bool force)
     writer->next = writers;
     writers = writer;
     ft_abort_hook = ft_writer_abort;
+    if (*ft_abort_origin.tool)   /* a reader opened before this writer has met an abort record already */
+        ft_upstream_failed = ft_writer_passes_on();
     return writer;
+}
+
+bool ft_writer_passes_on(void)
+{
+    for (const struct ft_writer *writer = writers; writer; writer = writer->next)
+        if (!writer->path || writer->direct)
+            return true;
+    return false;
 }
 
 int ft_writer_fd(const struct ft_writer *writer)
@@ -276,7 +286,7 @@ static void write_abort(struct ft_writer *writer, const char *tool, const char *
 void ft_writer_abort(struct ft_writer *writer, const char *tool, const char *message, int status)
 {
     struct ft_error_copy error;
-    bool passed_on = ft_upstream_failed && *ft_abort_origin.tool;
+    bool passed_on = *ft_abort_origin.tool != '\0';
 
     if (!writer || !unlink_writer(writer))
         return;
