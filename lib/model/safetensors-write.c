@@ -70,10 +70,12 @@ static json_t *header_of(const struct ft_safetensor *tensors, size_t count)
             json_array_append_new(shape, json_integer((json_int_t)tensors[i].shape[k]));
         entry = json_pack("{s:s,s:o,s:[I,I]}", "dtype", tensors[i].dtype, "shape", shape, "data_offsets", (json_int_t)place,
                           (json_int_t)(place + tensors[i].size));
-        if (!entry || json_object_get(header, tensors[i].name) || json_object_set_new(header, tensors[i].name, entry) < 0) {
+        if (!entry || json_object_get(header, tensors[i].name) || json_object_set(header, tensors[i].name, entry) < 0) {
+            json_decref(entry);
             json_decref(header);
             return NULL;
         }
+        json_decref(entry);
         place += tensors[i].size;
     }
     return header;
