@@ -10,7 +10,7 @@
 #include <jansson.h>
 #include <string.h>
 
-enum { FILE_LIMIT = 1 << 28, ID_LIMIT = 1 << 28 };
+enum { FILE_LIMIT = 1 << 28, ID_LIMIT = 1 << 28, TYPICAL_PIECE = 12 };
 
 /* A place in JSON text; the text ends with a null byte. */
 struct place {
@@ -23,36 +23,40 @@ static void skip_space(struct place *place)
         place->at++;
 }
 
-/* Past the string that begins here, whose inside becomes *inside with its escapes left as they are. */
-static int skip_string(struct place *place, struct ft_string *inside)
+/* Past the string that begins here, whose inside becomes *inside with its escapes left as they are; *escapes says
+ * whether it has any. */
+static int skip_string(struct place *place, struct ft_string *inside, bool *escapes)
 {
-    char *start = ++place->at;
+    char *start = place->at + 1, *at = start;
 
-    while (place->at < place->end && *place->at != '"')
-        place->at += *place->at == '\\' ? 2 : 1;
-    if (place->at >= place->end)
+    for (*escapes = false; at < place->end && *at != '"'; at++)
+        if (*at == '\\') {
+            *escapes = true;
+            at++;
+        }
+    if (at >= place->end)
         return ft_fail(FT_BAD, "not JSON: a string that does not end");
-    *inside = (struct ft_string){start, (size_t)(place->at - start)};
-    place->at++;
+    *inside = (struct ft_string){start, (size_t)(at - start)};
+    place->at = at + 1;
     return 0;
 }
 
-/* Past the value that begins here, counting the colons in it: an upper bound of an object's entries. */
-static int skip_value(struct place *place, size_t *colons)
+/* Past the value that begins here. */
+static int skip_value(struct place *place)
 {
     struct ft_string inside;
     size_t depth = 0;
+    bool escapes;
 
-    for (*colons = 0; place->at < place->end; ) {
+    while (place->at < place->end) {
         char c = *place->at;
 
         if (c == '"') {
-            if (skip_string(place, &inside) < 0)
+            if (skip_string(place, &inside, &escapes) < 0)
                 return -1;
         } else {
             if (depth == 0 && (c == ',' || c == '}' || c == ']'))
                 return 0;
-            *colons += c == ':';
             depth += c == '{' || c == '[';
             depth -= c == '}' || c == ']';
             place->at++;
@@ -65,7 +69,7 @@ static int skip_value(struct place *place, size_t *colons)
 static int enter(struct place *place, const char *key)
 {
     struct ft_string name;
-    size_t colons;
+    bool escapes;
 
     skip_space(place);
     if (*place->at != '{')
@@ -75,7 +79,7 @@ static int enter(struct place *place, const char *key)
         skip_space(place);
         if (*place->at != '"')
             return 1;
-        if (skip_string(place, &name) < 0)
+        if (skip_string(place, &name, &escapes) < 0)
             return -1;
         skip_space(place);
         if (*place->at != ':')
@@ -84,7 +88,7 @@ static int enter(struct place *place, const char *key)
         skip_space(place);
         if (ft_string_is(name, key))
             return 0;
-        if (skip_value(place, &colons) < 0)
+        if (skip_value(place) < 0)
             return -1;
     } while (*place->at == ',');
     return 1;
@@ -140,12 +144,13 @@ static int read_string(struct place *place, struct ft_string *text)
 {
     char *out, *end;
     const char *from;
+    bool escapes;
 
     if (*place->at != '"')
         return ft_fail(FT_BAD, "vocab: expected a string in double quotes");
-    if (skip_string(place, text) < 0)
+    if (skip_string(place, text, &escapes) < 0)
         return -1;
-    if (!memchr(text->data, '\\', text->size))
+    if (!escapes)
         return 0;
     out = end = place->at - 1;
     out -= text->size;
@@ -176,34 +181,33 @@ static int read_id(struct place *place, int32_t *id)
     return 0;
 }
 
-/* {"piece": id, ...} */
-static int read_pieces(struct ft_vocabulary *vocabulary, struct place *place)
+/* {"piece": id, ...}; leaves the place after it. */
+static int read_pieces(struct ft_tokenizer *tokenizer, struct place *place)
 {
+    struct ft_vocabulary *vocabulary = &tokenizer->vocabulary;
     struct ft_string text;
     int32_t id;
 
-    place->at++;
-    skip_space(place);
-    while (*place->at != '}') {
+    if (ft_vocabulary_begin(vocabulary, &tokenizer->arena, (size_t)(place->end - place->at) / TYPICAL_PIECE) < 0)
+        return -1;
+    do {
+        place->at++;
+        skip_space(place);
+        if (*place->at == '}' && vocabulary->count == 0)
+            break;
         if (read_string(place, &text) < 0)
             return -1;
         skip_space(place);
         if (*place->at++ != ':')
-            return ft_fail(FT_BAD, "vocab: no colon after a piece");
+            return ft_fail(FT_BAD, "vocab: no colon after \"%.*s\"", text.size > 40 ? 40 : (int)text.size, text.data);
         skip_space(place);
-        if (read_id(place, &id) < 0 || ft_vocabulary_add(vocabulary, text, id) < 0)
+        if (read_id(place, &id) < 0 || ft_vocabulary_add(vocabulary, &tokenizer->arena, text, id) < 0)
             return -1;
         skip_space(place);
-        if (*place->at == ',') {
-            place->at++;
-            skip_space(place);
-            if (*place->at != '}')
-                continue;
-        }
-        if (*place->at != '}')
-            return ft_fail(FT_BAD, "vocab: expected a comma or } after id %d", id);
-    }
-    return 0;
+    } while (*place->at == ',');
+    if (*place->at++ != '}')
+        return ft_fail(FT_BAD, "vocab: expected a comma or } after piece %zu", vocabulary->count);
+    return ft_vocabulary_index(vocabulary, &tokenizer->arena);
 }
 
 static bool is_type(const json_t *object, const char *type)
@@ -291,10 +295,11 @@ static int read_model(struct ft_tokenizer *tokenizer, const json_t *model)
     const json_t *limit = json_object_get(model, "max_input_chars_per_word");
     struct ft_vocabulary *vocabulary = &tokenizer->vocabulary;
     struct ft_string unknown = json_text(tokenizer, json_object_get(model, "unk_token"), FT_STRING("[UNK]"));
+    struct ft_string prefix = json_text(tokenizer, json_object_get(model, "continuing_subword_prefix"), FT_STRING("##"));
 
-    vocabulary->prefix = json_text(tokenizer, json_object_get(model, "continuing_subword_prefix"), FT_STRING("##"));
-    if (!unknown.data || !vocabulary->prefix.data)
+    if (!unknown.data || !prefix.data)
         return -1;
+    ft_vocabulary_prefix(vocabulary, prefix);
     if (limit && (!json_is_integer(limit) || json_integer_value(limit) < 0))
         return ft_fail(FT_BAD, "model.max_input_chars_per_word is not a whole number, 0 or more");
     if (limit)
@@ -302,7 +307,7 @@ static int read_model(struct ft_tokenizer *tokenizer, const json_t *model)
     vocabulary->unknown = ft_vocabulary_find(vocabulary, unknown);
     if (vocabulary->unknown < 0)
         return ft_fail(FT_BAD, "the unknown token \"%s\" is not in the vocabulary", unknown.data);
-    return ft_vocabulary_finish(vocabulary, &tokenizer->arena);
+    return 0;
 }
 
 /* Append `id` to the ids that go before or after the text. */
@@ -383,7 +388,6 @@ static int read_settings(struct ft_tokenizer *tokenizer, const json_t *root)
     return read_post_processor(tokenizer, json_object_get(root, "post_processor"));
 }
 
-/* Before the pieces are read, so that another kind of model is named rather than its vocabulary complained of. */
 static int check_model(const json_t *model)
 {
     /* Files of 2020 and before do not say the type; this key is WordPiece's alone. */
@@ -411,10 +415,10 @@ static json_t *parse_rest(struct place whole, const char *cut, const char *stop)
 
 static int read_text(struct ft_tokenizer *tokenizer, struct place whole)
 {
-    struct place vocab = whole, after;
-    size_t colons = 0;
+    struct place vocab = whole;
+    char *cut;
     json_t *root;
-    int found, rc = -1;
+    int found, rc;
 
     if ((found = enter(&vocab, "model")) == 0)
         found = enter(&vocab, "vocab");
@@ -422,20 +426,16 @@ static int read_text(struct ft_tokenizer *tokenizer, struct place whole)
         return -1;
     if (found > 0 || *vocab.at != '{')
         vocab.at = vocab.end;      /* nothing to cut: an array, as Unigram's, or no model at all */
-    after = vocab;
-    if (vocab.at < vocab.end && skip_value(&after, &colons) < 0)
+    cut = vocab.at;
+    if (cut < vocab.end && read_pieces(tokenizer, &vocab) < 0)
         return -1;
-    if (!(root = parse_rest(whole, vocab.at, after.at)))
+    if (!(root = parse_rest(whole, cut, vocab.at)))
         return -1;
-    if (check_model(json_object_get(root, "model")) == 0) {
-        vocab.end = after.at;
-        if (colons == 0)
-            rc = ft_fail(FT_BAD, "model.vocab has no pieces");
-        else
-            rc = ft_vocabulary_begin(&tokenizer->vocabulary, &tokenizer->arena, colons);
-        if (rc == 0 && (rc = read_pieces(&tokenizer->vocabulary, &vocab)) == 0)
-            rc = read_settings(tokenizer, root);
-    }
+    rc = check_model(json_object_get(root, "model"));
+    if (rc == 0 && tokenizer->vocabulary.count == 0)
+        rc = ft_fail(FT_BAD, "model.vocab has no pieces");
+    if (rc == 0)
+        rc = read_settings(tokenizer, root);
     json_decref(root);
     return rc;
 }

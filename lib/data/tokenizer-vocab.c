@@ -54,10 +54,10 @@ static int read_pieces(struct ft_tokenizer *tokenizer, const char *path)
         length = (size_t)(end - line);
         if (length && line[length - 1] == '\r')
             length--;
-        if (ft_vocabulary_add(vocabulary, (struct ft_string){line, length}, id) < 0)
+        if (ft_vocabulary_add(vocabulary, &tokenizer->arena, (struct ft_string){line, length}, id) < 0)
             return ft_error_prefix("%s: ", path);
     }
-    return 0;
+    return ft_vocabulary_index(vocabulary, &tokenizer->arena);
 }
 
 /* A special token's text: a string, or an added token with its content; `otherwise` when the file says nothing. */
@@ -133,15 +133,15 @@ static int apply_config(struct ft_tokenizer *tokenizer, const json_t *config)
     rules->chinese = !json_is_false(chinese);
     rules->lower = !json_is_false(lower);
     rules->strip = json_is_boolean(strip) ? json_is_true(strip) : rules->lower;
-    tokenizer->vocabulary.prefix = FT_STRING("##");
+    ft_vocabulary_prefix(&tokenizer->vocabulary, FT_STRING("##"));
     tokenizer->before = ft_arena_zero(&tokenizer->arena, 2, sizeof *tokenizer->before);
     tokenizer->added = ft_arena_zero(&tokenizer->arena, count, sizeof *tokenizer->added);
     if (!tokenizer->before || !tokenizer->added)
         return -1;
     tokenizer->after = tokenizer->before + 1;
-    if (check_class(config) < 0 || read_specials(tokenizer, config) < 0 || read_added(tokenizer, config) < 0)
+    if (check_class(config) < 0 || read_specials(tokenizer, config) < 0)
         return -1;
-    return ft_vocabulary_finish(&tokenizer->vocabulary, &tokenizer->arena);
+    return read_added(tokenizer, config);
 }
 
 int ft_tokenizer_read_vocab(struct ft_tokenizer *tokenizer, const char *directory)

@@ -55,34 +55,27 @@ static struct ft_slot *slot_find(const struct ft_vocabulary *v, uint64_t hash, s
     }
 }
 
-int ft_vocabulary_begin(struct ft_vocabulary *v, struct ft_arena *arena, size_t capacity)
+int ft_vocabulary_begin(struct ft_vocabulary *v, struct ft_arena *arena, size_t guess)
 {
-    *v = (struct ft_vocabulary){.bits = 4, .largest = -1, .unknown = -1, .word_limit = 100};
-    if (capacity > UINT32_MAX / 4)
-        return ft_fail(FT_BAD, "a vocabulary of %zu pieces, expected at most %u", capacity, UINT32_MAX / 4);
-    while ((size_t)1 << v->bits < capacity * 2)
-        v->bits++;
-    v->capacity = capacity;
-    v->pieces = ft_arena_take(arena, capacity * sizeof *v->pieces);
-    v->slots = ft_arena_zero(arena, (size_t)1 << v->bits, sizeof *v->slots);
-    return v->pieces && v->slots ? 0 : -1;
+    *v = (struct ft_vocabulary){.bits = 4, .largest = -1, .unknown = -1, .word_limit = 100, .capacity = guess + 1};
+    v->pieces = ft_arena_take(arena, v->capacity * sizeof *v->pieces);
+    return v->pieces ? 0 : -1;
 }
 
-int ft_vocabulary_add(struct ft_vocabulary *v, struct ft_string text, int32_t id)
+int ft_vocabulary_add(struct ft_vocabulary *v, struct ft_arena *arena, struct ft_string text, int32_t id)
 {
-    uint64_t hash = hash_text(text);
-    struct ft_slot *slot;
+    if (text.size > UINT32_MAX / 2 || v->count == UINT32_MAX / 4)
+        return ft_fail(FT_BAD, "vocab: a piece of %zu bytes after %zu others is too much", text.size, v->count);
+    if (v->count == v->capacity) {
+        struct ft_piece *pieces = ft_arena_take(arena, 2 * v->capacity * sizeof *pieces);
 
-    if (text.size > UINT32_MAX / 2)
-        return ft_fail(FT_BAD, "a piece of %zu bytes", text.size);
-    slot = slot_find(v, hash, (struct ft_string){0}, text.data, text.size);
-    if (slot->piece == 0) {
-        if (v->count == v->capacity)
-            return ft_fail(FT_BAD, "more pieces than the %zu counted", v->capacity);
-        v->pieces[v->count++] = (struct ft_piece){text.data, (uint32_t)text.size, id};
-        *slot = (struct ft_slot){(uint32_t)hash_mix(hash), (uint32_t)v->count};
+        if (!pieces)
+            return -1;
+        memcpy(pieces, v->pieces, v->count * sizeof *pieces);
+        v->pieces = pieces;
+        v->capacity *= 2;
     }
-    v->pieces[slot->piece - 1].id = id;
+    v->pieces[v->count++] = (struct ft_piece){text.data, (uint32_t)text.size, id};
     if (v->largest < id)
         v->largest = id;
     if (v->longest < text.size)
@@ -90,18 +83,36 @@ int ft_vocabulary_add(struct ft_vocabulary *v, struct ft_string text, int32_t id
     return 0;
 }
 
-int ft_vocabulary_finish(struct ft_vocabulary *v, struct ft_arena *arena)
+int ft_vocabulary_index(struct ft_vocabulary *v, struct ft_arena *arena)
 {
     size_t i;
 
-    v->prefix_hash = hash_text(v->prefix);
+    while ((size_t)1 << v->bits < v->count * 2)
+        v->bits++;
+    v->slots = ft_arena_zero(arena, (size_t)1 << v->bits, sizeof *v->slots);
     v->powers = ft_arena_take(arena, (v->longest + 1) * sizeof *v->powers);
-    if (!v->powers)
+    if (!v->slots || !v->powers)
         return -1;
+    for (i = 0; i < v->count; i++) {
+        struct ft_piece piece = v->pieces[i];
+        uint64_t hash = hash_text((struct ft_string){piece.text, piece.size});
+        struct ft_slot *slot = slot_find(v, hash, (struct ft_string){0}, piece.text, piece.size);
+
+        if (slot->piece)
+            v->pieces[slot->piece - 1].id = piece.id;
+        else
+            *slot = (struct ft_slot){(uint32_t)hash_mix(hash), (uint32_t)i + 1};
+    }
     v->powers[0] = 1;
     for (i = 1; i <= v->longest; i++)
         v->powers[i] = v->powers[i - 1] * BASE;
     return 0;
+}
+
+void ft_vocabulary_prefix(struct ft_vocabulary *v, struct ft_string prefix)
+{
+    v->prefix = prefix;
+    v->prefix_hash = hash_text(prefix);
 }
 
 int32_t ft_vocabulary_find(const struct ft_vocabulary *v, struct ft_string text)

@@ -22,21 +22,23 @@ struct ft_vocabulary {
     size_t longest;            /* bytes of the longest piece */
     uint64_t *powers;          /* of the hash's base, 0..longest */
 
-    /* Set by whoever reads the file, before ft_vocabulary_finish. */
     struct ft_string prefix;   /* of pieces that continue a word: "##" */
-    size_t word_limit;         /* words of more characters than this are unknown */
-    int32_t unknown;           /* the id they get */
     uint64_t prefix_hash;
+    size_t word_limit;         /* words of more characters than this are unknown; set by whoever reads the file */
+    int32_t unknown;           /* the id they get; the same */
 };
 
-/* All memory comes from `arena`; `capacity` is the most pieces that will be added. */
-int ft_vocabulary_begin(struct ft_vocabulary *vocabulary, struct ft_arena *arena, size_t capacity);
+/* All memory comes from `arena`; `guess` is how many pieces to make room for at first. */
+int ft_vocabulary_begin(struct ft_vocabulary *vocabulary, struct ft_arena *arena, size_t guess);
 
 /* `text` must live as long as the vocabulary; the last id given to a text stands. */
-int ft_vocabulary_add(struct ft_vocabulary *vocabulary, struct ft_string text, int32_t id);
+int ft_vocabulary_add(struct ft_vocabulary *vocabulary, struct ft_arena *arena, struct ft_string text, int32_t id);
 
-/* After the last piece, with prefix, word_limit and unknown set. */
-int ft_vocabulary_finish(struct ft_vocabulary *vocabulary, struct ft_arena *arena);
+/* After the last piece, before anything is looked up. */
+int ft_vocabulary_index(struct ft_vocabulary *vocabulary, struct ft_arena *arena);
+
+/* `prefix` must live as long as the vocabulary. */
+void ft_vocabulary_prefix(struct ft_vocabulary *vocabulary, struct ft_string prefix);
 
 int32_t ft_vocabulary_find(const struct ft_vocabulary *vocabulary, struct ft_string text);   /* -1: not there */
 

@@ -1,0 +1,106 @@
+/* fuzz-tokenizer.c - bytes as a text, and bytes as tokenizer.json.
+ *
+ * The first byte says which. A text goes through four tokenizers; its ids must be below the size, and the ids under a
+ * limit must be the first of the ids without one. A file must be refused or give a tokenizer that works. */
+#include "base/error.h"
+#include "base/file.h"
+#include "data/tokenizer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const char model[] = "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\","
+    "\"continuing_subword_prefix\":\"##\",\"max_input_chars_per_word\":9,\"vocab\":{\"[UNK]\":0,\"[CLS]\":1,\"[SEP]\":2,\"a\":3,\"##a\":4,"
+    "\"ab\":5,\"##\\u00e9\":6,\"i\":7,\"\\u4e2d\":8,\"!\":9}}";
+static const char frame[] = "\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"[SEP]\",2],\"cls\":[\"[CLS]\",1]}";
+static const char *const settings[] = {
+    "\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_chars\":true,\"strip_accents\":null,\"lowercase\":true}",
+    "\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":false,\"handle_chinese_chars\":false,\"strip_accents\":true,\"lowercase\":false},"
+    "\"added_tokens\":[{\"id\":20,\"content\":\"[x]\",\"lstrip\":true,\"rstrip\":true},{\"id\":21,\"content\":\"a\",\"single_word\":true}]",
+    "\"normalizer\":null,\"added_tokens\":[{\"id\":22,\"content\":\" \",\"lstrip\":true,\"rstrip\":true,\"single_word\":true},{\"id\":2,\"content\":\"[SEP]\"}]",
+    "\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_chars\":true,\"strip_accents\":false,\"lowercase\":true},"
+    "\"added_tokens\":[{\"id\":20,\"content\":\"\\u00c9\",\"normalized\":true,\"rstrip\":true},{\"id\":21,\"content\":\"A b\",\"normalized\":true,\"lstrip\":true}]",
+};
+
+static char directory[] = "/tmp/ft-fuzz-tokenizer-XXXXXX", path[64];
+
+static struct ft_tokenizer *open_text(const void *text, size_t size)
+{
+    FILE *file = fopen(path, "wb");
+
+    if (!file || fwrite(text, 1, size, file) != size || fclose(file) != 0)
+        abort();
+    return ft_tokenizer_open(directory);
+}
+
+static void clean_up(void)
+{
+    ft_directory_remove(directory);
+}
+
+static void check_text(const struct ft_tokenizer *tokenizer, struct ft_string text)
+{
+    struct ft_tokens all = {0}, few = {0};
+    size_t i, limit = text.size % 7 + 3;
+
+    if (ft_tokenizer_encode(tokenizer, text, 0, &all) < 0 || ft_tokenizer_encode(tokenizer, text, limit, &few) < 0)
+        abort();
+    for (i = 0; i < all.count; i++)
+        if (all.id[i] < 0 || (size_t)all.id[i] >= ft_tokenizer_size(tokenizer))
+            abort();
+    if (few.count != (all.count < limit ? all.count : limit) ||
+        (few.count > 1 && memcmp(all.id, few.id, (few.count - 1) * sizeof *all.id) != 0))
+        abort();
+    ft_tokens_free(&all);
+    ft_tokens_free(&few);
+}
+
+static void begin(struct ft_tokenizer **tokenizers)
+{
+    size_t i;
+
+    if (!mkdtemp(directory))
+        abort();
+    atexit(clean_up);
+    snprintf(path, sizeof path, "%s/tokenizer.json", directory);
+    for (i = 0; i < 4; i++) {
+        char text[2048];
+        int size = snprintf(text, sizeof text, "{%s,%s,%s}", settings[i], frame, model);
+
+        if (!(tokenizers[i] = open_text(text, (size_t)size))) {
+            fprintf(stderr, "%s\n", ft_error());
+            abort();
+        }
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct ft_tokenizer *tokenizers[4];
+    struct ft_tokenizer *own;
+    size_t i;
+
+    if (!tokenizers[0])
+        begin(tokenizers);
+    if (size == 0)
+        return 0;
+    if (data[0] != '{' && data[0] % 8) {
+        for (i = 0; i < 4; i++)
+            check_text(tokenizers[i], (struct ft_string){(const char *)data + 1, size - 1});
+        return 0;
+    }
+    own = open_text(data + (data[0] != '{'), size - (data[0] != '{'));
+    if (own) {
+        struct ft_tokens tokens = {0};
+
+        if (ft_tokenizer_encode(own, FT_STRING("ab \xc3\xa9 \xe4\xb8\xad [SEP] a!"), 0, &tokens) < 0)
+            abort();
+        ft_tokens_free(&tokens);
+    }
+    ft_tokenizer_close(own);
+    return 0;
+}
