@@ -64,11 +64,11 @@ test_expect_success () {
     fi
     cd "$TRASH" || exit 1
     if test "$test_rc" -eq 0; then
-        echo "ok $test_count - $1"
+        printf "ok %d - %s\n" "$test_count" "$1"
         return 0
     fi
     test_failures=$((test_failures + 1))
-    echo "not ok $test_count - $1"
+    printf "not ok %d - %s\n" "$test_count" "$1"
     printf '%s\n' "$2" | sed 's/^/# /'
     test -n "$test_verbose" || tail -n 40 "$TRASH.log" | sed 's/^/#   /'
     test -z "$test_immediate" || exit 1

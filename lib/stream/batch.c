@@ -46,7 +46,7 @@ static int add_item(struct ft_batch *batch, const msgpack_object *object, size_t
         return ft_fail(FT_BAD, "documents[%zu]: expected a map", row);
     text = ft_map_get(object, "text");
     if (text && text->type == MSGPACK_OBJECT_STR)
-        batch->text[batch->items] = (struct ft_string){text->via.str.ptr, text->via.str.size};
+        batch->text[batch->items] = ft_object_string(text);
     else if (text && text->type != MSGPACK_OBJECT_NIL)
         return ft_fail(FT_BAD, "documents[%zu]: text: expected a string", row);
     batch->row[batch->items++] = (int32_t)row;

@@ -29,7 +29,7 @@ static int read_text(const msgpack_object *value, const char *name, struct ft_st
         return 0;
     if (value->type != MSGPACK_OBJECT_STR)
         return ft_fail(FT_BAD, "%s: expected a string", name);
-    *text = (struct ft_string){value->via.str.ptr, value->via.str.size};
+    *text = ft_object_string(value);
     return 0;
 }
 
@@ -55,7 +55,7 @@ static int read_label(struct ft_arena *arena, const msgpack_object *value, struc
     case MSGPACK_OBJECT_NIL:
         return 0;
     case MSGPACK_OBJECT_STR:
-        *label = (struct ft_string){value->via.str.ptr, value->via.str.size};
+        *label = ft_object_string(value);
         return 0;
     case MSGPACK_OBJECT_BOOLEAN:
         *label = ft_string_of(value->via.boolean ? "true" : "false");

@@ -93,7 +93,7 @@ static bool is_known(const msgpack_object *key)
 {
     for (size_t i = 0; known[i]; i++)
         if (key->type == MSGPACK_OBJECT_STR &&
-            ft_string_is((struct ft_string){key->via.str.ptr, key->via.str.size}, known[i]))
+            ft_string_is(ft_object_string(key), known[i]))
             return true;
     return false;
 }

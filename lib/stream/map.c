@@ -23,13 +23,18 @@ const msgpack_object *ft_map_get(const msgpack_object *map, const char *key)
     return NULL;
 }
 
+struct ft_string ft_object_string(const msgpack_object *object)
+{
+    return (struct ft_string){object->via.str.size ? object->via.str.ptr : "", object->via.str.size};
+}
+
 bool ft_map_string(const msgpack_object *map, const char *key, struct ft_string *value)
 {
     const msgpack_object *found = ft_map_get(map, key);
 
     if (!found || found->type != MSGPACK_OBJECT_STR)
         return false;
-    *value = (struct ft_string){found->via.str.ptr, found->via.str.size};
+    *value = ft_object_string(found);
     return true;
 }
 

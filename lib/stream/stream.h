@@ -110,6 +110,7 @@ int ft_record_abort(const struct ft_record *record);
 
 /* Lookups in decoded maps; missing or of another type gives NULL / false. Keys are str or bin. */
 const msgpack_object *ft_map_get(const msgpack_object *map, const char *key);
+struct ft_string ft_object_string(const msgpack_object *object);       /* of a str: never NULL data, as msgpack-c's empty ones are */
 bool ft_map_string(const msgpack_object *map, const char *key, struct ft_string *value);
 bool ft_map_unsigned(const msgpack_object *map, const char *key, uint64_t *value);
 bool ft_map_number(const msgpack_object *map, const char *key, double *value);

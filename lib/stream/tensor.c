@@ -31,9 +31,9 @@ const char *ft_wire_name(enum ft_wire_type type)
 static struct ft_string bytes_of(const msgpack_object *object)
 {
     if (object && object->type == MSGPACK_OBJECT_STR)
-        return (struct ft_string){object->via.str.ptr, object->via.str.size};
+        return ft_object_string(object);
     if (object && object->type == MSGPACK_OBJECT_BIN)
-        return (struct ft_string){object->via.bin.ptr, object->via.bin.size};
+        return (struct ft_string){object->via.bin.size ? object->via.bin.ptr : "", object->via.bin.size};
     return (struct ft_string){NULL, 0};
 }
 

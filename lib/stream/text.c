@@ -106,10 +106,10 @@ static int write_float(struct ft_buffer *out, double value, bool narrow, bool fu
 
 static int compare_keys(const void *a, const void *b)
 {
-    const msgpack_object_str *x = &(*(const msgpack_object *const *)a)->via.str, *y = &(*(const msgpack_object *const *)b)->via.str;
-    int order = memcmp(x->ptr, y->ptr, x->size < y->size ? x->size : y->size);
+    struct ft_string x = ft_object_string(*(const msgpack_object *const *)a), y = ft_object_string(*(const msgpack_object *const *)b);
+    int order = memcmp(x.data, y.data, x.size < y.size ? x.size : y.size);
 
-    return order ? order : (x->size > y->size) - (x->size < y->size);
+    return order ? order : (x.size > y.size) - (x.size < y.size);
 }
 
 /* 1: the keys are good for a JSON object: different strings of UTF-8 that do not begin with "$" and hold no null character. */
@@ -120,9 +120,9 @@ static int keys_are_plain(const msgpack_object_map *map)
 
     for (uint32_t i = 0; i < map->size; i++) {
         const msgpack_object *key = &map->ptr[i].key;
-        struct ft_string text = {key->via.str.ptr, key->via.str.size};
+        struct ft_string text = key->type == MSGPACK_OBJECT_STR ? ft_object_string(key) : (struct ft_string){NULL, 0};
 
-        if (key->type != MSGPACK_OBJECT_STR || !is_utf8(text) || (text.size && (*text.data == '$' || memchr(text.data, 0, text.size))))
+        if (!text.data || !is_utf8(text) || (text.size && (*text.data == '$' || memchr(text.data, 0, text.size))))
             return 0;
     }
     if (map->size < 2)
@@ -243,7 +243,7 @@ static int write_object(struct ft_buffer *out, const msgpack_object *object, boo
     case MSGPACK_OBJECT_FLOAT64:
         return write_float(out, object->via.f64, object->type == MSGPACK_OBJECT_FLOAT32, full);
     case MSGPACK_OBJECT_STR:
-        return write_string(out, (struct ft_string){object->via.str.ptr, object->via.str.size});
+        return write_string(out, ft_object_string(object));
     case MSGPACK_OBJECT_BIN:
         return write_base64(out, "$bin", (struct ft_string){object->via.bin.ptr, object->via.bin.size});
     case MSGPACK_OBJECT_EXT:

@@ -6,6 +6,7 @@
 #ifndef FT_TESTS_FUZZ_MUTATE_H
 #define FT_TESTS_FUZZ_MUTATE_H
 
+#include "base/memory.h"
 #include "base/random.h"
 
 #include <stdio.h>
@@ -46,17 +47,17 @@ static size_t mutate(struct ft_random *random, uint8_t *data, size_t size, const
     }
 }
 
-static int fuzz_main(int argc, char **argv, const char *const *seeds, size_t count, const char *bytes)
+static int fuzz_main(int argc, char **argv, const struct ft_string *seeds, size_t count, const char *bytes)
 {
     long runs = argc > 1 ? strtol(argv[1], NULL, 10) : 20000;
     struct ft_random random = ft_random_start(argc > 2 ? strtoull(argv[2], NULL, 10) : 1, 0);
     uint8_t data[MOST + 16];
 
     for (long run = 0; run < runs; run++) {
-        const char *seed = seeds[ft_random_below(&random, count)];
-        size_t size = strlen(seed), changes = 1 + ft_random_below(&random, 6);
+        struct ft_string seed = seeds[ft_random_below(&random, count)];
+        size_t size = seed.size, changes = 1 + ft_random_below(&random, 6);
 
-        memcpy(data, seed, size);
+        memcpy(data, seed.data, size);
         while (changes-- > 0)
             size = mutate(&random, data, size, bytes);
         LLVMFuzzerTestOneInput(data, size);
@@ -65,10 +66,20 @@ static int fuzz_main(int argc, char **argv, const char *const *seeds, size_t cou
     return 0;
 }
 
+/* Seeds that are texts, and seeds that are struct ft_string and may hold null bytes. */
 #define FUZZ_MAIN(seeds, bytes) \
+    int main(int argc, char **argv) \
+    { \
+        struct ft_string strings[sizeof seeds / sizeof *seeds]; \
+        for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++) \
+            strings[i] = ft_string_of(seeds[i]); \
+        return fuzz_main(argc, argv, strings, sizeof seeds / sizeof *seeds, bytes); \
+    }
+#define FUZZ_MAIN_BYTES(seeds, bytes) \
     int main(int argc, char **argv) { return fuzz_main(argc, argv, seeds, sizeof seeds / sizeof *seeds, bytes); }
 #else
 #define FUZZ_MAIN(seeds, bytes)
+#define FUZZ_MAIN_BYTES(seeds, bytes)
 #endif
 
 #endif
