@@ -1,0 +1,323 @@
+/* collection.c - documents into items: identity, label, vectors. */
+#include "eval/collection.h"
+#include "base/error.h"
+#include "eval/metrics.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WINDOW_ITEMS = 4096, WINDOW_BYTES = 64 << 20 };
+
+void ft_contents_free(struct ft_contents *contents)
+{
+    ft_groups_free(&contents->contents);
+    ft_groups_free(&contents->labels);
+    *contents = (struct ft_contents){.model = ""};
+}
+
+void ft_collection_free(struct ft_collection *c)
+{
+    for (int v = 0; v < c->views; v++)
+        free(c->view[v].vector);
+    free(c->item);
+    free(c->anchor);
+    free(c->place);
+    free(c->waiting_end);
+    ft_arena_free(&c->arena);
+    ft_buffer_free(&c->waiting);
+    *c = (struct ft_collection){.views = 0};
+}
+
+static int grow(void *array, size_t *capacity, size_t count, size_t size)
+{
+    void **place = array, *larger;
+    size_t want = *capacity ? *capacity * 2 : 256;
+
+    if (count <= *capacity)
+        return 0;
+    if (want < count)
+        want = count;
+    if (!(larger = ft_resize(*place, want, size)))
+        return -1;
+    *place = larger;
+    *capacity = want;
+    return 0;
+}
+
+static int grow_view(struct ft_view *view, size_t count)
+{
+    return grow(&view->vector, &view->capacity, count, view->dim * sizeof *view->vector);
+}
+
+/* ---- vectors ---- */
+
+static int embed_waiting(struct ft_collection *c, const struct ft_string *text, struct ft_view *view)
+{
+    size_t first = c->count - c->waiting_count;
+
+    view->dim = view->encoder->dim;
+    if (grow_view(view, c->count) < 0)
+        return -1;
+    return ft_embedder_run(view->encoder->embedder[c->side], text, c->waiting_count, view->vector + first * view->dim);
+}
+
+int ft_collection_flush(struct ft_collection *c)
+{
+    struct ft_arena arena = {NULL};
+    struct ft_string *text;
+    int result = 0;
+
+    if (!c->waiting_count)
+        return 0;
+    if (!(text = ft_arena_take(&arena, c->waiting_count * sizeof *text)))
+        result = -1;
+    for (size_t i = 0; result == 0 && i < c->waiting_count; i++) {
+        size_t from = i ? c->waiting_end[i - 1] : 0;
+
+        text[i] = (struct ft_string){c->waiting.data + from, c->waiting_end[i] - from};
+    }
+    for (int v = 0; result == 0 && v < c->views; v++)
+        if (!c->view[v].own)
+            result = embed_waiting(c, text, &c->view[v]);
+    ft_arena_free(&arena);
+    c->waiting.size = c->waiting_count = 0;
+    return result;
+}
+
+/* The embedding that came with the document, as the vector of the newest item. */
+static int take_embedding(struct ft_collection *c, struct ft_view *view, const struct ft_document *document)
+{
+    uint64_t shape[1];
+    float *values;
+    double sum = 0;
+
+    if (!document->embedding)
+        return ft_fail(FT_BAD, "no embedding: add -m MODEL, or \"| ft-embed -m MODEL\" before");
+    if (!(values = ft_wire_floats(&c->arena, document->object, "embedding", 1, shape)))
+        return -1;
+    if (!view->dim)
+        view->dim = shape[0];
+    if (shape[0] != view->dim || !view->dim)
+        return ft_fail(FT_BAD, "embedding has %zu dimensions, expected %zu", (size_t)shape[0], view->dim ? view->dim : 1);
+    for (size_t i = 0; i < view->dim; i++)
+        sum += (double)values[i] * values[i];
+    if (!(sum <= 1e36))
+        return ft_fail(FT_BAD, "embedding has a number that is not finite, or is longer than 1e18");
+    if (grow_view(view, c->count) < 0)
+        return -1;
+    memcpy(view->vector + (c->count - 1) * view->dim, values, view->dim * sizeof *values);
+    return 0;
+}
+
+static int wait_for_embedding(struct ft_collection *c, const struct ft_document *document)
+{
+    if (!document->text.data)
+        return ft_fail(FT_BAD, "no text, and the model reads text");
+    if (!c->waiting_end && !(c->waiting_end = ft_resize(NULL, WINDOW_ITEMS, sizeof *c->waiting_end)))
+        return -1;
+    if (ft_buffer_add(&c->waiting, document->text.data, document->text.size) < 0)
+        return -1;
+    c->waiting_end[c->waiting_count++] = c->waiting.size;
+    return c->waiting_count == WINDOW_ITEMS || c->waiting.size >= WINDOW_BYTES ? ft_collection_flush(c) : 0;
+}
+
+static int add_vectors(struct ft_collection *c, const struct ft_document *document)
+{
+    bool wait = false;
+
+    for (int v = 0; v < c->views; v++) {
+        if (c->view[v].own && take_embedding(c, &c->view[v], document) < 0)
+            return -1;
+        wait |= !c->view[v].own;
+    }
+    return wait ? wait_for_embedding(c, document) : 0;
+}
+
+/* ---- items ---- */
+
+static int keep_text(struct ft_collection *c, struct ft_string id, const struct ft_document *document)
+{
+    struct ft_string text = document->text.size ? document->text : document->uri;
+    uint64_t size = id.size;
+    char *bytes = ft_arena_take(&c->arena, sizeof size + id.size + text.size), *at = bytes + sizeof size;
+
+    if (!bytes)
+        return -1;
+    memcpy(bytes, &size, sizeof size);
+    if (id.size)
+        memcpy(at, id.data, id.size);
+    if (text.size)
+        memcpy(at + id.size, text.data, text.size);
+    return ft_corpus_add(c->kept, (struct ft_string){bytes, sizeof size + id.size + text.size});
+}
+
+int ft_collection_text(struct ft_collection *c, size_t item, struct ft_buffer *into, struct ft_string *id, struct ft_string *text)
+{
+    uint64_t size;
+
+    into->size = 0;
+    if (ft_corpus_read(c->kept, item, into) < 0)
+        return -1;
+    memcpy(&size, into->data, sizeof size);
+    *id = (struct ft_string){into->data + sizeof size, (size_t)size};
+    *text = (struct ft_string){id->data + size, into->size - sizeof size - (size_t)size};
+    return 0;
+}
+
+static int add_item(struct ft_collection *c, const struct ft_document *document, struct ft_string id, struct ft_hash hash, uint32_t content)
+{
+    struct ft_item *item;
+
+    if (c->count >= FT_NO_ITEM - 1)
+        return ft_fail(FT_BAD, "more than %u documents", FT_NO_ITEM - 1);
+    if (grow(&c->item, &c->capacity, c->count + 1, sizeof *c->item) < 0)
+        return -1;
+    item = &c->item[c->count++];
+    *item = (struct ft_item){hash, content, FT_NO_CLASS};
+    if (document->label.data && ft_groups_add(&c->shared->labels, ft_hash_bytes(document->label.data, document->label.size), &item->label) < 0)
+        return -1;
+    if (c->kept && keep_text(c, id, document) < 0)
+        return -1;
+    return add_vectors(c, document);
+}
+
+/* Equal contents are one item, and one query where one of them is an anchor. */
+static int add_chunk(struct ft_collection *c, const struct ft_document *parent, const struct ft_document *chunk, uint32_t content)
+{
+    size_t room = c->place_count;
+
+    if (grow(&c->place, &room, (size_t)content + 1, sizeof *c->place) < 0)
+        return -1;
+    memset(c->place + c->place_count, 0, (room - c->place_count) * sizeof *c->place);
+    c->place_count = room;
+    if (!c->place[content].item) {
+        if (add_item(c, chunk, chunk->id.size ? chunk->id : parent->id, FT_ID_CHUNK, content) < 0)
+            return -1;
+        c->place[content].item = (uint32_t)c->count;
+    }
+    if (chunk->role != FT_ANCHOR || c->place[content].anchor)
+        return 0;
+    if (grow(&c->anchor, &c->anchor_capacity, c->anchor_count + 1, sizeof *c->anchor) < 0)
+        return -1;
+    c->anchor[c->anchor_count++] = c->place[content].item - 1;
+    c->place[content].anchor = true;
+    return 0;
+}
+
+static int add_chunks(struct ft_collection *c, const struct ft_document *document)
+{
+    uint32_t *content = ft_arena_take(&c->arena, document->chunk_count * sizeof *content);
+    const struct ft_document *chunk = document->chunks;
+    size_t anchor = SIZE_MAX;
+
+    if (!content)
+        return -1;
+    c->chunked = true;
+    for (size_t i = 0; i < document->chunk_count; i++) {
+        if (ft_groups_add(&c->shared->contents, ft_document_content(&chunk[i]), &content[i]) < 0)
+            return -1;
+        if (chunk[i].role == FT_ANCHOR && anchor == SIZE_MAX)
+            anchor = i;
+    }
+    if (anchor == SIZE_MAX && c->side == FT_QUERIES)
+        return ft_fail(FT_BAD, "no chunk is an anchor: nothing says what is asked and what answers it");
+    for (size_t i = 0; i < document->chunk_count; i++) {
+        if (anchor != SIZE_MAX && (chunk[i].role == FT_POSITIVE || chunk[i].role == FT_ANCHOR))
+            ft_groups_unite(&c->shared->contents, content[anchor], content[i]);
+        if ((!c->anchors_only || chunk[i].role == FT_ANCHOR) && add_chunk(c, document, &chunk[i], content[i]) < 0)
+            return ft_error_prefix("chunks[%zu]: ", i);
+    }
+    return 0;
+}
+
+static int add_document(struct ft_collection *c, const struct ft_document *document)
+{
+    struct ft_hash id = document->id.size ? ft_hash_bytes(document->id.data, document->id.size) : FT_ID_NONE;
+    uint32_t content;
+
+    if (document->chunk_count)
+        return add_chunks(c, document);
+    if (ft_groups_add(&c->shared->contents, ft_document_content(document), &content) < 0)
+        return -1;
+    return add_item(c, document, document->id, id, content);
+}
+
+int ft_collection_add(struct ft_collection *c, const struct ft_document *document)
+{
+    ft_arena_reset(&c->arena);
+    if (add_document(c, document) == 0)
+        return 0;
+    return ft_error_prefix("document %.*s: ", (int)(document->id.size < 200 ? document->id.size : 200), document->id.data);
+}
+
+/* ---- streams ---- */
+
+int ft_collection_start(struct ft_collection *c, const struct ft_header *header)
+{
+    struct ft_contents *shared = c->shared;
+
+    if (ft_collection_flush(c) < 0)
+        return -1;
+    for (int v = 0; v < c->views; v++) {
+        struct ft_view *view = &c->view[v];
+        const struct ft_encoder *encoder = view->encoder;
+
+        view->own = !encoder || (encoder->plain && header->dim == encoder->dim && ft_string_is(header->model, encoder->checksum));
+        if (encoder || !header->model.size)
+            continue;
+        if (header->model.size >= sizeof shared->model || (*shared->model && !ft_string_is(header->model, shared->model)))
+            return ft_fail(FT_BAD, "embeddings of another model (%.*s, the other stream's are of %s): embed both with one, or give -m MODEL",
+                           (int)(header->model.size < 64 ? header->model.size : 64), header->model.data, *shared->model ? shared->model : "none");
+        memcpy(shared->model, header->model.data, header->model.size);
+        shared->model[header->model.size] = '\0';
+    }
+    return 0;
+}
+
+static int add_record(struct ft_collection *const *collections, size_t count, struct ft_arena *arena, const struct ft_record *record)
+{
+    struct ft_document document;
+    int result;
+
+    ft_arena_reset(arena);
+    result = ft_document_read(arena, &record->object, &document);
+    for (size_t i = 0; result == 0 && i < count; i++)
+        result = ft_collection_add(collections[i], &document);
+    return result;
+}
+
+/* A failure of the reader itself names the stream already. */
+static int read_documents(struct ft_collection *const *collections, size_t count, struct ft_reader *reader, unsigned long *records)
+{
+    struct ft_arena arena = {NULL};
+    struct ft_record record;
+    int more = 1, result = 0;
+
+    for (size_t i = 0; result == 0 && i < count; i++)
+        result = ft_collection_start(collections[i], ft_reader_header(reader));
+    while (result == 0 && (more = ft_reader_next(reader, &record)) > 0) {
+        ++*records;
+        result = add_record(collections, count, &arena, &record);
+    }
+    for (size_t i = 0; result == 0 && more == 0 && i < count; i++)
+        result = ft_collection_flush(collections[i]);
+    ft_arena_free(&arena);
+    if (result < 0)
+        ft_error_prefix("%s: ", ft_reader_name(reader));
+    return more < 0 ? -1 : result;
+}
+
+int ft_collections_read(struct ft_collection *const *collections, size_t count, const char *path, unsigned long *records)
+{
+    struct ft_reader *reader = ft_reader_open(path);
+    int result;
+
+    if (!reader)
+        return -1;
+    result = ft_reader_expect(reader, FT_DOCUMENTS);
+    if (result == 0)
+        result = read_documents(collections, count, reader, records);
+    ft_reader_close(reader);
+    return result;
+}

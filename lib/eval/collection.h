@@ -1,0 +1,81 @@
+/* collection.h - documents as search and metrics see them: vectors in memory, and which contents are the same.
+ *
+ * A plain document is one item. A document with chunks (a pair, a triplet) gives its chunks, equal contents one item only; its anchors are united
+ * with its positives. Of each item its vectors are kept, 24 bytes, and (ft-search) what is to be printed, in a temporary file when it is
+ * much. Texts that a model embeds on the way are held for a window of items only.
+ *
+ * Two models may look at the same documents at once (ft-eval --before): views. */
+#ifndef FT_EVAL_COLLECTION_H
+#define FT_EVAL_COLLECTION_H
+
+#include "data/corpus.h"
+#include "data/groups.h"
+#include "eval/encoder.h"
+#include "stream/document.h"
+
+/* What collections that are compared with each other share. Zero-initialised is empty. */
+struct ft_contents {
+    struct ft_groups contents;         /* united: alike */
+    struct ft_groups labels;           /* numbers for labels; never united */
+    char model[64];                    /* checksum of the model whose embeddings streams brought; "" = none said so far */
+};
+void ft_contents_free(struct ft_contents *contents);
+
+struct ft_item {
+    struct ft_hash id;                 /* FT_ID_NONE, FT_ID_CHUNK, or the id's hash */
+    uint32_t content;                  /* node of contents */
+    uint32_t label;                    /* node of labels; FT_NO_CLASS = none */
+};
+
+#define FT_ID_NONE ((struct ft_hash){0, 0})
+#define FT_ID_CHUNK ((struct ft_hash){1, 0})     /* a chunk is known by its content alone */
+
+struct ft_view {
+    struct ft_encoder *encoder;        /* NULL: embeddings come with the documents */
+    bool own;                          /* the present stream's embeddings are taken as they are */
+    size_t dim;                        /* 0 = not known yet */
+    float *vector;                     /* [count, dim] */
+    size_t capacity;
+};
+
+struct ft_chunk_place {
+    uint32_t item;                     /* its number + 1, 0 = none */
+    bool anchor;                       /* it is in the list of anchors */
+};
+
+struct ft_collection {
+    /* Set by the caller before the first stream. */
+    struct ft_contents *shared;
+    enum ft_side side;
+    bool anchors_only;                 /* of chunks only the anchors become items */
+    struct ft_view view[2];
+    int views;
+    struct ft_corpus *kept;            /* id and text of each item go there, or NULL; the caller's */
+
+    struct ft_item *item;
+    size_t count, capacity;
+    bool chunked;                      /* a document had chunks */
+    uint32_t *anchor;                  /* [anchor_count] items that are anchors */
+    size_t anchor_count, anchor_capacity;
+
+    struct ft_chunk_place *place;      /* [place_count] by content: where chunks went */
+    size_t place_count;
+    struct ft_arena arena;             /* of one record */
+    struct ft_buffer waiting;          /* texts not embedded yet, */
+    size_t *waiting_end;               /* [waiting_count] where each ends; the last items */
+    size_t waiting_count;
+};
+
+/* Read a stream of documents (NULL or "-": standard input) into the collections, `count` of them; `records` counts. */
+int ft_collections_read(struct ft_collection *const *collections, size_t count, const char *path, unsigned long *records);
+
+/* The same by hand: each stream begins with start, which decides whether its embeddings are taken as they are or made by the encoder. */
+int ft_collection_start(struct ft_collection *collection, const struct ft_header *header);
+int ft_collection_add(struct ft_collection *collection, const struct ft_document *document);
+int ft_collection_flush(struct ft_collection *collection);      /* embed what waits; after the last ft_collection_add */
+void ft_collection_free(struct ft_collection *collection);      /* not `shared`, encoders and `kept` */
+
+/* Id and text of an item as `kept` holds them, pointing into `into`. */
+int ft_collection_text(struct ft_collection *collection, size_t item, struct ft_buffer *into, struct ft_string *id, struct ft_string *text);
+
+#endif
