@@ -21,10 +21,10 @@ static const char *output;
 static const struct ft_option options[] = {
     {0, "from-text", FT_FLAG, &from_text, NULL, "read text, write a stream", NULL},
     {0, "full", FT_FLAG, &full, NULL, "tensors with their data, all numbers exact", NULL},
-    {0, "limit", FT_COUNT, &limit, "N", "the first N records only", NULL},
+    {0, "limit", FT_COUNT, &limit, "N", "only the first N records", NULL},
     {0, "check", FT_FLAG, &check, NULL, "read all of the stream and print what it holds", NULL},
-    {'o', NULL, FT_TEXT, &output, "PATH", "write to PATH, which appears when complete", NULL},
-    {0, "force", FT_FLAG, &force, NULL, "replace PATH when it exists", NULL},
+    {'o', "output", FT_TEXT, &output, "PATH", "write to PATH, which appears when complete", NULL},
+    {0, "force", FT_FLAG, &force, NULL, "replace PATH if it exists", NULL},
     {0, NULL, FT_FLAG, NULL, NULL, NULL, NULL},
 };
 

@@ -18,14 +18,14 @@ static long threads, chunk, max_length, truncate_dim, max_errors;
 
 static const struct ft_option options[] = {
     {'m', "model", FT_TEXT, &model_name, "MODEL", "model, or run in training", NULL},
-    {'o', "output", FT_TEXT, &output, "PATH", "write there instead of standard output", NULL},
+    {'o', "output", FT_TEXT, &output, "PATH", "write to PATH, which appears when complete", NULL},
     {0, "force", FT_FLAG, &force, NULL, "replace PATH if it exists", NULL},
     {0, "normalize", FT_FLAG, &normalize, NULL, "make embeddings unit length", NULL},
     {0, "truncate-dim", FT_COUNT, &truncate_dim, "N", "keep the first N dimensions", NULL},
     {0, "max-length", FT_COUNT, &max_length, "N", "tokens of a text at most (default: the model's)", NULL},
     {0, "prompt", FT_TEXT, &prompt, "TEXT", "put before each text", NULL},
     {0, "chunk", FT_COUNT, &chunk, "N", "texts through the model at once (default: by tokens)", NULL},
-    {0, "max-errors", FT_COUNT, &max_errors, "N", "documents without text tolerated: passed on as they are", NULL},
+    {0, "max-errors", FT_COUNT, &max_errors, "N", "documents without text passed on as they are (default: none)", NULL},
     {0, "threads", FT_COUNT, &threads, "N", "threads (default: the CPUs allowed)", NULL},
     {0, NULL, FT_FLAG, NULL, NULL, NULL, NULL},
 };

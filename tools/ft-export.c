@@ -18,7 +18,7 @@ static const char *model_name, *output, *to;
 static bool force;
 
 static const struct ft_option options[] = {
-    {'m', "model", FT_TEXT, &model_name, "MODEL", "export this model (default: what the input names)", NULL},
+    {'m', "model", FT_TEXT, &model_name, "MODEL", "model to export (default: what the input names)", NULL},
     {0, "to", FT_CHOICE, &to, NULL, "format (default: by the input, and by PATH's ending)", "sentence-transformers npy csv jsonl"},
     {'o', "output", FT_TEXT, &output, "PATH", "directory or file; embeddings may go to standard output", NULL},
     {0, "force", FT_FLAG, &force, NULL, "replace PATH if it exists", NULL},

@@ -13,8 +13,8 @@ static bool force;
 static long threads;
 
 static const struct ft_option options[] = {
-    {'m', "model", FT_TEXT, &run_name, "RUN", "the run whose losses these are", NULL},
-    {'o', "output", FT_TEXT, &output, "PATH", "write there instead of standard output", NULL},
+    {'m', "model", FT_TEXT, &run_name, "RUN", "run in training, whose losses these are", NULL},
+    {'o', "output", FT_TEXT, &output, "PATH", "write to PATH, which appears when complete", NULL},
     {0, "force", FT_FLAG, &force, NULL, "replace PATH if it exists", NULL},
     {0, "loss", FT_LIST, &loss, "[W*]NAME:k=v", "triplet, supcon, infonce, cosine; repeated ones add up (default: by kind of batch)", NULL},
     {0, "miner", FT_TEXT, &miner, "NAME:k=v", "what the triplet loss compares: all, hard, semihard, easy-hard", NULL},

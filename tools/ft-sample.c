@@ -9,18 +9,18 @@ static long batch_rows, per_class, epochs = 3, seed;
 static const char *output;
 
 static const struct ft_option options[] = {
-    {0, "classes", FT_FLAG, &classes, NULL, "labels a batch x documents a label, for losses that find their own pairs", NULL},
-    {0, "pairs", FT_FLAG, &pairs, NULL, "an anchor and a positive a row, no text twice in a batch", NULL},
-    {0, "triplets", FT_FLAG, &triplets, NULL, "an anchor, a positive and negatives a row", NULL},
-    {0, "scored", FT_FLAG, &scored, NULL, "pairs with a score", NULL},
-    {0, "random", FT_FLAG, &random_order, NULL, "documents in any order (without any of these: by what the data are)", NULL},
-    {0, "batch", FT_COUNT, &batch_rows, "N", "rows a batch (0: 128 of classes and random, 64 of the others)", NULL},
-    {0, "per-class", FT_COUNT, &per_class, "K", "documents of each label in a batch (0: 4)", NULL},
+    {0, "classes", FT_FLAG, &classes, NULL, "batches of labels x documents a label, for losses that find their own pairs", NULL},
+    {0, "pairs", FT_FLAG, &pairs, NULL, "batches of pairs, no text twice in one", NULL},
+    {0, "triplets", FT_FLAG, &triplets, NULL, "batches of triplets: an anchor, a positive and negatives a row", NULL},
+    {0, "scored", FT_FLAG, &scored, NULL, "batches of scored pairs", NULL},
+    {0, "random", FT_FLAG, &random_order, NULL, "batches of documents in any order (default of these five: by what the data are)", NULL},
+    {0, "batch", FT_COUNT, &batch_rows, "N", "rows a batch: texts, pairs or triplets (default: by kind)", NULL},
+    {0, "per-class", FT_COUNT, &per_class, "K", "documents of each label in a batch (default: 4)", NULL},
     {0, "epochs", FT_COUNT, &epochs, "N", "passes over the data", NULL},
-    {0, "drop-last", FT_FLAG, &drop_last, NULL, "no batch shorter than the others", NULL},
-    {0, "seed", FT_COUNT, &seed, "S", "another order (without it: the seed of the stream)", NULL},
-    {'o', NULL, FT_TEXT, &output, "PATH", "write there rather than to standard output", NULL},
-    {0, "force", FT_FLAG, &force, NULL, "replace PATH", NULL},
+    {0, "drop-last", FT_FLAG, &drop_last, NULL, "leave out a last short batch", NULL},
+    {0, "seed", FT_COUNT, &seed, "S", "of the order (default: the stream's, else 0)", NULL},
+    {'o', "output", FT_TEXT, &output, "PATH", "write to PATH, which appears when complete", NULL},
+    {0, "force", FT_FLAG, &force, NULL, "replace PATH if it exists", NULL},
     {0, NULL, FT_FLAG, NULL, NULL, NULL, NULL},
 };
 

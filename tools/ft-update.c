@@ -11,7 +11,7 @@ static long threads, save_every, keep = 2;
 static size_t memory;
 
 static const struct ft_option options[] = {
-    {'m', "model", FT_TEXT, &run_name, "RUN", "the run to train, made by ft-train -o RUN --steps 0", NULL},
+    {'m', "model", FT_TEXT, &run_name, "RUN", "run to train, made by ft-train -o RUN --steps 0", NULL},
     {0, "save-every", FT_COUNT, &save_every, "N", "batches between checkpoints (default: every five minutes)", NULL},
     {0, "keep", FT_COUNT, &keep, "K", "checkpoints kept", NULL},
     {0, "memory", FT_SIZE, &memory, "SIZE", "stay under this; changes no result", NULL},
@@ -21,7 +21,7 @@ static const struct ft_option options[] = {
 
 static const char *const examples[] = {
     "ft-ingest train.csv | ft-sample | ft-embed -m RUN | ft-loss -m RUN | ft-update -m RUN | ft-export -o tuned",
-    "... the same again after a crash: batches that were applied are skipped",
+    "ft-update -m RUN batches.ft | ft-cat",
     NULL,
 };
 
