@@ -2,8 +2,8 @@
  *
  *     text --(added tokens cut out)--> segments --(rules)--> words --(vocabulary)--> ids
  *
- * tokenizer.c drives; tokenizer-json.c and tokenizer-vocab.c read files; tokenizer-added.c finds added tokens;
- * tokenizer-split.c normalizes and splits; wordpiece.c has the vocabulary. */
+ * tokenizer.c drives; tokenizer-json.c with tokenizer-cut.c, and tokenizer-vocab.c, read files; tokenizer-added.c finds
+ * added tokens; tokenizer-split.c normalizes and splits; wordpiece.c has the vocabulary. */
 #ifndef FT_DATA_TOKENIZER_PARTS_H
 #define FT_DATA_TOKENIZER_PARTS_H
 
@@ -106,6 +106,12 @@ struct ft_tokenizer {
 /* Both fill vocabulary (finished), rules, added, before and after. Errors name the file. */
 int ft_tokenizer_read_json(struct ft_tokenizer *tokenizer, const char *path);
 int ft_tokenizer_read_vocab(struct ft_tokenizer *tokenizer, const char *directory);
+
+enum { FT_ID_LIMIT = 1 << 28 };       /* ids are below this */
+
+/* Find model.vocab in the null-terminated JSON `text`, read it into the vocabulary (its texts stay in `text`, which must
+ * live as long) and index that. The object is [*cut, *stop); both are the end of the text when there is none. */
+int ft_tokenizer_cut_vocab(struct ft_tokenizer *tokenizer, char *text, size_t size, char **cut, char **stop);
 
 /* One entry of a list of added tokens, as both kinds of file write it: {"content": ..., "lstrip": ...}. */
 struct json_t;

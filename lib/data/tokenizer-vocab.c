@@ -108,7 +108,7 @@ static int read_added(struct ft_tokenizer *tokenizer, const json_t *config)
         long id = strtol(json_object_iter_key(at), &end, 10);
         size_t i;
 
-        if (*end || id < 0 || id > INT32_MAX)
+        if (*end || id < 0 || id >= FT_ID_LIMIT)
             return ft_fail(FT_BAD, "added_tokens_decoder: \"%s\" is not an id", json_object_iter_key(at));
         if (ft_added_read(tokenizer, json_object_iter_value(at), (int32_t)id, &token) < 0)
             return -1;

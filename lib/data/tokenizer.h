@@ -20,9 +20,11 @@ struct ft_tokenizer *ft_tokenizer_open(const char *directory);
 void ft_tokenizer_close(struct ft_tokenizer *tokenizer);
 size_t ft_tokenizer_size(const struct ft_tokenizer *tokenizer);   /* entries of the vocabulary, the largest id + 1 */
 
-/* Append the ids of `text` with the special tokens around it ([CLS] ... [SEP]), at most `limit` in all including those (0 = no limit;
- * what tokenizer.json says of truncation and padding is for its own users). Bytes that are not UTF-8 are read as U+FFFD, one for each
- * maximal subpart of a sequence, as Python's errors="replace" does. -1, with `tokens` as it was, only when memory runs out. */
-int ft_tokenizer_encode(const struct ft_tokenizer *tokenizer, struct ft_string text, size_t limit, struct ft_tokens *tokens);
+/* Append the ids of `text` with the special tokens around it ([CLS] ... [SEP]), at most `limit` in all including those
+ * (0 = no limit; what tokenizer.json says of truncation and padding is for its own users). Bytes that are not UTF-8 are
+ * read as U+FFFD, one for each maximal subpart of a sequence, as Python's errors="replace" does. -1, with `tokens` as it
+ * was, only when memory runs out. */
+int ft_tokenizer_encode(const struct ft_tokenizer *tokenizer, struct ft_string text, size_t limit,
+                        struct ft_tokens *tokens);
 
 #endif

@@ -336,8 +336,11 @@ static void test_sweep(json_t *variants)
 
 #define MODEL(inside) "\"model\":{" inside "}"
 #define PIECES "\"[UNK]\":0,\"[CLS]\":1,\"[SEP]\":2,\"a\":3"
-#define WORDPIECE "\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"continuing_subword_prefix\":\"##\",\"max_input_chars_per_word\":100"
+#define WORDPIECE "\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"continuing_subword_prefix\":\"##\"," \
+                  "\"max_input_chars_per_word\":100"
 #define PRE "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"}"
+#define WITH(more) "{" PRE more "," MODEL(WORDPIECE ",\"vocab\":{" PIECES "}") "}"
+#define VOCAB(pieces) "{" PRE "," MODEL(WORDPIECE ",\"vocab\":{" pieces "}") "}"
 #define GOOD "{" PRE ",\"added_tokens\":[{\"id\":9,\"content\":\"<x>\",\"special\":true}],\"post_processor\":null," \
              MODEL(WORDPIECE ",\"vocab\": {" PIECES "} ") "}"
 
@@ -349,7 +352,8 @@ static void refused(const char *json, const char *expected)
     write_file("tokenizer.json", json, strlen(json));
     ft_error_clear();
     tokenizer = ft_tokenizer_open(directory);
-    good = !tokenizer && ft_error_status() == FT_BAD && strstr(ft_error(), expected) && strstr(ft_error(), "tokenizer.json: ");
+    good = !tokenizer && ft_error_status() == FT_BAD && strstr(ft_error(), expected) &&
+           strstr(ft_error(), "tokenizer.json: ");
     if (!good)
         printf("# %.200s\n# gives \"%s\"\n", json, tokenizer ? "a tokenizer" : ft_error());
     ok(good, "refused: %s", expected);
@@ -362,22 +366,22 @@ static void test_refused(void)
     refused("{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",-1.5]]}}", "model \"Unigram\" is not supported");
     refused("{}", "model null is not supported");
     refused("{" MODEL(WORDPIECE ",\"vocab\":{" PIECES "}") "}", "pre_tokenizer null is not supported");
-    refused("{" PRE ",\"normalizer\":{\"type\":\"Sequence\"}," MODEL(WORDPIECE ",\"vocab\":{" PIECES "}") "}",
+    refused(WITH(",\"normalizer\":{\"type\":\"Sequence\"}"),
             "normalizer \"Sequence\" is not supported");
-    refused("{" PRE ",\"post_processor\":{\"type\":\"ByteLevel\"}," MODEL(WORDPIECE ",\"vocab\":{" PIECES "}") "}",
+    refused(WITH(",\"post_processor\":{\"type\":\"ByteLevel\"}"),
             "post_processor \"ByteLevel\" is not supported");
-    refused("{" PRE ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[]}," MODEL(WORDPIECE ",\"vocab\":{" PIECES "}") "}",
+    refused(WITH(",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[]}"),
             "expected once");
-    refused("{" PRE ",\"post_processor\":{\"type\":\"BertProcessing\"}," MODEL(WORDPIECE ",\"vocab\":{" PIECES "}") "}", "an id");
-    refused("{" PRE "," MODEL(WORDPIECE ",\"vocab\":{\"a\":0}") "}", "\"[UNK]\" is not in the vocabulary");
-    refused("{" PRE "," MODEL(WORDPIECE ",\"vocab\":{}") "}", "no pieces");
-    refused("{" PRE "," MODEL(WORDPIECE ",\"vocab\":{\"[UNK]\":-1}") "}", "whole number");
-    refused("{" PRE "," MODEL(WORDPIECE ",\"vocab\":{\"[UNK]\":1.5}") "}", "whole number");
-    refused("{" PRE "," MODEL(WORDPIECE ",\"vocab\":{\"[UNK]\":99999999999999}") "}", "an id of");
-    refused("{" PRE "," MODEL(WORDPIECE ",\"vocab\":{\"\\ud800x\":1}") "}", "bad escape");
-    refused("{" PRE "," MODEL(WORDPIECE ",\"vocab\":{\"[UNK]\":1,}") "}", "expected a string");
+    refused(WITH(",\"post_processor\":{\"type\":\"BertProcessing\"}"), "an id");
+    refused(VOCAB("\"a\":0"), "\"[UNK]\" is not in the vocabulary");
+    refused(VOCAB(""), "no pieces");
+    refused(VOCAB("\"[UNK]\":-1"), "whole number");
+    refused(VOCAB("\"[UNK]\":1.5"), "whole number");
+    refused(VOCAB("\"[UNK]\":99999999999999"), "an id of");
+    refused(VOCAB("\"\\ud800x\":1"), "bad escape");
+    refused(VOCAB("\"[UNK]\":1,"), "expected a string");
     refused("{" PRE "," MODEL("\"vocab\":{" PIECES "},\"vocab\":{}") "}", "duplicate");
-    refused("{" PRE ",\"added_tokens\":[{\"content\":\"x\",\"id\":-4}]," MODEL(WORDPIECE ",\"vocab\":{" PIECES "}") "}", "has no id");
+    refused(WITH(",\"added_tokens\":[{\"content\":\"x\",\"id\":-4}]"), "has no id");
     refused("[1,2,3]", "model null");
     refused("", "not JSON");
 }
@@ -419,21 +423,25 @@ static void test_vocab_txt(void)
 {
     struct ft_tokenizer *tokenizer;
     struct ft_tokens tokens = {0};
-    const char *config = "{\"added_tokens_decoder\":{\"7\":{\"content\":\"<x>\",\"lstrip\":true}},\"cls_token\":{\"content\":\"<s>\"}}";
+    const char *config = "{\"added_tokens_decoder\":{\"7\":{\"content\":\"<x>\",\"lstrip\":true}},"
+                         "\"cls_token\":{\"content\":\"<s>\"}}";
 
     remove_file("vocab.txt");
     remove_file("tokenizer_config.json");
-    ok(!ft_tokenizer_open(directory) && ft_error_status() == FT_BAD && strstr(ft_error(), "expected tokenizer.json or vocab.txt"),
+    ok(!ft_tokenizer_open(directory) && ft_error_status() == FT_BAD &&
+       strstr(ft_error(), "expected tokenizer.json or vocab.txt"),
        "a directory without a tokenizer is refused");
     vocab_refused("", NULL, "\"[UNK]\" is not in the vocabulary");
     vocab_refused("[UNK]\na\n", NULL, "\"[CLS]\" is not in the vocabulary");
     vocab_refused("[UNK]\n[CLS]\n[SEP]\n", "{", "not JSON");
-    vocab_refused("[UNK]\n[CLS]\n[SEP]\n", "{\"tokenizer_class\":\"BertJapaneseTokenizer\"}", "\"BertJapaneseTokenizer\" is not supported");
+    vocab_refused("[UNK]\n[CLS]\n[SEP]\n",
+                  "{\"tokenizer_class\":\"BertJapaneseTokenizer\"}", "\"BertJapaneseTokenizer\" is not supported");
     write_file("vocab.txt", "[UNK]\r\n<s>\r\n[SEP]\r\na\r\n##b", 25);
     write_file("tokenizer_config.json", config, strlen(config));
     tokenizer = ft_tokenizer_open(directory);
     ok(tokenizer && ft_tokenizer_encode(tokenizer, FT_STRING("AB  <x><s>c"), 0, &tokens) == 0, "lines that end in CR LF are read");
-    ok(tokens.count == 7 && memcmp(tokens.id, (int32_t[]){1, 3, 4, 7, 1, 0, 2}, 28) == 0, "added tokens of tokenizer_config.json are found");
+    ok(tokens.count == 7 && memcmp(tokens.id, (int32_t[]){1, 3, 4, 7, 1, 0, 2}, 28) == 0,
+       "added tokens of tokenizer_config.json are found");
     ft_tokens_free(&tokens);
     ft_tokenizer_close(tokenizer);
 }
@@ -448,7 +456,8 @@ static void test_limits(void)
     for (limit = 1; good && limit < 8; limit++) {
         size_t before = tokens.count, want = limit < 5 ? limit : 5;
 
-        good = ft_tokenizer_encode(tokenizer, FT_STRING("a a a"), limit, &tokens) == 0 && tokens.count == before + want &&
+        good = ft_tokenizer_encode(tokenizer, FT_STRING("a a a"), limit, &tokens) == 0 &&
+               tokens.count == before + want &&
                tokens.id[before] == 1 && (limit == 1 || tokens.id[tokens.count - 1] == 2);
     }
     ok(good, "at most `limit` ids, appended to those that are there");
@@ -486,13 +495,15 @@ static void test_threads(void)
 
     remove_file("tokenizer_config.json");
     write_file("vocab.txt", vocab, size);
-    tokenizer = ft_tokenizer_open(directory);
+    if (!ok((tokenizer = ft_tokenizer_open(directory)) != NULL, "the golden vocab.txt opens"))
+        return;
     for (i = 0; i < 4; i++)
         pthread_create(&threads[i], NULL, thread_encode, tokenizer);
     hashes[4] = thread_encode(tokenizer);
     for (i = 0; i < 4; i++)
         pthread_join(threads[i], (void **)&hashes[i]);
-    ok(*hashes[0] == *hashes[4] && *hashes[1] == *hashes[4] && *hashes[2] == *hashes[4] && *hashes[3] == *hashes[4],
+    ok(*hashes[0] == *hashes[4] && *hashes[1] == *hashes[4] && *hashes[2] == *hashes[4] &&
+       *hashes[3] == *hashes[4],
        "five threads with one tokenizer agree");
     for (i = 0; i < 5; i++)
         free(hashes[i]);

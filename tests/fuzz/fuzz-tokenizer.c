@@ -5,13 +5,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "data/tokenizer.h"
+#include "mutate.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char model[] = "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\","
     "\"continuing_subword_prefix\":\"##\",\"max_input_chars_per_word\":9,\"vocab\":{\"[UNK]\":0,\"[CLS]\":1,\"[SEP]\":2,\"a\":3,\"##a\":4,"
@@ -104,3 +100,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ft_tokenizer_close(own);
     return 0;
 }
+
+static const char *const seeds[] = {
+    "\1a ab [x] [SEP] A b \xc3\x89\xc3\xa9 \xe3\x80\xae\xe1\xae\xaa\xcc\x81 \xe4\xb8\xad!",
+    "\1\xf0\x9d\x85\x9e\xf0\x9d\x85\xad\xe3\x80\xaf \xea\xb0\x81 \xc4\xb0 \xef\xac\x81\xc2\xa0[x]\xe3\x80\x80[x]",
+    "{\"added_tokens\":[{\"id\":9,\"content\":\"<x>\",\"normalized\":true,\"lstrip\":true}],\"normalizer\":{\"type\":\"BertNormalizer\","
+    "\"clean_text\":true,\"handle_chinese_chars\":true,\"strip_accents\":null,\"lowercase\":true},\"pre_tokenizer\":{\"type\":"
+    "\"BertPreTokenizer\"},\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"c\"}},{\"Sequence\":{}}],"
+    "\"special_tokens\":{\"c\":{\"ids\":[1]}}},\"model\":{\"type\":\"WordPiece\",\"max_input_chars_per_word\":100,\"vocab\":{\"[UNK]\":0,"
+    "\"a\\u00e9\\ud83d\\ude00\\\"\":3,\"b\":5}}}",
+    "{\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"s\",2],\"cls\":[\"c\",1]},"
+    "\"model\":{\"vocab\":{\"[UNK]\":0,\"a\":1},\"max_input_chars_per_word\":3}}",
+};
+FUZZ_MAIN(seeds, "{}[]\":,\\u0129-.e ax\xc3\x89\xe3\x80\xae\xcc\x81")
