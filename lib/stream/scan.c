@@ -43,11 +43,10 @@ static int open_container(struct ft_scan *scan, bool map, uint32_t count)
     scan->items += count;
     if (scan->items > FT_LIMIT_ITEMS)
         return ft_fail(FT_BAD, "%s of %u entries, expected at most %d in a record", map ? "a map" : "an array", count, FT_LIMIT_ITEMS);
-    if (!count)
-        return 0;
-    if (scan->depth == FT_LIMIT_DEPTH)
+    if (scan->depth == FT_LIMIT_DEPTH)   /* for empty ones too: msgpack-c's stack, which is as deep, counts them */
         return ft_fail(FT_BAD, "maps and arrays nested deeper than %d", FT_LIMIT_DEPTH);
-    scan->left[scan->depth++] = map ? count * 2 : count;
+    if (count)
+        scan->left[scan->depth++] = map ? count * 2 : count;
     return 0;
 }
 

@@ -157,9 +157,9 @@ static void test_depth(void)
     pk = ft_writer_begin(writer);
     msgpack_pack_map(pk, 1);
     ft_pack_text(pk, "a");
-    for (int i = 0; i < FT_LIMIT_DEPTH; i++)
+    for (int i = 1; i < FT_LIMIT_DEPTH; i++)
         msgpack_pack_array(pk, 1);
-    msgpack_pack_nil(pk);
+    msgpack_pack_array(pk, 0);
     ok(ft_writer_commit(writer) < 0 && ft_writer_end(writer) < 0, "33 are not written: %s", ft_error());
     ok(count_records(path) == 1, "and the file that was there is still there");
 }
