@@ -1,56 +1,139 @@
 # ft - fine-tuning of embedding models as Unix filters.
 #
-#   make            libft.a and bin/ft-*          make check        tests
-#   make deps       install what is missing       make check-full   + long ones, sanitizers
-#   make demo       a model gets better           make bench        measure
+#   make               libft.a and bin/*; what is missing to build them is said first, as one apt-get line
+#   make deps          install what building, testing and the demo need (apt-get; Debian 12, 13, Ubuntu 22.04, 24.04)
+#   make install       tools, pages and library under PREFIX=/usr/local, below DESTDIR= if given; make uninstall
+#   make check         the tests: installs what is missing, builds, ends in prove's summary; T=tests/tools/ft-cat.t for some
+#   make check-full    all of them, more of each, with sanitizers, fuzzing and every level of kernels
+#   make demo          a model gets better, before your eyes (pipelines/demo)
+#   make bench         speed and memory beside the peers that are here (bench/bench.sh)
+#   make clean
+#
+#   DEPS=0             check, demo, bench: install nothing       JOBS=N         at a time (the CPUs allowed)
+#   BUILD=DIR BIN=DIR  built where; another BUILD brings its     V=1            show commands whole
+#                      own bin and libft.a                       SANITIZE=address,undefined   CC= CFLAGS= LDFLAGS=
 
-VERSION := 0.1.0
+VERSION := $(shell sed -n 's/.*define FT_VERSION "\(.*\)".*/\1/p' lib/base/tool.h)
 PREFIX  ?= /usr/local
 DESTDIR ?=
+BUILD   ?= build
+BIN     ?= $(if $(filter build,$(BUILD)),bin,$(BUILD)/bin)
+LIB     := $(if $(filter build,$(BUILD)),libft.a,$(BUILD)/libft.a)
+JOBS    ?= $(shell nproc)
 
-CC      ?= cc
 CFLAGS  ?= -O2 -g
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla
+ifneq ($(SANITIZE),)
+override CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
 # -ffp-contract=off: a fused multiply-add only where the code says so, so that the same source gives the same bits.
 ALL_CFLAGS = -std=gnu11 $(WARN) -Ilib -D_GNU_SOURCE -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread $(CFLAGS)
+LDLIBS  = -lcsv $(MSGPACK) -lopenblas -ljansson -lutf8proc -lm
 
-# Debian 12 and Ubuntu 22.04 call it libmsgpack-dev and -lmsgpackc, later ones libmsgpack-c-dev and -lmsgpack-c.
-MSGPACK := $(shell for l in msgpackc msgpack-c; do echo 'int main(void){return 0;}' | $(CC) -xc - -l$$l -o /dev/null 2>/dev/null && echo -l$$l && break; done)
-LDLIBS  := -lcsv $(MSGPACK) -lopenblas -ljansson -lutf8proc -lm
+find     = $(shell find $(1) -name '$(2)' 2>/dev/null | LC_ALL=C sort)
+OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(call find,lib,*.c))
+TOOLS   := $(patsubst tools/%.c,$(BIN)/%,$(wildcard tools/ft*.c))
+TESTS   := $(patsubst tests/%.c,$(BUILD)/tests/%,$(call find,tests,test-*.c))
+FUZZ    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(shell grep -l FUZZ_MAIN tests/fuzz/fuzz-*.c))
+PAGES   := $(wildcard man/*.[157])
 
-BUILD   ?= build
-SOURCES := $(shell find lib -name '*.c' | LC_ALL=C sort)
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
-TOOLS   := $(patsubst tools/%.c,bin/%,$(wildcard tools/ft*.c))
-TESTS   := $(patsubst tests/%.c,$(BUILD)/tests/%,$(shell find tests -name 'test-*.c'))
+# $(call say,CC,what) begins a recipe line: the short form of the command, or with V=1 the command itself.
+say = $(if $(V),,@printf '%-4s %s\n' '$(1)' '$(2)';)
 
-all: libft.a $(TOOLS)
+all: $(LIB) $(TOOLS)
 
-libft.a: $(OBJECTS)
-	@rm -f $@
-	$(AR) rcs $@ $(OBJECTS)
+$(LIB): $(OBJECTS)
+	$(call say,AR,$@)rm -f $@ && $(AR) qcs $@ $(OBJECTS)
 
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Kernels are the one place where more than -O2 pays.
 $(BUILD)/lib/tensor/%.o: CFLAGS += -O3
 
-bin/%: $(BUILD)/tools/%.o libft.a
-	@mkdir -p bin
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< libft.a $(LDLIBS)
+link = $(call say,LD,$@)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
 
-$(BUILD)/tests/%: $(BUILD)/tests/%.o libft.a
+$(BIN)/%: $(BUILD)/tools/%.o $(LIB)
+	$(link)
+
+$(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIB)
+	$(link)
+
+# Other flags, other objects.
+$(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< libft.a $(LDLIBS)
+	@echo '$(CC) $(ALL_CFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS)' >$@
 
-tests: $(TESTS)
+$(BUILD)/config.mk: deps.sh
+	@mkdir -p $(@D)
+	@CC='$(CC)' ./deps.sh config >$@.tmp && mv $@.tmp $@
+
+# These goals compile nothing themselves, so they need not know where the libraries are.
+ifneq ($(filter-out deps install-deps check check-full demo bench clean uninstall,$(or $(MAKECMDGOALS),all)),)
+include $(BUILD)/config.mk
+endif
+-include $(call find,$(BUILD),*.d)
+-include $(wildcard tests/*/rules.mk)
+
+tests: $(TESTS) $(FUZZ)
+
+# ---- what is missing --------------------------------------------------------------------------------------------------
+
+deps:
+	@./deps.sh install build test demo && ./deps.sh check build test demo
+
+# For goals that go on without: DEPS=0, no network, no root. What cannot be done without fails by itself, later.
+install-deps:
+	@./deps.sh install build test demo || echo "going on without"
+
+# ---- tests and measurements -------------------------------------------------------------------------------------------
+
+again = +@$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
+
+check: install-deps
+	$(again) run-check
+
+check-full: install-deps
+	+@MAKE='$(MAKE)' JOBS=$(JOBS) tests/full.sh
+
+demo: install-deps
+	$(again) all
+	+@$(MAKE) --no-print-directory -C pipelines/demo DEPS='$(DEPS)'
+
+bench: install-deps
+	$(again) all
+	@bench/bench.sh
+
+# A test that hangs is a test that fails. Shell tests first: they are the long ones.
+T ?= $(call find,tests,*.t) $(TESTS)
+run-check: all tests
+	@rm -f build/ft-home/unreachable
+	@FT_BIN='$(abspath $(BIN))' FT_BUILD='$(abspath $(BUILD))' PATH="$(abspath $(BIN)):$$PATH" \
+	    prove -j$(JOBS) --failures -e 'timeout -k 10 $(or $(TEST_SECONDS),600)' $(T) </dev/null
+
+# ---- places -----------------------------------------------------------------------------------------------------------
+
+HEADERS := $(patsubst lib/%,%,$(call find,lib,*.h))
+at      := $(DESTDIR)$(PREFIX)
+
+install: all
+	install -d $(at)/bin $(at)/lib/pkgconfig $(foreach n,1 5 7,$(at)/share/man/man$(n))
+	install $(TOOLS) $(at)/bin
+	install -m 644 $(LIB) $(at)/lib
+	for h in $(HEADERS); do install -D -m 644 lib/$$h $(at)/include/ft/$$h || exit; done
+	for p in $(PAGES); do install -m 644 $$p $(at)/share/man/man$${p##*.} || exit; done
+	printf '%s\n' 'Name: ft' 'Description: fine-tuning of embedding models' 'Version: $(VERSION)' \
+	    'Cflags: -I$(PREFIX)/include/ft' 'Libs: -L$(PREFIX)/lib -lft $(LDLIBS) -pthread' >$(at)/lib/pkgconfig/ft.pc
+
+uninstall:
+	rm -f $(TOOLS:$(BIN)/%=$(at)/bin/%) $(at)/lib/libft.a $(at)/lib/pkgconfig/ft.pc
+	rm -f $(foreach p,$(PAGES),$(at)/share/man/man$(subst .,,$(suffix $(p)))/$(notdir $(p)))
+	rm -rf $(at)/include/ft
 
 clean:
-	rm -rf $(BUILD) bin libft.a
+	rm -rf $(BUILD) $(BUILD)-* $(BIN) $(LIB)
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-
-.PHONY: all tests clean
+.PHONY: all tests deps install-deps check check-full run-check demo bench install uninstall clean FORCE
 .SECONDARY:
+.DELETE_ON_ERROR:

@@ -14,13 +14,14 @@
 #     test_done
 #
 # Bodies run in a directory of their own ($TRASH, removed when all went well), with the tree's bin/ first on PATH, chained by &&.
-# $TOP is the top of the tree. Options of a script: -v shows what bodies print, -i stops at the first failure, -k keeps the directory.
+# $TOP is the top of the tree; FT_BIN names another bin/ (make sets it). Options of a script: -v shows what bodies print, -i stops at the
+# first failure, -k keeps the directory.
 #
 # The status of a command before a pipe is lost in sh; `stage NAME COMMAND...` in its place keeps it for `stage_code NAME STATUS`.
 
 TOP=$(cd "$(dirname "$0")" && while ! test -f tests/lib.sh; do cd .. || exit; test "$PWD" != / || exit; done && pwd)
 test -n "$TOP" || { echo "Bail out! no tests/lib.sh above $0"; exit 1; }
-PATH=$TOP/bin:$PATH
+PATH=${FT_BIN:-$TOP/bin}:$PATH
 TRASH=$(mktemp -d "${TMPDIR:-/tmp}/ft-test-XXXXXX") || exit 1
 FT_HOME=$TRASH.home
 LC_ALL=C

@@ -11,8 +11,8 @@ endif
 
 $(BUILD)/tests/tensor/cuda-%.o: lib/tensor/cuda/%.cu
 	@mkdir -p $(@D)
-	$(CXX) -x c++ -std=c++17 -Wall -Wextra -Ilib -ffp-contract=off $(SAN_FLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CXX,$<)$(CXX) -x c++ -std=c++17 -Wall -Wextra -Ilib -ffp-contract=off $(SAN_FLAGS) -MMD -MP -c -o $@ $<
 
-$(CUDA_TEST): $(BUILD)/tests/tensor/cuda.o $(CUDA_CXX) libft.a
+$(CUDA_TEST): $(BUILD)/tests/tensor/cuda.o $(CUDA_CXX) $(LIB)
 	@mkdir -p $(@D)
-	$(CXX) -pthread $(SAN_FLAGS) $(LDFLAGS) -o $@ $< $(CUDA_CXX) libft.a $(LDLIBS)
+	$(call say,LD,$@)$(CXX) -pthread $(SAN_FLAGS) $(LDFLAGS) -o $@ $< $(CUDA_CXX) $(LIB) $(LDLIBS)

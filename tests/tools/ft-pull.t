@@ -111,7 +111,7 @@ test_expect_success 'links out of a package are not followed' '
 '
 
 test_expect_success 'neither pip nor Python: said in one line' '
-    mkdir -p bare && ln -s "$TOP/bin/ft-pull" bare/ft-pull &&
+    mkdir -p bare && ln -s "$(command -v ft-pull)" bare/ft-pull &&
     (PATH=$TRASH/bare && export PATH && ft-pull pypi:absent) 2>err; test $? = 4 &&
     test_grep "install python3-pip" err
 '

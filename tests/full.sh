@@ -1,0 +1,37 @@
+#!/bin/sh
+# full.sh - what `make check-full` runs: all tests under one circumstance after another, the most of each (FT_CHECK_FULL=1) at the end. Each
+# step ends in prove's own summary, and the last line says which steps failed. FULL_STEPS="sanitizers ..." runs only those.
+set -u
+cd "$(dirname "$0")/.." || exit
+make="${MAKE:-make} --no-print-directory -j${JOBS:-$(nproc)} run-check"
+units='$(TESTS)'
+failed=''
+
+# step NAME [VARIABLE=VALUE...] MAKE... : a step that fails does not keep the next from being taken.
+step () {
+    name=$1
+    shift
+    case " ${FULL_STEPS:-$name} " in *" $name "*) ;; *) return 0 ;; esac
+    printf '\n== %s: %s\n' "$name" "$*"
+    env "$@" || failed="$failed $name"
+}
+
+unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE FT_CPU
+
+# Tests that measure memory or that wait on moments may look at FT_SANITIZE: everything is slower then, and larger.
+step sanitizers FT_SANITIZE=1 FT_CHECK_FULL=1 FT_FUZZ_SECONDS="${FT_FUZZ_SECONDS:-30}" TEST_SECONDS=1200 \
+    UBSAN_OPTIONS=print_stacktrace=1 $make BUILD=build-asan SANITIZE=address,undefined
+
+# What this CPU cannot run falls back to what it can.
+for level in plain baseline avx2 avx512; do
+    step $level FT_CPU=$level $make T="$units"
+done
+
+# OpenBLAS chooses its kernels by these, and its rounding with them.
+for core in Haswell Prescott; do
+    step $core OPENBLAS_CORETYPE=$core OPENBLAS_L2_SIZE=262144 $make
+done
+
+step everything FT_CHECK_FULL=1 FT_FUZZ_SECONDS=5 TEST_SECONDS=1200 $make
+
+test -z "$failed" || { echo "failed:$failed"; exit 1; }
