@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 ft_abort_function *ft_abort_hook;
 bool ft_upstream_failed;
@@ -94,8 +96,10 @@ static int parse(struct ft_tool *tool, const struct ft_option *standard)
             operands[kept++] = word;
         } else {
             used = parse_word(tool, standard, word, tool->whole_argv[i + 1]);
-            if (used < 0)
+            if (used < 0) {
+                free(operands);
                 return -1;
+            }
             i += used;
         }
     }
@@ -139,10 +143,18 @@ int ft_tool_begin(struct ft_tool *tool, int argc, char **argv)
     return FT_DONE;
 }
 
+/* A stream that was sent to a file or to /dev/null reaches no other tool. */
+static bool output_is_pipe(void)
+{
+    struct stat st;
+
+    return fstat(STDOUT_FILENO, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+}
+
 static int report_failure(struct ft_tool *tool)
 {
     int status = ft_error_status();
-    bool in_between = ft_upstream_failed && tool->output;
+    bool in_between = ft_upstream_failed && tool->output && output_is_pipe();
 
     /* A tool in between passes the message of the one that failed on; the last tool says it. */
     if (!in_between)
