@@ -251,9 +251,6 @@ static int copy_stream(struct ft_reader *reader, struct ft_stage *stage, struct 
 
     header.model = ft_string_of(checksum);
     header.dim = dim;
-    if (!(tool.output = ft_writer_open(output, force)))
-        return -1;
-    ft_reader_watch(reader, ft_writer_fd(tool.output));
     if (ft_writer_header(tool.output, &header, tool.whole_argc, tool.whole_argv) < 0)
         return -1;
     result = header.kind == FT_BATCHES ? embed_batches(reader, stage, embedder, dim) : embed_documents(reader, embedder, dim);
@@ -280,7 +277,7 @@ static int with_run(struct ft_reader *reader)
     if (run && (normalize || truncate_dim || max_length || prompt || chunk))
         ft_fail(FT_USAGE, "--normalize, --truncate-dim, --max-length, --prompt and --chunk are the run's: "
                 "they were set when %s was made", model_name);
-    else if (run && (stage = ft_stage_open(run, STDOUT_FILENO, say_waiting, (void *)model_name)))
+    else if (run && (stage = ft_stage_open(run, ft_writer_fd(tool.output), say_waiting, (void *)model_name)))
         result = copy_stream(reader, stage, NULL, run->settings.model_checksum, ft_stage_model(stage)->dim);
     ft_stage_close(stage);
     ft_run_close(run);
@@ -316,11 +313,12 @@ static int run_tool(void)
     if (tool.argc > 1)
         return ft_fail(FT_USAGE, "one FILE at most, got %d", tool.argc);
     ft_pool_set_threads(threads);
-    if (!(reader = ft_reader_open(tool.argc ? tool.argv[0] : NULL)))
+    /* Output first: while this tool waits for its first byte it must notice that its own reader has gone, and a failure must have a way on. */
+    if (!(tool.output = ft_writer_open(output, force)) || !(reader = ft_reader_open(tool.argc ? tool.argv[0] : NULL)))
         return -1;
     if (ft_reader_header(reader)->kind == FT_STEPS)
         ft_fail(FT_BAD, "%s: expected documents or batches, got steps", ft_reader_name(reader));
-    else if (ft_reader_header(reader)->kind == FT_BATCHES && ft_run_is(model_name))
+    else if (ft_reader_header(reader)->kind == FT_BATCHES && ft_run_is(model_name) && !ft_run_finished(model_name))
         result = with_run(reader);
     else
         result = with_model(reader);

@@ -90,9 +90,6 @@ static int copy_stream(struct ft_reader *reader, const struct ft_list *wanted, c
     struct ft_writer *writer;
     int more = -1;
 
-    if (!(tool.output = ft_writer_open(output, force)))
-        return -1;
-    ft_reader_watch(reader, ft_writer_fd(tool.output));
     /* The header goes on at once: the next stage opens the run that the stage before waits for. */
     if (ft_writer_header(tool.output, ft_reader_header(reader), tool.whole_argc, tool.whole_argv) == 0 &&
         ft_writer_flush(tool.output) == 0)
@@ -123,7 +120,9 @@ static int run_tool(void)
     ft_pool_set_threads(threads);
     if (run_name && (loss.count || miner))
         return ft_fail(FT_USAGE, "--loss and --miner are the run's: they were set when %s was made", run_name);
-    if ((!run_name || (run = ft_run_open(run_name))) && (reader = ft_reader_open(tool.argc ? tool.argv[0] : NULL)) &&
+    /* Output first: while this tool waits for its first byte it must notice that its own reader has gone, and a failure must have a way on. */
+    if ((tool.output = ft_writer_open(output, force)) && (!run_name || (run = ft_run_open(run_name))) &&
+        (reader = ft_reader_open(tool.argc ? tool.argv[0] : NULL)) &&
         ft_reader_expect(reader, FT_BATCHES) == 0)
         result = copy_stream(reader, run ? &run->settings.loss : &loss, run ? run->settings.miner : miner);
     ft_reader_close(reader);

@@ -23,4 +23,8 @@ extern struct ft_abort_origin ft_abort_origin;
  * (-o) makes it the last. */
 bool ft_writer_passes_on(void);
 
+/* Standard output's descriptor while a writer is open on it, else -1: a reader opened after that writer watches it from its header on, or a tool
+ * that waits for its first byte would outlive its own reader. */
+int ft_writer_watched(void);
+
 #endif

@@ -273,7 +273,7 @@ struct ft_reader *ft_reader_open(const char *path)
         ft_fail(FT_SYSTEM, "out of memory");
         return NULL;
     }
-    reader->watch = -1;
+    reader->watch = ft_writer_watched();
     reader->opened = !standard;
     reader->fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
     if (reader->fd < 0)

@@ -62,7 +62,7 @@ const char *ft_reader_name(const struct ft_reader *reader);          /* path, or
 int ft_reader_expect(const struct ft_reader *reader, enum ft_kind kind);
 
 /* While waiting for input, end quietly when nobody reads `output` any more (POLLERR): the process dies of SIGPIPE
- * as a writing tool would. */
+ * as a writing tool would. A reader opened after a writer on standard output watches that one without being told, header included. */
 void ft_reader_watch(struct ft_reader *reader, int output);
 
 /* 1: a record, valid until the next call: `bytes` its msgpack, `object` the same decoded. 0: the stream ended well.

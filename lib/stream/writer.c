@@ -111,6 +111,14 @@ bool ft_writer_passes_on(void)
     return false;
 }
 
+int ft_writer_watched(void)
+{
+    for (const struct ft_writer *writer = writers; writer; writer = writer->next)
+        if (!writer->path)
+            return writer->fd;
+    return -1;
+}
+
 int ft_writer_fd(const struct ft_writer *writer)
 {
     return writer->fd;
