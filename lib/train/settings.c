@@ -3,7 +3,9 @@
 #include "base/error.h"
 #include "base/file.h"
 
+#include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,8 +24,10 @@ int ft_settings_check(const struct ft_settings *s)
     struct ft_optimizer_settings optimizer;
     struct ft_schedule schedule = ft_settings_schedule(s);
 
-    if (!(s->clip >= 0))
+    if (!(s->clip >= 0) || !isfinite(s->clip))
         return ft_fail(FT_USAGE, "--clip %g: expected a number of at least 0 (0 = no clipping)", s->clip);
+    if (s->seed > INT64_MAX)
+        return ft_fail(FT_USAGE, "seed %" PRIu64 ": expected at most %" PRId64, s->seed, INT64_MAX);
     if (ft_settings_optimizer(s, &optimizer) < 0)
         return ft_error_prefix("--optimizer: ");
     return ft_schedule_check(&schedule);
@@ -41,52 +45,94 @@ int ft_settings_freeze(const struct ft_settings *s, struct ft_model *model)
     return 0;
 }
 
-static json_t *list_json(const struct ft_list *list)
+/* An object that remembers the first key whose value JSON cannot hold: text that is not UTF-8. */
+struct writing {
+    json_t *root;
+    const char *bad;
+};
+
+static void put(struct writing *w, const char *key, json_t *value)
+{
+    if (json_object_set_new(w->root, key, value) < 0 && !w->bad)
+        w->bad = key;
+}
+
+static void put_text(struct writing *w, const char *key, const char *text)
+{
+    put(w, key, text ? json_string(text) : json_null());
+}
+
+static void put_integer(struct writing *w, const char *key, uint64_t number)
+{
+    put(w, key, json_integer((json_int_t)number));
+}
+
+static void put_list(struct writing *w, const char *key, const struct ft_list *list)
 {
     json_t *array = json_array();
 
     for (size_t i = 0; i < list->count; i++)
-        json_array_append_new(array, json_string(list->items[i]));
-    return array;
+        if (json_array_append_new(array, json_string(list->items[i])) < 0 && !w->bad)
+            w->bad = key;
+    put(w, key, array);
+}
+
+/* The command is there for people; a file name in another encoding is no reason to refuse it. */
+static void put_command(struct writing *w, int argc, char **argv)
+{
+    json_t *command = json_array();
+
+    for (int i = 0; i < argc; i++) {
+        char *copy;
+
+        if (json_array_append_new(command, json_string(argv[i])) == 0 || !(copy = strdup(argv[i])))
+            continue;
+        for (char *c = copy; *c; c++)
+            if (*c & 0x80)
+                *c = '?';
+        json_array_append_new(command, json_string(copy));
+        free(copy);
+    }
+    put(w, "command", command);
 }
 
 int ft_settings_write(const struct ft_settings *s, const char *path, int argc, char **argv)
 {
-    json_t *root = json_object(), *command = json_array();
+    struct writing w = {json_object(), NULL};
     char *text;
     int result = -1;
 
-    for (int i = 0; i < argc; i++)
-        json_array_append_new(command, json_string(argv[i]));
-    json_object_set_new(root, "ft", json_integer(1));
-    json_object_set_new(root, "version", json_string(FT_VERSION));
-    json_object_set_new(root, "command", command);
-    json_object_set_new(root, "model", json_string(s->model));
-    json_object_set_new(root, "model_checksum", json_string(s->model_checksum));
-    json_object_set_new(root, "seed", json_integer((json_int_t)s->seed));
-    json_object_set_new(root, "loss", list_json(&s->loss));
-    json_object_set_new(root, "miner", s->miner ? json_string(s->miner) : json_null());
-    json_object_set_new(root, "optimizer", json_string(s->optimizer));
-    json_object_set_new(root, "schedule", json_string(s->schedule));
-    json_object_set_new(root, "lr", json_real(s->lr));
-    json_object_set_new(root, "warmup", json_real(s->warmup));
-    json_object_set_new(root, "clip", json_real(s->clip));
-    json_object_set_new(root, "chunk", json_integer(s->chunk));
-    json_object_set_new(root, "max_length", json_integer(s->max_length));
-    json_object_set_new(root, "prompt", s->prompt ? json_string(s->prompt) : json_null());
-    json_object_set_new(root, "freeze", list_json(&s->freeze));
-    json_object_set_new(root, "kind", s->kind ? json_string(s->kind) : json_null());
-    json_object_set_new(root, "batch", json_integer((json_int_t)s->batch));
-    json_object_set_new(root, "per_class", json_integer((json_int_t)s->per_class));
-    json_object_set_new(root, "epochs", json_integer((json_int_t)s->epochs));
-    json_object_set_new(root, "drop_last", json_boolean(s->drop_last));
-    text = json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
-    if (!text)
-        ft_fail(FT_USAGE, "%s: the settings are not UTF-8", path);
+    put_integer(&w, "ft", 1);
+    put_text(&w, "version", FT_VERSION);
+    put_command(&w, argc, argv);
+    put_text(&w, "model", s->model);
+    put_text(&w, "model_checksum", s->model_checksum);
+    put_integer(&w, "seed", s->seed);
+    put_list(&w, "loss", &s->loss);
+    put_text(&w, "miner", s->miner);
+    put_text(&w, "optimizer", s->optimizer);
+    put_text(&w, "schedule", s->schedule);
+    put(&w, "lr", json_real(s->lr));
+    put(&w, "warmup", json_real(s->warmup));
+    put(&w, "clip", json_real(s->clip));
+    put_integer(&w, "chunk", (uint64_t)s->chunk);
+    put_integer(&w, "max_length", (uint64_t)s->max_length);
+    put_text(&w, "prompt", s->prompt);
+    put_list(&w, "freeze", &s->freeze);
+    put_text(&w, "kind", s->kind);
+    put_integer(&w, "batch", s->batch);
+    put_integer(&w, "per_class", s->per_class);
+    put_integer(&w, "epochs", s->epochs);
+    put(&w, "drop_last", json_boolean(s->drop_last));
+    text = w.bad ? NULL : json_dumps(w.root, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+    if (w.bad)
+        ft_fail(FT_USAGE, "the setting \"%s\" is not UTF-8", w.bad);
+    else if (!text)
+        ft_fail(FT_SYSTEM, "%s: out of memory", path);
     else
         result = ft_file_write(path, text, strlen(text));
     free(text);
-    json_decref(root);
+    json_decref(w.root);
     return result;
 }
 
