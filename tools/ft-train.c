@@ -197,7 +197,7 @@ static int find_model(struct ft_arena *arena, struct ft_settings *s)
     return result;
 }
 
-static struct ft_run *make_or_open_run(struct ft_arena *arena, const struct ft_reader *reader)
+static struct ft_run *make_or_open_run(struct ft_arena *arena, const struct ft_reader *reader, bool *made)
 {
     struct ft_settings settings;
     struct ft_run *run;
@@ -219,6 +219,7 @@ static struct ft_run *make_or_open_run(struct ft_arena *arena, const struct ft_r
     if (find_model(arena, &settings) < 0 || (force && ft_run_remove(output) < 0) ||
         ft_run_create(output, &settings, tool.whole_argc, tool.whole_argv) < 0)
         return NULL;
+    *made = true;
     return ft_run_open(output);
 }
 
@@ -393,11 +394,23 @@ static int train(struct ft_run *run, struct source *source)
     return result;
 }
 
+/* A run that failed before its first batch - a bad line of the CSV - must not ask for --force when the line has been mended. */
+static void take_back(struct ft_run *run)
+{
+    struct ft_error_copy error;
+
+    ft_error_save(&error);
+    if (ft_run_take_back(run) < 0)
+        ft_tool_warn(&tool, "%s", ft_error());
+    ft_error_restore(&error);
+}
+
 static int run_tool(void)
 {
     struct ft_arena arena = {0};
     struct source source = {NULL, NULL, 0};
     struct ft_run *run;
+    bool made = false;
     int result = -1;
 
     if (tool.argc > 1)
@@ -412,8 +425,10 @@ static int run_tool(void)
     ft_stop_catch();
     if (steps != 0 && !(source.reader = ft_reader_open(tool.argc ? tool.argv[0] : NULL)))
         return -1;
-    if ((run = make_or_open_run(&arena, source.reader))) {
+    if ((run = make_or_open_run(&arena, source.reader, &made))) {
         result = steps == 0 ? 0 : train(run, &source);
+        if (result < 0 && made)
+            take_back(run);
         if (result == 0)
             ft_tool_say(&tool, steps == 0 ? "made the run %s" : "the model is in %s", output);
     }

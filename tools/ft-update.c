@@ -139,11 +139,27 @@ static int save_and_fail(struct ft_trainer *trainer)
     return -1;
 }
 
+static int end_output(void)
+{
+    struct ft_writer *writer = tool.output;
+
+    tool.output = NULL;
+    return ft_writer_end(writer);
+}
+
+/* The same pipe again when all is done: no steps, and the run's name for the next tool. */
+static int say_finished(void)
+{
+    const struct ft_header header = {.kind = FT_STEPS, .run = ft_string_of(run_name)};
+
+    ft_tool_say(&tool, "%s is finished", run_name);
+    return ft_writer_header(tool.output, &header, tool.whole_argc, tool.whole_argv) < 0 ? -1 : end_output();
+}
+
 static int train(struct ft_run *run, struct ft_trainer *trainer)
 {
     struct ft_reader *reader = ft_reader_open(tool.argc ? tool.argv[0] : NULL);
     struct ft_header header = {.kind = FT_STEPS, .run = ft_string_of(run->directory)};
-    struct ft_writer *writer;
     int result = -1;
 
     if (reader && ft_reader_expect(reader, FT_BATCHES) == 0) {
@@ -157,11 +173,7 @@ static int train(struct ft_run *run, struct ft_trainer *trainer)
             save_and_fail(trainer);
     }
     ft_reader_close(reader);
-    if (result < 0 || ft_trainer_finish(trainer) < 0)
-        return -1;
-    writer = tool.output;
-    tool.output = NULL;
-    return ft_writer_end(writer);
+    return result < 0 || ft_trainer_finish(trainer) < 0 ? -1 : end_output();
 }
 
 static int run_tool(void)
@@ -178,9 +190,12 @@ static int run_tool(void)
     ft_pool_set_threads(threads);
     ft_stop_catch();
     /* The run first: ft-embed waits for it before it sends anything. */
-    if ((tool.output = ft_writer_open(NULL, false)) && (run = ft_run_open(run_name)) &&
-        (trainer = ft_trainer_open(run, &how)))
-        result = train(run, trainer);
+    if ((tool.output = ft_writer_open(NULL, false)) && (run = ft_run_open(run_name))) {
+        if (ft_run_finished(run_name))
+            result = say_finished();
+        else if ((trainer = ft_trainer_open(run, &how)))
+            result = train(run, trainer);
+    }
     ft_trainer_close(trainer);
     ft_run_close(run);
     return result;

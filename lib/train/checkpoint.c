@@ -76,7 +76,7 @@ static int read_block(int fd, float *block, size_t count, uint32_t *crc)
     return 0;
 }
 
-/* Batch numbers of the checkpoints there are, largest first. */
+/* Batch numbers of the checkpoints there are, largest first; the largest `most` of them. */
 static int list(struct ft_run *run, uint64_t *numbers, size_t most, size_t *count)
 {
     const char *path = ft_run_path(run, "checkpoints");
@@ -86,13 +86,17 @@ static int list(struct ft_run *run, uint64_t *numbers, size_t most, size_t *coun
     *count = 0;
     if (!directory)
         return path && errno == ENOENT ? 0 : ft_fail_errno("%s/run/checkpoints", run->directory);
-    while ((entry = readdir(directory)) && *count < most) {
+    while ((entry = readdir(directory))) {
         char *end;
         uint64_t number = strtoull(entry->d_name, &end, 10);
+        size_t i = *count;
 
         if (!isdigit((unsigned char)entry->d_name[0]) || *end)
             continue;
-        size_t i = (*count)++;
+        if (*count < most)
+            (*count)++;
+        else if (numbers[--i] >= number)
+            continue;
         for (; i && numbers[i - 1] < number; i--)
             numbers[i] = numbers[i - 1];
         numbers[i] = number;
@@ -102,6 +106,18 @@ static int list(struct ft_run *run, uint64_t *numbers, size_t most, size_t *coun
 }
 
 enum { MOST = 4096 };
+
+/* Under another name first: a checkpoint of which half is gone must not pass for one. */
+static int remove_whole(struct ft_run *run, const char *name, const char *going)
+{
+    const char *path = ft_run_path(run, name), *away = ft_run_path(run, going);
+
+    if (!path || !away || ft_directory_remove(away) < 0)
+        return -1;
+    if (rename(path, away) < 0)
+        return errno == ENOENT ? 0 : ft_fail_errno("%s", path);
+    return ft_directory_remove(away);
+}
 
 static int keep_newest(struct ft_run *run, long keep)
 {
@@ -113,7 +129,7 @@ static int keep_newest(struct ft_run *run, long keep)
         return -1;
     for (size_t i = (size_t)(keep > 1 ? keep : 1); i < count; i++) {
         snprintf(name, sizeof name, "checkpoints/%" PRIu64, numbers[i]);
-        if (ft_directory_remove(ft_run_path(run, name)) < 0)
+        if (remove_whole(run, name, "checkpoints/going") < 0)
             return -1;
     }
     return 0;
@@ -134,8 +150,8 @@ int ft_checkpoint_save(struct ft_run *run, const struct ft_progress *progress, c
         ft_directory_remove(building) == 0 && ft_directory_make(building) == 0 &&
         write_blocks(block, blocks, count, &crc) == 0 &&
         (text = ft_arena_print(&arena, "{\"batch\": %" PRIu64 ", \"data\": \"%016" PRIx64 "%016" PRIx64
-                               "\", \"floats\": %zu, \"crc32c\": %" PRIu32 "}\n",
-                               progress->batch, progress->data.high, progress->data.low, count, crc)) &&
+                               "\", \"steps\": %" PRIu64 ", \"floats\": %zu, \"crc32c\": %" PRIu32 "}\n",
+                               progress->batch, progress->data.high, progress->data.low, progress->steps, count, crc)) &&
         ft_file_write(state, text, strlen(text)) == 0 && ft_directory_remove(final) == 0) {
         if (rename(building, final) < 0)
             ft_fail_errno("%s", final);
@@ -151,16 +167,17 @@ static int read_state(struct ft_arena *arena, const char *path, struct ft_progre
     size_t size;
     char *text = ft_file_read(arena, path, 1 << 16, &size);
     json_t *root = text ? json_loadb(text, size, 0, NULL) : NULL;
-    json_int_t batch, count, sum;
+    json_int_t batch, steps, count, sum;
     const char *data;
     int result = -1;
 
-    if (text && (!root || json_unpack(root, "{s:I,s:s,s:I,s:I}", "batch", &batch, "data", &data, "floats", &count,
-                                      "crc32c", &sum) < 0 || batch < 0 || count < 0 ||
+    if (text && (!root || json_unpack(root, "{s:I,s:s,s:I,s:I,s:I}", "batch", &batch, "data", &data, "steps", &steps,
+                                      "floats", &count, "crc32c", &sum) < 0 || batch < 0 || steps < 0 || count < 0 ||
                  sscanf(data, "%16" SCNx64 "%16" SCNx64, &progress->data.high, &progress->data.low) != 2)) {
         ft_fail(FT_BAD, "%s: not a checkpoint's state", path);
     } else if (text) {
         progress->batch = (uint64_t)batch;
+        progress->steps = (uint64_t)steps;
         *floats = (uint64_t)count;
         *crc = (uint32_t)sum;
         result = 0;
@@ -204,18 +221,36 @@ out:
 int ft_checkpoint_load(struct ft_run *run, struct ft_progress *progress, float *const blocks[3], size_t count)
 {
     uint64_t numbers[MOST];
+    struct ft_error_copy newest;
     size_t found;
 
     if (list(run, numbers, MOST, &found) < 0)
         return -1;
-    if (!found)
-        return 0;
-    return load_one(run, numbers[0], progress, blocks, count) < 0 ? -1 : 1;
+    for (size_t i = 0; i < found; i++) {
+        struct ft_progress read = {0};
+
+        if (load_one(run, numbers[i], &read, blocks, count) == 0) {
+            *progress = read;
+            return 1;
+        }
+        if (i == 0)
+            ft_error_save(&newest);
+    }
+    if (found)
+        ft_error_restore(&newest);
+    return found ? -1 : 0;
+}
+
+bool ft_checkpoint_any(struct ft_run *run)
+{
+    uint64_t number;
+    size_t found;
+
+    return list(run, &number, 1, &found) == 0 && found;
 }
 
 int ft_checkpoint_remove_all(struct ft_run *run)
 {
-    const char *path = ft_run_path(run, "checkpoints");
-
-    return path ? ft_directory_remove(path) : -1;
+    /* That they are gone is what says that the run is finished, so they go at once. */
+    return remove_whole(run, "checkpoints", "going");
 }

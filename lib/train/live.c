@@ -135,7 +135,7 @@ int ft_live_attach(struct ft_run *run, size_t count, int output, void (*waiting)
             waiting(argument);
         nanosleep(&pause, NULL);
     }
-    *start = (struct ft_progress){live->state->start, live->state->data};
+    *start = (struct ft_progress){.batch = live->state->start, .data = live->state->data};
     return 0;
 }
 

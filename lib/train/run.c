@@ -3,8 +3,10 @@
 #include "base/error.h"
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,10 +26,16 @@ bool ft_run_is(const char *directory)
     return exists_in(directory, "run/run.json");
 }
 
+/* A model of the old layout keeps config.json and its weights in a directory below, so either file will do. */
+static bool is_model(const char *directory)
+{
+    return exists_in(directory, "config.json") || exists_in(directory, "modules.json");
+}
+
 bool ft_run_finished(const char *directory)
 {
     /* A run that stopped short by --steps has a model too, and a checkpoint to go on from. */
-    return ft_run_is(directory) && exists_in(directory, "model.safetensors") && !exists_in(directory, "run/checkpoints");
+    return ft_run_is(directory) && is_model(directory) && !exists_in(directory, "run/checkpoints");
 }
 
 int ft_run_create(const char *directory, const struct ft_settings *settings, int argc, char **argv)
@@ -36,11 +44,13 @@ int ft_run_create(const char *directory, const struct ft_settings *settings, int
     int result = -1;
     char *run;
 
+    if (!*directory)
+        return ft_fail(FT_USAGE, "the name of the run is empty: give it one with -o");
     if (ft_settings_check(settings) < 0)
         return -1;
     if (ft_run_is(directory))
         return ft_fail(FT_USAGE, "%s exists: --resume goes on with it, --force begins again", directory);
-    if (ft_file_exists(directory) && exists_in(directory, "config.json"))
+    if (is_model(directory))
         return ft_fail(FT_USAGE, "%s is a model that no run made: choose another name with -o", directory);
     if ((run = ft_arena_print(&arena, "%s/run/checkpoints", directory)) && ft_directory_make(run) == 0 &&
         (run = ft_arena_print(&arena, "%s/run/run.json", directory)))
@@ -49,13 +59,75 @@ int ft_run_create(const char *directory, const struct ft_settings *settings, int
     return result;
 }
 
+/* The process that holds the run's lock, 0 = nobody. */
+static long lock_holder(const char *directory)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    struct ft_arena arena = {0};
+    const char *path = ft_arena_print(&arena, "%s/run/lock", directory);
+    int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+    long holder = fd >= 0 && fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK ? (long)lock.l_pid : 0;
+
+    if (fd >= 0)
+        close(fd);
+    ft_arena_free(&arena);
+    return holder;
+}
+
+static int remove_in(const char *directory, const char *name)
+{
+    struct ft_arena arena = {0};
+    const char *path = ft_arena_print(&arena, "%s/%s", directory, name);
+    int result = path ? ft_directory_remove(path) : -1;
+
+    ft_arena_free(&arena);
+    return result;
+}
+
+/* What ft_model_save writes. DIR may be a place where a person keeps more than the model. */
+static int remove_model(const char *directory)
+{
+    static const char *const patterns[] = {
+        "model.safetensors", "config*.json", "modules.json", "tokenizer*.json", "tokenizer.model", "vocab.*", "merges.txt", "*.bpe.model",
+        "spiece.model", "special_tokens_map.json", "added_tokens.json", "sentence_*_config.json", "[0-9]_*", "[0-9][0-9]_*", NULL};
+    DIR *list = opendir(directory);
+    struct dirent *entry;
+    int result = 0;
+
+    if (!list)
+        return ft_fail_errno("%s", directory);
+    while (result == 0 && (entry = readdir(list)))
+        for (const char *const *pattern = patterns; *pattern; pattern++)
+            if (fnmatch(*pattern, entry->d_name, FNM_PERIOD) == 0) {
+                result = remove_in(directory, entry->d_name);
+                break;
+            }
+    closedir(list);
+    return result;
+}
+
 int ft_run_remove(const char *directory)
 {
+    long holder;
+
     if (!ft_file_exists(directory))
         return 0;
     if (!ft_run_is(directory))
         return ft_fail(FT_USAGE, "%s is no run of ft-train: not removing it, choose another name with -o", directory);
-    return ft_directory_remove(directory);
+    if ((holder = lock_holder(directory)))
+        return ft_fail(FT_USAGE, "%s is being trained by process %ld", directory, holder);
+    /* The run last: until it is gone another --force may go on with this. */
+    return remove_model(directory) < 0 ? -1 : remove_in(directory, "run");
+}
+
+int ft_run_take_back(struct ft_run *run)
+{
+    if (ft_checkpoint_any(run))
+        return 0;
+    if (remove_in(run->directory, "run") < 0)
+        return -1;
+    rmdir(run->directory);   /* unless it holds something else */
+    return 0;
 }
 
 struct ft_run *ft_run_open(const char *directory)

@@ -25,10 +25,13 @@ bool ft_run_finished(const char *directory);    /* and a model beside it, all st
 
 /* Make DIR/run with these settings (checked). An existing run is FT_USAGE. */
 int ft_run_create(const char *directory, const struct ft_settings *settings, int argc, char **argv);
-/* Remove a run, finished or not, and the model files it made. Anything that is no run is FT_USAGE. */
+/* Remove a run, finished or not, and the model files it made; what else lies there stays. Anything that is no run, or that a process is training,
+ * is FT_USAGE. */
 int ft_run_remove(const char *directory);
 
 struct ft_run *ft_run_open(const char *directory);
+/* Undo ft_run_create, unless there is a checkpoint: what failed before anything was learned leaves nothing that the next attempt would stumble on. */
+int ft_run_take_back(struct ft_run *run);
 void ft_run_close(struct ft_run *run);
 const char *ft_run_path(struct ft_run *run, const char *name);   /* DIR/run/name, from the run's arena */
 int ft_run_lock(struct ft_run *run);            /* FT_USAGE names the process that holds it */
@@ -41,6 +44,7 @@ struct ft_model *ft_run_model(struct ft_run *run, float *block);
 struct ft_progress {
     uint64_t batch;              /* batches applied */
     struct ft_hash data;         /* ft_batch_checksum of them all */
+    uint64_t steps;              /* batches the whole stream had, 0 = unknown: the schedule ran over so many */
 };
 
 /* Stages skip the batches that were applied before the run was resumed (start), and check that they are the same ones. `seen` is the caller's,
@@ -49,7 +53,8 @@ int ft_progress_skip(const struct ft_progress *start, struct ft_progress *seen, 
 
 /* Parameters and moments, `count` floats each. Keeps the newest `keep`. */
 int ft_checkpoint_save(struct ft_run *run, const struct ft_progress *progress, const float *const blocks[3], size_t count, long keep);
-/* The newest that is whole: 1, or 0 when there is none (blocks are left alone). */
+bool ft_checkpoint_any(struct ft_run *run);
+/* The newest that is whole: 1, or 0 when there is none (blocks are left alone). FT_BAD when there are some and all are damaged. */
 int ft_checkpoint_load(struct ft_run *run, struct ft_progress *progress, float *const blocks[3], size_t count);
 int ft_checkpoint_remove_all(struct ft_run *run);
 

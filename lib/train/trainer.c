@@ -165,9 +165,10 @@ int ft_trainer_plan(struct ft_trainer *t, uint64_t steps)
     if (!steps && t->schedule.warmup > 0 && t->schedule.warmup < 1)
         return ft_fail(FT_USAGE, "--warmup %g is a share of the steps, and the stream does not say how many there are",
                        t->schedule.warmup);
-    if (steps && steps < t->progress.batch)
-        return ft_fail(FT_BAD, "the stream has %" PRIu64 " batches, the run has applied %" PRIu64 ": another stream", steps,
-                       t->progress.batch);
+    /* The batches so far may be the same where only --epochs is another, but their learning rates were not those of this stream. */
+    if (t->progress.batch && steps != t->progress.steps)
+        return ft_fail(FT_BAD, "a stream of %" PRIu64 " batches, but the run was trained on one of %" PRIu64, steps, t->progress.steps);
+    t->progress.steps = steps;
     return 0;
 }
 
