@@ -1,0 +1,86 @@
+# world.sh - what the tests of the pipe stand on: a tiny BERT with dropout, small made-up corpora, and short names for the three ways to train.
+#
+# A test sources it after tests/lib.sh. FT_CHECK_FULL=1 asks for the long variants: every byte instead of every seventh, ten kills instead of three.
+# Random moments come from $FT_SEED (printed; set it to repeat a failure).
+
+full=${FT_CHECK_FULL:+t}
+# Nothing here may hang: whatever takes longer has, and ends with status 124.
+limit='timeout -k 5 20'
+test -z "$FT_SLOW" || limit="timeout -k 5 $FT_SLOW"   # a build with sanitizers takes longer
+
+# Dropout on, in the configuration's own words, so that a change of the golden model cannot turn it off unseen.
+cp -r "$TOP/tests/golden/model/mean" model || exit 1
+chmod -R u+w model
+sed -i 's/\("hidden_dropout_prob"\|"attention_probs_dropout_prob"\): [0-9.]*/\1: 0.1/' model/config.json
+
+# corpus KIND ROWS SEED: words of the model's vocabulary; a label (or an answer) goes with some of the words.
+corpus () {
+    awk -v kind="$1" -v rows="$2" -v seed="$3" 'BEGIN {
+        srand(seed)
+        n = split("the cat sat on mat dog bird edit photo music play web what is my balance can you tell me time in new many word it", word, " ")
+        if (kind == "labelled") print "text,label"
+        for (i = 0; i < rows; i++) {
+            label = i % 6
+            a = word[1 + label * 4]
+            b = word[2 + label * 4]
+            for (k = int(rand() * 7); k >= 0; k--) {
+                a = a " " word[1 + int(rand() * n)]
+                b = b " " word[1 + int(rand() * n)]
+            }
+            a = a " " i
+            b = b " " i " it"
+            if (kind == "labelled") printf "%s,topic%d\n", a, label
+            if (kind == "pairs") printf "%s\t%s\n", a, b
+            if (kind == "triplets") printf "%s\t%s\t%s\n", a, b, word[1 + (label + 1) % 6 * 4] " " i
+            if (kind == "scored") printf "%s\t%s\t0.%d\n", a, b, i % 10
+        }
+    }'
+}
+
+# documents KIND ROWS SEED >STREAM
+documents () {
+    case $1 in
+    labelled) corpus "$@" >documents.tmp && ft-ingest -q --labeled documents.tmp ;;
+    *) corpus "$@" >documents.tmp && ft-ingest -q --format tsv --"$1" documents.tmp ;;
+    esac
+}
+
+# new_run DIR OPTION...: a run that nothing has trained yet, as the pipe wants it.
+new_run () {
+    new_run_directory=$1
+    shift
+    $limit ft-train -q -m model -o "$new_run_directory" --steps 0 "$@"
+}
+
+# piped RUN STREAM OPTION...: the three filters; options are ft-update's. Statuses and messages are left by stage().
+piped () {
+    piped_run=$1 piped_stream=$2
+    shift 2
+    stage embed $limit ft-embed -q -m "$piped_run" "$piped_stream" |
+        stage loss $limit ft-loss -q -m "$piped_run" |
+        stage update $limit ft-update -q -m "$piped_run" "$@" >steps
+    cat embed.err loss.err update.err
+    test "$(cat embed.rc loss.rc update.rc | tr -d '\n')" = 000
+}
+
+# same RUN RUN...: the models are the same bytes.
+same () {
+    same_first=$1
+    shift
+    for same_other; do
+        cmp "$same_first/model.safetensors" "$same_other/model.safetensors" || return 1
+    done
+}
+
+# The opposite; both must be there.
+differ () {
+    test -s "$1/model.safetensors" && test -s "$2/model.safetensors" && ! cmp -s "$1/model.safetensors" "$2/model.safetensors"
+}
+
+FT_SEED=${FT_SEED:-$(date +%s)}
+echo "# FT_SEED=$FT_SEED"
+# random_below N: dash has no RANDOM; Park and Miller's generator instead.
+random_below () {
+    FT_SEED=$(((FT_SEED % 2147483646 + 1) * 48271 % 2147483647))
+    random=$((FT_SEED % $1))
+}
