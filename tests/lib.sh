@@ -126,6 +126,11 @@ test_no_file () {
     return 1
 }
 
+# limit_memory KILOBYTES: of address space, for the rest of the (sub)shell. Not under AddressSanitizer, which maps terabytes.
+limit_memory () {
+    grep -q __asan_init "$TOP/bin/ft-cat" || ulimit -v "$1"
+}
+
 # stage NAME COMMAND...: run it, keep its status and its messages (NAME.err). For commands inside pipes.
 stage () {
     stage_name=$1

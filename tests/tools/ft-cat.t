@@ -125,7 +125,7 @@ for bytes in '\201\241a\333\377\377\377\377' '\201\241a\306\377\377\377\377' '\2
     '\201\241a\335\000\377\377\377' '\201\241a\333\003\377\377\377'; do
     test_expect_success "a hostile length: $bytes" '
         hostile "$bytes" >stream &&
-        (ulimit -v 200000 && test_expect_code 3 ft-cat stream >out 2>messages) &&
+        (limit_memory 200000 && test_expect_code 3 ft-cat stream >out 2>messages) &&
         test_grep "^ft-cat: stream: " messages
     '
 done
