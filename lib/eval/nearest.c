@@ -29,7 +29,9 @@ int ft_distance_parse(const char *name, enum ft_distance *distance)
 
 double ft_distance_shown(enum ft_distance distance, float score)
 {
-    return distance == FT_EUCLIDEAN ? sqrt(-(double)score) : (double)score;
+    if (distance != FT_EUCLIDEAN)
+        return (double)score;
+    return score < 0 ? sqrt(-(double)score) : 0.0;      /* not -0 */
 }
 
 int ft_vectors_ready(enum ft_distance distance, float *vectors, size_t count, size_t dim, size_t *bad)
