@@ -1,7 +1,7 @@
 /* ft-eval - how well documents find what is relevant: metrics of exact nearest-neighbour rankings.
  *
- * Queries come as a stream of documents; the index is another one, or the queries themselves. Embeddings come with the documents or are made on the
- * way by -m. With --before a second model looks at the same documents. */
+ * Queries come as a stream of documents; the index is another one, or the queries themselves. Embeddings come
+ * with the documents or are made on the way by -m. With --before a second model looks at the same documents. */
 #include "base/file.h"
 #include "base/pool.h"
 #include "base/tool.h"
@@ -74,7 +74,8 @@ static int read_minimum(const char *text, struct minimum *minimum)
     return 0;
 }
 
-/* FT_DONE, or FT_NO after a line for each that is not met; -1 for those that are none. With `result` NULL they are only parsed. */
+/* FT_DONE, or FT_NO after a line for each that is not met; -1 for those that are none. With `result` NULL
+ * they are only parsed. */
 static int check_minima(const struct ft_result *result)
 {
     int status = FT_DONE;

@@ -1,6 +1,7 @@
 /* ft-search - the documents nearest to a text, or to each document of a stream; exact.
  *
- * Queries as operands give text for people, or JSON lines; queries as documents come out again with `matches`. */
+ * Queries as operands give text for people, or JSON lines; queries as documents come out again with
+ * `matches`. */
 #include "base/file.h"
 #include "base/pool.h"
 #include "base/tool.h"

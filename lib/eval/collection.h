@@ -1,8 +1,10 @@
-/* collection.h - documents as search and metrics see them: vectors in memory, and which contents are the same.
+/* collection.h - documents as search and metrics see them: vectors in memory, and which contents are the
+ * same.
  *
- * A plain document is one item. A document with chunks (a pair, a triplet) gives its chunks, equal contents one item only; its anchors are united
- * with its positives. Of each item its vectors are kept, 24 bytes, and (ft-search) what is to be printed, in a temporary file when it is
- * much. Texts that a model embeds on the way are held for a window of items only.
+ * A plain document is one item. A document with chunks (a pair, a triplet) gives its chunks, equal contents
+ * one item only; its anchors are united with its positives. Of each item its vectors are kept, 24 bytes, and
+ * (ft-search) what is to be printed, in a temporary file when it is much. Texts that a model embeds on the
+ * way are held for a window of items only.
  *
  * Two models may look at the same documents at once (ft-eval --before): views. */
 #ifndef FT_EVAL_COLLECTION_H
@@ -66,10 +68,12 @@ struct ft_collection {
     size_t waiting_count;
 };
 
-/* Read a stream of documents (NULL or "-": standard input) into the collections, `count` of them; `records` counts. */
+/* Read a stream of documents (NULL or "-": standard input) into the collections, `count` of them; `records`
+ * counts. */
 int ft_collections_read(struct ft_collection *const *collections, size_t count, const char *path, unsigned long *records);
 
-/* The same by hand: each stream begins with start, which decides whether its embeddings are taken as they are or made by the encoder. */
+/* The same by hand: each stream begins with start, which decides whether its embeddings are taken as they are
+ * or made by the encoder. */
 int ft_collection_start(struct ft_collection *collection, const struct ft_header *header);
 int ft_collection_add(struct ft_collection *collection, const struct ft_document *document);
 int ft_collection_flush(struct ft_collection *collection);      /* embed what waits; after the last ft_collection_add */

@@ -1,6 +1,7 @@
 /* encoder.h - a model as -m names it, opened for embedding on the way through.
  *
- * Texts of queries and of the index may have prompts of their own: then there are two embedders over one model. */
+ * Texts of queries and of the index may have prompts of their own: then there are two embedders over one
+ * model. */
 #ifndef FT_EVAL_ENCODER_H
 #define FT_EVAL_ENCODER_H
 

@@ -13,16 +13,20 @@ struct ft_matches {
     size_t k;
 };
 
-/* "score<TAB>id<TAB>text" a line; tabs, line ends and other controls in texts become blanks. `width` columns at most, 0 = no bound. */
+/* "score<TAB>id<TAB>text" a line; tabs, line ends and other controls in texts become blanks. `width` columns
+ * at most, 0 = no bound. */
 int ft_matches_text(struct ft_buffer *out, const struct ft_matches *matches, size_t width);
 
-/* {"query": text, "matches": [{"id": ..., "score": ..., "text": ...}]} and a newline. Bytes that are no UTF-8 become U+FFFD. */
+/* {"query": text, "matches": [{"id": ..., "score": ..., "text": ...}]} and a newline. Bytes that are no UTF-8
+ * become U+FFFD. */
 int ft_matches_json(struct ft_buffer *out, struct ft_string query, const struct ft_matches *matches);
 
-/* The array for a document's `matches`, as DocArray has it: [{"id", "text", "scores": {"cosine": {"value": x}}}]. */
+/* The array for a document's `matches`, as DocArray has it: [{"id", "text", "scores": {"cosine": {"value":
+ * x}}}]. */
 int ft_matches_pack(msgpack_packer *pk, const struct ft_matches *matches);
 
-/* A text on one line: controls and runs of blanks as one blank, cut to `width` columns (0 = no bound) with an ellipsis. */
+/* A text on one line: controls and runs of blanks as one blank, cut to `width` columns (0 = no bound) with an
+ * ellipsis. */
 int ft_line_add(struct ft_buffer *out, struct ft_string text, size_t width);
 
 #endif

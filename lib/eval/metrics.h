@@ -1,7 +1,8 @@
 /* metrics.h - how good rankings are.
  *
- * For each query the index (without the query's own document) is ranked, nearest first, equal scores in the order of the index. R items of it are
- * relevant; a query with R = 0 is left out of every average, and counted. With rank_1 < ... < rank_R their ranks:
+ * For each query the index (without the query's own document) is ranked, nearest first, equal scores in the
+ * order of the index. R items of it are relevant; a query with R = 0 is left out of every average, and
+ * counted. With rank_1 < ... < rank_R their ranks:
  *
  *   acc@1         rank_1 = 1
  *   precision@k   how many ranks are at most k, over k (over k also where the index has fewer)
@@ -15,7 +16,8 @@
  *   knn@k         the label that most of the k nearest have is the query's own; of labels with equally many the one whose nearest member is
  *                 nearest. Neighbours without a label have no vote. Groups are labels too. Where there are none: NaN
  *
- * Each is the mean over queries. map, mrr and rprecision need the ranks of all relevant items, however far down; nothing is cut at k. */
+ * Each is the mean over queries. map, mrr and rprecision need the ranks of all relevant items, however far
+ * down; nothing is cut at k. */
 #ifndef FT_EVAL_METRICS_H
 #define FT_EVAL_METRICS_H
 
@@ -41,13 +43,14 @@ void ft_metric_name(enum ft_metric metric, size_t k, char name[32]);
 /* From "precision@20" or "precision"; another k is FT_USAGE too. */
 int ft_metric_parse(const char *name, size_t k, enum ft_metric *metric);
 
-/* All but knn (NaN) of one query, from the ranks of its relevant items as ft_nearest_ranks gives them, at least one. `gain` [count] in the same
- * order, or NULL. */
+/* All but knn (NaN) of one query, from the ranks of its relevant items as ft_nearest_ranks gives them, at
+ * least one. `gain` [count] in the same order, or NULL. */
 int ft_metrics_of_ranks(const struct ft_rank *rank, const float *gain, size_t count, size_t k, double value[FT_METRICS]);
 
 #define FT_NO_CLASS UINT32_MAX
 
-/* The label that wins among match[k]; FT_NO_CLASS when none has a vote. `votes` [classes] is zero before and after. */
+/* The label that wins among match[k]; FT_NO_CLASS when none has a vote. `votes` [classes] is zero before and
+ * after. */
 uint32_t ft_metrics_vote(const struct ft_match *match, size_t k, const uint32_t *class_of_item, uint32_t *votes);
 
 /* What is ranked, and what is relevant. */

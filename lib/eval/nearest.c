@@ -1,5 +1,5 @@
-/* nearest.c - the k nearest: each thread keeps a heap for each query of the block, fed by what is above the heap's worst; the heaps are
- * merged at the end. The order is total, so who kept what does not matter. */
+/* nearest.c - the k nearest: each thread keeps a heap for each query of the block, fed by what is above the
+ * heap's worst; the heaps are merged at the end. The order is total, so who kept what does not matter. */
 #include "eval/nearest.h"
 #include "base/error.h"
 #include "base/pool.h"

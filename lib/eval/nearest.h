@@ -1,11 +1,12 @@
 /* nearest.h - exact nearest neighbours, and the ranks of given items, over vectors in memory.
  *
- * Every item of the index is compared with every query; nothing is approximated. The order is total: the higher score first, of equal scores
- * the lower item number. Equal vectors have equal scores (tile.h), so the result is the same bytes for any number of threads.
- * Memory beyond the vectors and the result is bounded: the matrix of all scores never exists.
+ * Every item of the index is compared with every query; nothing is approximated. The order is total: the
+ * higher score first, of equal scores the lower item number. Equal vectors have equal scores (tile.h), so the
+ * result is the same bytes for any number of threads. Memory beyond the vectors and the result is bounded:
+ * the matrix of all scores never exists.
  *
- * Scores, higher is nearer: cosine and dot the inner product (cosine: of vectors scaled to unit length), euclidean minus the squared
- * distance. */
+ * Scores, higher is nearer: cosine and dot the inner product (cosine: of vectors scaled to unit length),
+ * euclidean minus the squared distance. */
 #ifndef FT_EVAL_NEAREST_H
 #define FT_EVAL_NEAREST_H
 
@@ -17,8 +18,9 @@ enum ft_distance { FT_COSINE, FT_DOT, FT_EUCLIDEAN };
 const char *ft_distance_name(enum ft_distance distance);
 int ft_distance_parse(const char *name, enum ft_distance *distance);      /* FT_USAGE */
 
-/* Check [count, dim] vectors and make them ready: for cosine each is scaled to unit length in place (zeros stay zeros: score 0). FT_BAD and `bad`
- * the first vector that is not finite or beyond 1e18 in length, whose products could overflow. */
+/* Check [count, dim] vectors and make them ready: for cosine each is scaled to unit length in place (zeros
+ * stay zeros: score 0). FT_BAD and `bad` the first vector that is not finite or beyond 1e18 in length, whose
+ * products could overflow. */
 int ft_vectors_ready(enum ft_distance distance, float *vectors, size_t count, size_t dim, size_t *bad);
 
 struct ft_items {
@@ -43,7 +45,8 @@ struct ft_match {
     uint32_t item;
 };
 
-/* The k nearest of each query, nearest first: match[query_count][k]. Where there are fewer the rest is FT_NO_ITEM. */
+/* The k nearest of each query, nearest first: match[query_count][k]. Where there are fewer the rest is
+ * FT_NO_ITEM. */
 int ft_nearest_find(const struct ft_nearest *nearest, size_t k, struct ft_match *match);
 
 struct ft_rank {
@@ -51,8 +54,9 @@ struct ft_rank {
     uint32_t item;
 };
 
-/* Where the relevant items of each query stand in the ranking of the whole index, nearest first. Query q's are in rank[] from the sum of the earlier
- * queries' relevant[].count on; how many goes to count[q], less than relevant[q].count where some of those are excluded. */
+/* Where the relevant items of each query stand in the ranking of the whole index, nearest first. Query q's
+ * are in rank[] from the sum of the earlier queries' relevant[].count on; how many goes to count[q], less
+ * than relevant[q].count where some of those are excluded. */
 int ft_nearest_ranks(const struct ft_nearest *nearest, const struct ft_items *relevant, struct ft_rank *rank, size_t *count);
 
 /* A score as people read it: euclidean as distance, the others as they are. */

@@ -11,7 +11,8 @@
 
 enum { MOST_COLUMNS = 5, LIMIT = 1 << 30 };
 
-/* Split [line, end): at tabs when there are any, else at runs of blanks. More columns than MOST_COLUMNS count as that many. */
+/* Split [line, end): at tabs when there are any, else at runs of blanks. More columns than MOST_COLUMNS count
+ * as that many. */
 static size_t split(char *line, char *end, struct ft_string *column)
 {
     bool tabs = memchr(line, '\t', (size_t)(end - line)) != NULL;

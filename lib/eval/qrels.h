@@ -16,7 +16,8 @@ struct ft_judgement {
     size_t line;
 };
 
-/* From the arena. FT_BAD as "file:line: what was wrong, what was expected"; one pair of ids twice is an error too. */
+/* From the arena. FT_BAD as "file:line: what was wrong, what was expected"; one pair of ids twice is an error
+ * too. */
 int ft_qrels_read(struct ft_arena *arena, const char *path, struct ft_judgement **judgement, size_t *count);
 
 #endif

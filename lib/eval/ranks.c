@@ -1,8 +1,9 @@
 /* ranks.c - where given items stand in the ranking of the whole index, without ranking it.
  *
- * The relevant items of a query are scored first and sorted. Then each item of the index counts at the place where it would stand among them: a
- * histogram with one place for each relevant item. The rank of a relevant item is the sum of the places up to its own, itself included.
- * Counts are whole numbers, so threads may count in any order. */
+ * The relevant items of a query are scored first and sorted. Then each item of the index counts at the place
+ * where it would stand among them: a histogram with one place for each relevant item. The rank of a relevant
+ * item is the sum of the places up to its own, itself included. Counts are whole numbers, so threads may
+ * count in any order. */
 #include "eval/nearest.h"
 #include "base/pool.h"
 #include "eval/sweep.h"
@@ -12,10 +13,11 @@
 
 enum { BLOCK_ITEMS = 1 << 19 };      /* relevant items of a block of queries, unless one query has more */
 
-/* Where to begin looking for a score's place: scores between the best and the worst relevant one are cut into `count` equal steps, and start[b] matches lie
- * on steps before step b. The step of a score never falls as the score falls, however floats round, so the place is exact: matches on
- * earlier steps are before, those on later steps after, and only those on the same step need comparing - mostly none or one. A binary
- * search would mispredict a branch at every level. */
+/* Where to begin looking for a score's place: scores between the best and the worst relevant one are cut into
+ * `count` equal steps, and start[b] matches lie on steps before step b. The step of a score never falls as
+ * the score falls, however floats round, so the place is exact: matches on earlier steps are before, those on
+ * later steps after, and only those on the same step need comparing - mostly none or one. A binary search
+ * would mispredict a branch at every level. */
 struct ladder {
     float top, scale;
     uint32_t count, *start;            /* [count + 1] */

@@ -1,4 +1,5 @@
-/* relevance.c - lists of relevant and of excluded items. Items are put in the order of their class once; a query's list is a slice of that. */
+/* relevance.c - lists of relevant and of excluded items. Items are put in the order of their class once; a
+ * query's list is a slice of that. */
 #include "eval/relevance.h"
 #include "base/error.h"
 #include "eval/metrics.h"
@@ -6,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Items in the order of their class, those of one class ascending: class c has order[start[c]] .. order[start[c + 1] - 1]. */
+/* Items in the order of their class, those of one class ascending: class c has order[start[c]] ..
+ * order[start[c + 1] - 1]. */
 struct classes {
     uint32_t *order;
     size_t *start;

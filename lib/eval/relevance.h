@@ -1,8 +1,9 @@
 /* relevance.h - which items of the index are relevant for which query, and which are the query itself.
  *
- * By --qrels; else, where the queries are anchors of pairs or triplets, by groups: all that is united with the anchor's content (groups.h); else by
- * equal labels. A query's own document, the same id and the same content, takes no part in its answers and is never relevant. An anchor has no
- * id of its own: its content alone says that it is the same. */
+ * By --qrels; else, where the queries are anchors of pairs or triplets, by groups: all that is united with
+ * the anchor's content (groups.h); else by equal labels. A query's own document, the same id and the same
+ * content, takes no part in its answers and is never relevant. An anchor has no id of its own: its content
+ * alone says that it is the same. */
 #ifndef FT_EVAL_RELEVANCE_H
 #define FT_EVAL_RELEVANCE_H
 
@@ -26,13 +27,14 @@ struct ft_relevance {
 /* Just query, query_count and excluded: all that a search needs. */
 int ft_relevance_selves(struct ft_relevance *relevance, const struct ft_collection *queries, const struct ft_collection *index);
 
-/* All of it. `queries` and `index` may be one collection. `path` of the qrels, or NULL. Numbers the groups: nothing can be added afterwards. FT_BAD when
- * nothing says what is relevant. */
+/* All of it. `queries` and `index` may be one collection. `path` of the qrels, or NULL. Numbers the groups:
+ * nothing can be added afterwards. FT_BAD when nothing says what is relevant. */
 int ft_relevance_build(struct ft_relevance *relevance, const struct ft_collection *queries, const struct ft_collection *index,
                        const char *path);
 void ft_relevance_free(struct ft_relevance *relevance);
 
-/* The queries' vectors of a view, [query_count, dim]: the collection's own, or copied together into the relevance's arena. */
+/* The queries' vectors of a view, [query_count, dim]: the collection's own, or copied together into the
+ * relevance's arena. */
 const float *ft_relevance_queries(struct ft_relevance *relevance, const struct ft_view *view);
 
 #endif

@@ -1,5 +1,5 @@
-/* tile-body.h - one size of tile for one instruction set, included by tile.c with NAME, ROWS, VECTORS, LANES and the operations
- * defined. The accumulators stay in registers: ROWS * VECTORS of them. */
+/* tile-body.h - one size of tile for one instruction set, included by tile.c with NAME, ROWS, VECTORS, LANES
+ * and the operations defined. The accumulators stay in registers: ROWS * VECTORS of them. */
 
 static void NAME(dot)(const float *a, const float *b, size_t dim, float *score)
 {

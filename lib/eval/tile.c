@@ -5,7 +5,8 @@
 
 #define UNROLL _Pragma("GCC unroll 16")
 
-/* Any CPU: one lane a vector; no fused multiply-add, which would be a slow library call where the CPU has none. */
+/* Any CPU: one lane a vector; no fused multiply-add, which would be a slow library call where the CPU has
+ * none. */
 #define NAME(what) plain_##what
 #define TITLE "plain"
 #define ROWS 4

@@ -1,11 +1,13 @@
 /* tile.h - the inner loop of exact search: a tile of scores from packed vectors.
  *
- * Why not sgemm: OpenBLAS gives a row other bits when its position or the row count changes, so that two copies of one document could
- * stand apart by an ulp, and an order with ties would hang on the cut. Here each score is one chain of fused multiply-adds over the
- * dimensions in their order, whatever the tile's place: equal vectors have equal scores, bit for bit, and any cut of the work, by any
- * number of threads, gives the same ranking. Scores also stay in the first-level cache, where only those above a threshold are looked at.
+ * Why not sgemm: OpenBLAS gives a row other bits when its position or the row count changes, so that two
+ * copies of one document could stand apart by an ulp, and an order with ties would hang on the cut. Here each
+ * score is one chain of fused multiply-adds over the dimensions in their order, whatever the tile's place:
+ * equal vectors have equal scores, bit for bit, and any cut of the work, by any number of threads, gives the
+ * same ranking. Scores also stay in the first-level cache, where only those above a threshold are looked at.
  *
- * Packed vectors: `rows` queries as [dim][rows], `columns` index items as [dim][columns], zeros where there are fewer. */
+ * Packed vectors: `rows` queries as [dim][rows], `columns` index items as [dim][columns], zeros where there
+ * are fewer. */
 #ifndef FT_EVAL_TILE_H
 #define FT_EVAL_TILE_H
 
@@ -18,7 +20,8 @@ struct ft_tile {
     const char *name;
     size_t rows, columns;
 
-    /* score[rows][columns] of a packed [dim][rows] and b packed [dim][columns]. Both 64-byte aligned, as is score. */
+    /* score[rows][columns] of a packed [dim][rows] and b packed [dim][columns]. Both 64-byte aligned, as is
+     * score. */
     void (*dot)(const float *a, const float *b, size_t dim, float *score);
     void (*squares)(const float *a, const float *b, size_t dim, float *score);     /* minus the squared distance */
 
@@ -26,11 +29,13 @@ struct ft_tile {
     uint32_t (*above)(const float *score, float threshold);
 };
 
-/* The fastest this CPU has; every CPU has "plain". ft_tile_named is for tests: NULL when this CPU or build has no such. */
+/* The fastest this CPU has; every CPU has "plain". ft_tile_named is for tests: NULL when this CPU or build
+ * has no such. */
 const struct ft_tile *ft_tile_best(void);
 const struct ft_tile *ft_tile_named(const char *name);
 
-/* Pack `count` <= width vectors: row i begins at source + i * dim, or at source + item[i] * dim when `item` is given. */
+/* Pack `count` <= width vectors: row i begins at source + i * dim, or at source + item[i] * dim when `item`
+ * is given. */
 void ft_tile_pack(float *packed, size_t width, const float *source, const uint32_t *item, size_t count, size_t dim);
 
 #endif

@@ -1,5 +1,5 @@
-/* test-nearest.c - tiles against plain loops, the k nearest and the ranks against sorting everything: ties, duplicates, exclusions,
- * sizes around the tile's and the block's, any number of threads. */
+/* test-nearest.c - tiles against plain loops, the k nearest and the ranks against sorting everything: ties,
+ * duplicates, exclusions, sizes around the tile's and the block's, any number of threads. */
 #include "base/pool.h"
 #include "base/random.h"
 #include "eval/nearest.h"
