@@ -69,7 +69,8 @@ static int read_minimum(const char *text, struct minimum *minimum)
         return ft_fail(FT_USAGE, "--min %s: expected METRIC=X", text);
     memcpy(name, text, (size_t)(equals - text));
     name[equals - text] = '\0';
-    if (ft_metric_parse(name, (size_t)k, &minimum->metric) < 0 || ft_number_parse(equals + 1, &minimum->least) < 0)
+    if (ft_metric_parse(name, (size_t)k, &minimum->metric) < 0 ||
+        ft_number_parse(equals + 1, &minimum->least) < 0)
         return ft_error_prefix("--min %s: ", text);
     return 0;
 }
@@ -92,7 +93,8 @@ static int check_minima(const struct ft_result *result)
         if (isnan(result->value[minimum.metric]))
             ft_tool_warn(&tool, "%s is not defined here, expected at least %g", name, minimum.least);
         else
-            ft_tool_warn(&tool, "%s is %.6g, expected at least %g", name, result->value[minimum.metric], minimum.least);
+            ft_tool_warn(&tool, "%s is %.6g, expected at least %g", name, result->value[minimum.metric],
+                         minimum.least);
         status = FT_NO;
     }
     return status;
@@ -119,7 +121,8 @@ static bool is_file(const char *path)
 static int open_encoder(struct ft_encoder *encoder, const char *name)
 {
     const struct ft_encoder_options how = {
-        name, {.max_length = (size_t)max_length, .truncate_dim = (size_t)truncate_dim, .normalize = normalize}, &prompts};
+        .model = name, .prompts = &prompts,
+        .embed = {.max_length = (size_t)max_length, .truncate_dim = (size_t)truncate_dim, .normalize = normalize}};
 
     if (ft_encoder_open(encoder, &how) < 0)
         return -1;
@@ -132,7 +135,8 @@ static int open_models(struct world *w)
 {
     w->compared = before_name != NULL;
     w->before_is_result = before_name && is_file(before_name);
-    if (!model_name && !(before_name && !w->before_is_result) && (normalize || truncate_dim || max_length || prompts.count))
+    if (!model_name && (!before_name || w->before_is_result) &&
+        (normalize || truncate_dim || max_length || prompts.count))
         return ft_fail(FT_USAGE, "--normalize, --truncate-dim, --max-length and --prompt need -m MODEL");
     if (w->before_is_result && ft_result_read(before_name, (size_t)k, &w->result[1]) < 0)
         return -1;
@@ -162,6 +166,11 @@ static void set_up(struct world *w)
     w->queries->anchors_only = w->index != w->queries;
 }
 
+static const char *input_name(void)
+{
+    return tool.argc ? tool.argv[0] : "standard input";
+}
+
 static int read_all(struct world *w)
 {
     struct ft_collection *both[2] = {w->queries, w->index};
@@ -172,17 +181,18 @@ static int read_all(struct world *w)
     if (index_path && ft_collections_read(both + 1, 1, index_path, &tool.in) < 0)
         return -1;
     if (!w->queries->count || !w->index->count)
-        return ft_fail(FT_BAD, "%s is empty", w->queries->count ? index_path : tool.argc ? tool.argv[0] : "standard input");
+        return ft_fail(FT_BAD, "%s is empty", w->queries->count ? index_path : input_name());
     return 0;
 }
 
 static enum ft_distance distance_of(const struct ft_encoder *encoder)
 {
     enum ft_distance distance = FT_COSINE;
+    const char *name = encoder && encoder->model ? encoder->model->distance : "cosine";
     struct ft_error_copy error;
 
     ft_error_save(&error);
-    if (ft_distance_parse(distance_name ? distance_name : encoder && encoder->model ? encoder->model->distance : "cosine", &distance) < 0)
+    if (ft_distance_parse(distance_name ? distance_name : name, &distance) < 0)
         ft_error_restore(&error);      /* a model may name one that we lack; cosine then */
     return distance;
 }
@@ -203,12 +213,14 @@ static int evaluate(struct world *w, int view, enum ft_distance distance)
                               .query_class = w->relevance.query_class, .index_class = w->relevance.index_class};
 
     if (queries->dim != index->dim)
-        return ft_fail(FT_BAD, "queries have %zu dimensions, the index %zu: were they embedded by one model?", queries->dim, index->dim);
+        return ft_fail(FT_BAD, "queries have %zu dimensions, the index %zu: were they embedded by one model?",
+                       queries->dim, index->dim);
     if (make_ready("query", distance, w->queries, view) < 0 ||
         (w->index != w->queries && make_ready("document of the index", distance, w->index, view) < 0))
         return -1;
     e.nearest = (struct ft_nearest){distance, index->dim, index->vector, w->index->count,
-                                    ft_relevance_queries(&w->relevance, queries), w->relevance.query_count, w->relevance.excluded};
+                                    ft_relevance_queries(&w->relevance, queries), w->relevance.query_count,
+                                    w->relevance.excluded};
     return e.nearest.query && ft_evaluate(&e, &w->result[view]) == 0 ? 0 : -1;
 }
 
@@ -222,14 +234,18 @@ static int measure(struct world *w)
     if (w->queries->views == 2 && evaluate(w, 1, distance_of(&w->encoder[1])) < 0)
         return -1;
     if (r->unknown)
-        ft_tool_warn(&tool, "%s: %zu judgements are of a query or a document that is not here", qrels_path, r->unknown);
+        ft_tool_warn(&tool, "%s: %zu judgements are of a query or a document that is not here", qrels_path,
+                     r->unknown);
     if (w->result[0].left_out)
-        ft_tool_warn(&tool, "%zu of %zu queries have nothing relevant in the index and are left out", w->result[0].left_out, r->query_count);
+        ft_tool_warn(&tool, "%zu of %zu queries have nothing relevant in the index and are left out",
+                     w->result[0].left_out, r->query_count);
     if (!w->result[0].queries)
         return ft_fail(FT_BAD, "no query has anything relevant in the index");
     if (w->before_is_result && w->result[1].queries != w->result[0].queries)
-        ft_tool_warn(&tool, "%s: of %zu queries, now there are %zu", before_name, w->result[1].queries, w->result[0].queries);
-    ft_tool_say(&tool, "%zu queries, %zu documents, relevant by %s, %s", w->result[0].queries, w->index->count, r->by, ft_distance_name(distance));
+        ft_tool_warn(&tool, "%s: of %zu queries, now there are %zu", before_name, w->result[1].queries,
+                     w->result[0].queries);
+    ft_tool_say(&tool, "%zu queries, %zu documents, relevant by %s, %s", w->result[0].queries,
+                w->index->count, r->by, ft_distance_name(distance));
     tool.out = w->result[0].queries;
     return 0;
 }
@@ -238,7 +254,7 @@ static int write_result(const struct world *w)
 {
     const struct ft_result *before = w->compared ? &w->result[1] : NULL;
     struct ft_buffer text = {NULL, 0, 0};
-    int result = json ? ft_result_json(&text, &w->result[0], before) : ft_result_text(&text, &w->result[0], before);
+    int result = (json ? ft_result_json : ft_result_text)(&text, &w->result[0], before);
 
     if (result == 0 && output)
         result = ft_file_write(output, text.data, text.size);

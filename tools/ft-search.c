@@ -89,7 +89,8 @@ static int check_usage(void)
 static int set_up(struct world *w)
 {
     const struct ft_encoder_options how = {
-        model_name, {.max_length = (size_t)max_length, .truncate_dim = (size_t)truncate_dim, .normalize = normalize}, &prompts};
+        .model = model_name, .prompts = &prompts,
+        .embed = {.max_length = (size_t)max_length, .truncate_dim = (size_t)truncate_dim, .normalize = normalize}};
     struct ft_encoder *encoder = model_name ? &w->encoder : NULL;
     struct winsize size;
 
@@ -97,8 +98,10 @@ static int set_up(struct world *w)
         return -1;
     if (encoder && encoder->model->extra_text)
         ft_tool_say(&tool, "%s", encoder->model->extra_text);
-    w->queries = (struct ft_collection){.shared = &w->contents, .side = FT_QUERIES, .views = 1, .view = {{.encoder = encoder}}};
-    w->index = (struct ft_collection){.shared = &w->contents, .side = FT_INDEX, .views = 1, .view = {{.encoder = encoder}}};
+    w->queries = (struct ft_collection){.shared = &w->contents, .side = FT_QUERIES, .views = 1,
+                                        .view = {{.encoder = encoder}}};
+    w->index = (struct ft_collection){.shared = &w->contents, .side = FT_INDEX, .views = 1,
+                                      .view = {{.encoder = encoder}}};
     if (distance_name && ft_distance_parse(distance_name, &w->distance) < 0)
         return -1;
     if (!distance_name && (!encoder || ft_distance_parse(encoder->model->distance, &w->distance) < 0))
@@ -120,7 +123,8 @@ static int read_operands(struct world *w)
     if (ft_collection_start(&w->queries, &header) < 0)
         return -1;
     for (int i = 0; i < tool.argc; i++) {
-        const struct ft_document document = {.text = ft_string_of(tool.argv[i]), .role = FT_NO_ROLE, .object = &nothing};
+        const struct ft_document document = {.text = ft_string_of(tool.argv[i]), .role = FT_NO_ROLE,
+                                             .object = &nothing};
 
         tool.in++;
         if (ft_corpus_add(w->records, document.text) < 0 || ft_collection_add(&w->queries, &document) < 0)
@@ -242,7 +246,8 @@ static int make_ready(struct world *w)
     if (!w->index.count)
         return ft_fail(FT_BAD, "%s is empty", index_path);
     if (w->queries.count && queries->dim != index->dim)
-        return ft_fail(FT_BAD, "queries have %zu dimensions, the index %zu: were they embedded by one model?", queries->dim, index->dim);
+        return ft_fail(FT_BAD, "queries have %zu dimensions, the index %zu: were they embedded by one model?",
+                       queries->dim, index->dim);
     if (ft_vectors_ready(w->distance, queries->vector, w->queries.count, queries->dim, &bad) < 0)
         return ft_error_prefix("query %zu: ", bad + 1);
     if (ft_vectors_ready(w->distance, index->vector, w->index.count, index->dim, &bad) < 0)
@@ -282,9 +287,11 @@ static int run_search(struct world *w)
         return -1;
     if (!tool.argc && !(w->reader = ft_reader_open(NULL)))
         return -1;
-    if (tool.output && ft_writer_header(tool.output, ft_reader_header(w->reader), tool.whole_argc, tool.whole_argv) < 0)
+    if (tool.output && ft_writer_header(tool.output, ft_reader_header(w->reader), tool.whole_argc,
+                                        tool.whole_argv) < 0)
         return -1;
-    if (ft_collections_read(&index, 1, index_path, &indexed) < 0 || (w->reader ? read_documents(w) : read_operands(w)) < 0 ||
+    if (ft_collections_read(&index, 1, index_path, &indexed) < 0 ||
+        (w->reader ? read_documents(w) : read_operands(w)) < 0 ||
         make_ready(w) < 0 || search(w) < 0)
         return -1;
     if (!streams())

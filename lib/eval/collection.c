@@ -59,7 +59,8 @@ static int embed_waiting(struct ft_collection *c, const struct ft_string *text, 
     view->dim = view->encoder->dim;
     if (grow_view(view, c->count) < 0)
         return -1;
-    return ft_embedder_run(view->encoder->embedder[c->side], text, c->waiting_count, view->vector + first * view->dim);
+    return ft_embedder_run(view->encoder->embedder[c->side], text, c->waiting_count,
+                           view->vector + first * view->dim);
 }
 
 int ft_collection_flush(struct ft_collection *c)
@@ -99,7 +100,8 @@ static int take_embedding(struct ft_collection *c, struct ft_view *view, const s
     if (!view->dim)
         view->dim = shape[0];
     if (shape[0] != view->dim || !view->dim)
-        return ft_fail(FT_BAD, "embedding has %zu dimensions, expected %zu", (size_t)shape[0], view->dim ? view->dim : 1);
+        return ft_fail(FT_BAD, "embedding has %zu dimensions, expected %zu", (size_t)shape[0],
+                       view->dim ? view->dim : 1);
     for (size_t i = 0; i < view->dim; i++)
         sum += (double)values[i] * values[i];
     if (!(sum <= 1e36))
@@ -152,7 +154,8 @@ static int keep_text(struct ft_collection *c, struct ft_string id, const struct 
     return ft_corpus_add(c->kept, (struct ft_string){bytes, sizeof size + id.size + text.size});
 }
 
-int ft_collection_text(struct ft_collection *c, size_t item, struct ft_buffer *into, struct ft_string *id, struct ft_string *text)
+int ft_collection_text(struct ft_collection *c, size_t item, struct ft_buffer *into, struct ft_string *id,
+                       struct ft_string *text)
 {
     uint64_t size;
 
@@ -165,8 +168,10 @@ int ft_collection_text(struct ft_collection *c, size_t item, struct ft_buffer *i
     return 0;
 }
 
-static int add_item(struct ft_collection *c, const struct ft_document *document, struct ft_string id, struct ft_hash hash, uint32_t content)
+static int add_item(struct ft_collection *c, const struct ft_document *document, struct ft_string id,
+                    struct ft_hash hash, uint32_t content)
 {
+    struct ft_string label = document->label;
     struct ft_item *item;
 
     if (c->count >= FT_NO_ITEM - 1)
@@ -175,7 +180,7 @@ static int add_item(struct ft_collection *c, const struct ft_document *document,
         return -1;
     item = &c->item[c->count++];
     *item = (struct ft_item){hash, content, FT_NO_CLASS};
-    if (document->label.data && ft_groups_add(&c->shared->labels, ft_hash_bytes(document->label.data, document->label.size), &item->label) < 0)
+    if (label.data && ft_groups_add(&c->shared->labels, ft_hash_bytes(label.data, label.size), &item->label) < 0)
         return -1;
     if (c->kept && keep_text(c, id, document) < 0)
         return -1;
@@ -183,7 +188,8 @@ static int add_item(struct ft_collection *c, const struct ft_document *document,
 }
 
 /* Equal contents are one item, and one query where one of them is an anchor. */
-static int add_chunk(struct ft_collection *c, const struct ft_document *parent, const struct ft_document *chunk, uint32_t content)
+static int add_chunk(struct ft_collection *c, const struct ft_document *parent,
+                     const struct ft_document *chunk, uint32_t content)
 {
     size_t room = c->place_count;
 
@@ -225,7 +231,8 @@ static int add_chunks(struct ft_collection *c, const struct ft_document *documen
     for (size_t i = 0; i < document->chunk_count; i++) {
         if (anchor != SIZE_MAX && (chunk[i].role == FT_POSITIVE || chunk[i].role == FT_ANCHOR))
             ft_groups_unite(&c->shared->contents, content[anchor], content[i]);
-        if ((!c->anchors_only || chunk[i].role == FT_ANCHOR) && add_chunk(c, document, &chunk[i], content[i]) < 0)
+        if ((!c->anchors_only || chunk[i].role == FT_ANCHOR) &&
+            add_chunk(c, document, &chunk[i], content[i]) < 0)
             return ft_error_prefix("chunks[%zu]: ", i);
     }
     return 0;
@@ -248,7 +255,8 @@ int ft_collection_add(struct ft_collection *c, const struct ft_document *documen
     ft_arena_reset(&c->arena);
     if (add_document(c, document) == 0)
         return 0;
-    return ft_error_prefix("document %.*s: ", (int)(document->id.size < 200 ? document->id.size : 200), document->id.data);
+    return ft_error_prefix("document %.*s: ", (int)(document->id.size < 200 ? document->id.size : 200),
+                           document->id.data);
 }
 
 /* ---- streams ---- */
@@ -263,19 +271,24 @@ int ft_collection_start(struct ft_collection *c, const struct ft_header *header)
         struct ft_view *view = &c->view[v];
         const struct ft_encoder *encoder = view->encoder;
 
-        view->own = !encoder || (encoder->plain && header->dim == encoder->dim && ft_string_is(header->model, encoder->checksum));
+        view->own = !encoder || (encoder->plain && header->dim == encoder->dim &&
+                                 ft_string_is(header->model, encoder->checksum));
         if (encoder || !header->model.size)
             continue;
-        if (header->model.size >= sizeof shared->model || (*shared->model && !ft_string_is(header->model, shared->model)))
-            return ft_fail(FT_BAD, "embeddings of another model (%.*s, the other stream's are of %s): embed both with one, or give -m MODEL",
-                           (int)(header->model.size < 64 ? header->model.size : 64), header->model.data, *shared->model ? shared->model : "none");
+        if (header->model.size >= sizeof shared->model ||
+            (*shared->model && !ft_string_is(header->model, shared->model)))
+            return ft_fail(FT_BAD, "embeddings of another model (%.*s, the other stream's are of %s): "
+                           "embed both with one, or give -m MODEL",
+                           (int)(header->model.size < 64 ? header->model.size : 64), header->model.data,
+                           *shared->model ? shared->model : "none");
         memcpy(shared->model, header->model.data, header->model.size);
         shared->model[header->model.size] = '\0';
     }
     return 0;
 }
 
-static int add_record(struct ft_collection *const *collections, size_t count, struct ft_arena *arena, const struct ft_record *record)
+static int add_record(struct ft_collection *const *collections, size_t count, struct ft_arena *arena,
+                      const struct ft_record *record)
 {
     struct ft_document document;
     int result;
@@ -288,7 +301,8 @@ static int add_record(struct ft_collection *const *collections, size_t count, st
 }
 
 /* A failure of the reader itself names the stream already. */
-static int read_documents(struct ft_collection *const *collections, size_t count, struct ft_reader *reader, unsigned long *records)
+static int read_documents(struct ft_collection *const *collections, size_t count, struct ft_reader *reader,
+                          unsigned long *records)
 {
     struct ft_arena arena = {NULL};
     struct ft_record record;
@@ -308,7 +322,8 @@ static int read_documents(struct ft_collection *const *collections, size_t count
     return more < 0 ? -1 : result;
 }
 
-int ft_collections_read(struct ft_collection *const *collections, size_t count, const char *path, unsigned long *records)
+int ft_collections_read(struct ft_collection *const *collections, size_t count, const char *path,
+                        unsigned long *records)
 {
     struct ft_reader *reader = ft_reader_open(path);
     int result;

@@ -70,7 +70,8 @@ struct ft_collection {
 
 /* Read a stream of documents (NULL or "-": standard input) into the collections, `count` of them; `records`
  * counts. */
-int ft_collections_read(struct ft_collection *const *collections, size_t count, const char *path, unsigned long *records);
+int ft_collections_read(struct ft_collection *const *collections, size_t count, const char *path,
+                        unsigned long *records);
 
 /* The same by hand: each stream begins with start, which decides whether its embeddings are taken as they are
  * or made by the encoder. */
@@ -80,6 +81,7 @@ int ft_collection_flush(struct ft_collection *collection);      /* embed what wa
 void ft_collection_free(struct ft_collection *collection);      /* not `shared`, encoders and `kept` */
 
 /* Id and text of an item as `kept` holds them, pointing into `into`. */
-int ft_collection_text(struct ft_collection *collection, size_t item, struct ft_buffer *into, struct ft_string *id, struct ft_string *text);
+int ft_collection_text(struct ft_collection *collection, size_t item, struct ft_buffer *into,
+                       struct ft_string *id, struct ft_string *text);
 
 #endif

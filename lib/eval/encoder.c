@@ -15,7 +15,8 @@ static void read_prompts(const struct ft_list *prompts, const char *prompt[2])
 {
     prompt[FT_QUERIES] = prompt[FT_INDEX] = NULL;
     for (size_t i = 0; prompts && i < prompts->count; i++) {
-        const char *text = prompts->items[i], *query = after(text, "anchor="), *index = after(text, "positive=");
+        const char *text = prompts->items[i];
+        const char *query = after(text, "anchor="), *index = after(text, "positive=");
 
         if (query)
             prompt[FT_QUERIES] = query;
@@ -46,7 +47,8 @@ static int open_embedders(struct ft_encoder *encoder, const struct ft_encoder_op
         if (!(encoder->embedder[side] = ft_embedder_open(encoder->model, &how)))
             return -1;
     }
-    encoder->plain = !how.max_length && !how.truncate_dim && !how.normalize && same(prompt[FT_QUERIES], NULL) && same(prompt[FT_INDEX], NULL);
+    encoder->plain = !how.max_length && !how.truncate_dim && !how.normalize &&
+        same(prompt[FT_QUERIES], NULL) && same(prompt[FT_INDEX], NULL);
     encoder->dim = ft_embed_dim(encoder->model, &how);
     ft_model_checksum(encoder->model, encoder->checksum);
     return 0;

@@ -10,7 +10,8 @@
 static utf8proc_int32_t next_code(struct ft_string text, size_t *at)
 {
     utf8proc_int32_t code;
-    utf8proc_ssize_t size = utf8proc_iterate((const utf8proc_uint8_t *)text.data + *at, (utf8proc_ssize_t)(text.size - *at), &code);
+    utf8proc_ssize_t size = utf8proc_iterate((const utf8proc_uint8_t *)text.data + *at,
+                                             (utf8proc_ssize_t)(text.size - *at), &code);
 
     *at += size > 0 ? (size_t)size : 1;
     return size > 0 ? code : 0xfffd;
@@ -28,8 +29,8 @@ static bool is_blank(utf8proc_int32_t code)
 {
     utf8proc_category_t category = utf8proc_category(code);
 
-    return category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL ||
-           category == UTF8PROC_CATEGORY_ZP;
+    return category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_ZS ||
+           category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP;
 }
 
 int ft_line_add(struct ft_buffer *out, struct ft_string text, size_t width)
@@ -120,11 +121,12 @@ static int add_json(struct ft_buffer *out, struct ft_string text)
 
 static int add_match_json(struct ft_buffer *out, const struct ft_matches *m, size_t i, struct ft_buffer *bytes)
 {
+    double score = ft_distance_shown(m->distance, m->match[i].score);
     struct ft_string id, text;
 
-    if (ft_collection_text(m->index, m->match[i].item, bytes, &id, &text) < 0 || ft_buffer_print(out, "%s{\"id\": ", i ? ", " : "") < 0 ||
-        add_json(out, id) < 0 ||
-        ft_buffer_print(out, ", \"score\": %.8g, \"text\": ", ft_distance_shown(m->distance, m->match[i].score)) < 0 || add_json(out, text) < 0)
+    if (ft_collection_text(m->index, m->match[i].item, bytes, &id, &text) < 0 ||
+        ft_buffer_print(out, "%s{\"id\": ", i ? ", " : "") < 0 || add_json(out, id) < 0 ||
+        ft_buffer_print(out, ", \"score\": %.8g, \"text\": ", score) < 0 || add_json(out, text) < 0)
         return -1;
     return ft_buffer_print(out, "}");
 }
@@ -134,7 +136,8 @@ int ft_matches_json(struct ft_buffer *out, struct ft_string query, const struct 
     struct ft_buffer bytes = {NULL, 0, 0};
     int result = 0;
 
-    if (ft_buffer_print(out, "{\"query\": ") < 0 || add_json(out, query) < 0 || ft_buffer_print(out, ", \"matches\": [") < 0)
+    if (ft_buffer_print(out, "{\"query\": ") < 0 || add_json(out, query) < 0 ||
+        ft_buffer_print(out, ", \"matches\": [") < 0)
         result = -1;
     for (size_t i = 0; result == 0 && i < m->k && m->match[i].item != FT_NO_ITEM; i++)
         result = add_match_json(out, m, i, &bytes);

@@ -65,7 +65,8 @@ static double ideal_gain(const float *gain, size_t count, size_t k)
     return sum;
 }
 
-int ft_metrics_of_ranks(const struct ft_rank *rank, const float *gain, size_t count, size_t k, double value[FT_METRICS])
+int ft_metrics_of_ranks(const struct ft_rank *rank, const float *gain, size_t count, size_t k,
+                        double value[FT_METRICS])
 {
     double precision = 0, gained = 0, ideal = ideal_gain(gain, count, k);
     size_t at_k = 0, at_count = 0;
@@ -131,7 +132,8 @@ struct sums {
 };
 
 /* Gains in the order of the ranks. */
-static const float *gains_of(const struct ft_evaluation *e, size_t query, const struct ft_rank *rank, size_t count, float *gain)
+static const float *gains_of(const struct ft_evaluation *e, size_t query, const struct ft_rank *rank,
+                             size_t count, float *gain)
 {
     const struct ft_items *relevant = &e->relevant[query];
 
@@ -153,10 +155,11 @@ static const float *gains_of(const struct ft_evaluation *e, size_t query, const 
     return gain;
 }
 
-static int add_query(const struct ft_evaluation *e, struct block *b, size_t query, const struct ft_rank *rank, size_t count,
-                     const struct ft_match *match, struct sums *sums)
+static int add_query(const struct ft_evaluation *e, struct block *b, size_t query, const struct ft_rank *rank,
+                     size_t count, const struct ft_match *match, struct sums *sums)
 {
     double value[FT_METRICS];
+    uint32_t class = e->query_class ? e->query_class[query] : FT_NO_CLASS;
 
     if (!count) {
         sums->left_out++;
@@ -167,14 +170,15 @@ static int add_query(const struct ft_evaluation *e, struct block *b, size_t quer
     for (int m = 0; m < FT_METRIC_KNN; m++)
         sums->value[m] += value[m];
     sums->queries++;
-    if (e->query_class && e->query_class[query] != FT_NO_CLASS) {
-        sums->value[FT_METRIC_KNN] += ft_metrics_vote(match, b->k, e->index_class, b->votes) == e->query_class[query];
+    if (class != FT_NO_CLASS) {
+        sums->value[FT_METRIC_KNN] += ft_metrics_vote(match, b->k, e->index_class, b->votes) == class;
         sums->voted++;
     }
     return 0;
 }
 
-static int evaluate_block(const struct ft_evaluation *e, struct block *b, size_t first, size_t count, size_t items, struct sums *sums)
+static int evaluate_block(const struct ft_evaluation *e, struct block *b, size_t first, size_t count,
+                          size_t items, struct sums *sums)
 {
     struct ft_nearest part = e->nearest;
     const struct ft_rank *rank;
@@ -186,7 +190,8 @@ static int evaluate_block(const struct ft_evaluation *e, struct block *b, size_t
     b->rank = ft_arena_take(&b->arena, items * sizeof *b->rank);
     b->gain = ft_arena_take(&b->arena, items * sizeof *b->gain);
     b->count = ft_arena_take(&b->arena, count * sizeof *b->count);
-    if (!b->rank || !b->gain || !b->count || ft_nearest_ranks(&part, e->relevant + first, b->rank, b->count) < 0)
+    if (!b->rank || !b->gain || !b->count ||
+        ft_nearest_ranks(&part, e->relevant + first, b->rank, b->count) < 0)
         return -1;
     if (e->query_class && (!(b->match = ft_arena_zero(&b->arena, count, b->k * sizeof *b->match)) ||
                            ft_nearest_find(&part, b->k, b->match) < 0))
@@ -214,7 +219,8 @@ static uint32_t *zero_votes(const struct ft_evaluation *e)
 
 int ft_evaluate(const struct ft_evaluation *e, struct ft_result *result)
 {
-    struct block b = {.votes = zero_votes(e), .k = e->k < e->nearest.index_count ? e->k : e->nearest.index_count};
+    size_t items = e->nearest.index_count;
+    struct block b = {.votes = zero_votes(e), .k = e->k < items ? e->k : items};
     size_t most = BLOCK_ITEMS / (b.k + 1), first = 0;
     struct sums sums = {.queries = 0};
     int status = b.votes ? 0 : -1;
@@ -222,11 +228,13 @@ int ft_evaluate(const struct ft_evaluation *e, struct ft_result *result)
     if (most > BLOCK_QUERIES)
         most = BLOCK_QUERIES;
     while (status == 0 && first < e->nearest.query_count) {
-        size_t n = 0, items = 0;
+        size_t n = 0;
 
+        items = 0;
         do
             items += e->relevant[first + n++].count;
-        while (n < most && first + n < e->nearest.query_count && items + e->relevant[first + n].count <= BLOCK_ITEMS);
+        while (n < most && first + n < e->nearest.query_count &&
+               items + e->relevant[first + n].count <= BLOCK_ITEMS);
         ft_arena_reset(&b.arena);
         status = evaluate_block(e, &b, first, n, items, &sums);
         first += n;

@@ -11,10 +11,12 @@
  *   mrr           1 / rank_1, over the whole ranking
  *   map           average precision over the whole ranking: the mean of i / rank_i over all R (trec_eval's map)
  *   rprecision    precision at R: how many ranks are at most R, over R
- *   ndcg@k        the sum of gain / log2(1 + rank) over the ranks at most k, over the largest such sum there could be. The gain is 1, or what --qrels
- *                 says (trec_eval's ndcg_cut, linear gains; scikit-learn's ndcg_score with k)
- *   knn@k         the label that most of the k nearest have is the query's own; of labels with equally many the one whose nearest member is
- *                 nearest. Neighbours without a label have no vote. Groups are labels too. Where there are none: NaN
+ *   ndcg@k        the sum of gain / log2(1 + rank) over the ranks at most k, over the largest such sum there
+ *                 could be. The gain is 1, or what --qrels says (trec_eval's ndcg_cut, linear gains;
+ *                 scikit-learn's ndcg_score with k)
+ *   knn@k         the label that most of the k nearest have is the query's own; of labels with equally many
+ *                 the one whose nearest member is nearest. Neighbours without a label have no vote. Groups
+ *                 are labels too. Where there are none: NaN
  *
  * Each is the mean over queries. map, mrr and rprecision need the ranks of all relevant items, however far
  * down; nothing is cut at k. */
@@ -45,13 +47,15 @@ int ft_metric_parse(const char *name, size_t k, enum ft_metric *metric);
 
 /* All but knn (NaN) of one query, from the ranks of its relevant items as ft_nearest_ranks gives them, at
  * least one. `gain` [count] in the same order, or NULL. */
-int ft_metrics_of_ranks(const struct ft_rank *rank, const float *gain, size_t count, size_t k, double value[FT_METRICS]);
+int ft_metrics_of_ranks(const struct ft_rank *rank, const float *gain, size_t count, size_t k,
+                        double value[FT_METRICS]);
 
 #define FT_NO_CLASS UINT32_MAX
 
 /* The label that wins among match[k]; FT_NO_CLASS when none has a vote. `votes` [classes] is zero before and
  * after. */
-uint32_t ft_metrics_vote(const struct ft_match *match, size_t k, const uint32_t *class_of_item, uint32_t *votes);
+uint32_t ft_metrics_vote(const struct ft_match *match, size_t k, const uint32_t *class_of_item,
+                         uint32_t *votes);
 
 /* What is ranked, and what is relevant. */
 struct ft_evaluation {

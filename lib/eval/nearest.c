@@ -44,7 +44,7 @@ int ft_vectors_ready(enum ft_distance distance, float *vectors, size_t count, si
             sum += (double)v[k] * v[k];
         if (!(sum <= 1e36)) {
             *bad = i;
-            return ft_fail(FT_BAD, isfinite(sum) ? "embedding is longer than 1e18" : "embedding has a number that is not finite");
+            return ft_fail(FT_BAD, "embedding %s", isfinite(sum) ? "is longer than 1e18" : "has a number that is not finite");
         }
         length = sqrt(sum);
         for (size_t k = 0; distance == FT_COSINE && length > 0 && k < dim; k++)
@@ -168,8 +168,9 @@ int ft_nearest_find(const struct ft_nearest *nearest, size_t k, struct ft_match 
     int result = 0;
 
     for (size_t first = 0; k && result == 0 && first < nearest->query_count; first += block) {
+        size_t left = nearest->query_count - first;
         struct search s = {.nearest = nearest, .first = first, .k = k, .match = match + first * k,
-                           .count = nearest->query_count - first < block ? nearest->query_count - first : block};
+                           .count = left < block ? left : block};
 
         ft_arena_reset(&arena);
         result = find_block(&arena, &s);

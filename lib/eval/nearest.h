@@ -57,7 +57,8 @@ struct ft_rank {
 /* Where the relevant items of each query stand in the ranking of the whole index, nearest first. Query q's
  * are in rank[] from the sum of the earlier queries' relevant[].count on; how many goes to count[q], less
  * than relevant[q].count where some of those are excluded. */
-int ft_nearest_ranks(const struct ft_nearest *nearest, const struct ft_items *relevant, struct ft_rank *rank, size_t *count);
+int ft_nearest_ranks(const struct ft_nearest *nearest, const struct ft_items *relevant, struct ft_rank *rank,
+                     size_t *count);
 
 /* A score as people read it: euclidean as distance, the others as they are. */
 double ft_distance_shown(enum ft_distance distance, float score);

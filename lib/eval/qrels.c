@@ -66,11 +66,13 @@ static int read_line(char *line, char *end, size_t number, struct ft_judgement *
     if (number == 1 && count == 3 && ft_string_is(column[0], "query-id"))
         return 0;
     if (count != 3 && count != 4)
-        return ft_fail(FT_BAD, "%zu columns%s, expected 'qid 0 docid rel' or 'qid docid rel'", count, count == MOST_COLUMNS ? " or more" : "");
+        return ft_fail(FT_BAD, "%zu columns%s, expected 'qid 0 docid rel' or 'qid docid rel'", count,
+                       count == MOST_COLUMNS ? " or more" : "");
     document = &column[count - 2];
     if (!column[0].size || !document->size)
         return ft_fail(FT_BAD, "an empty id");
-    *judgement = (struct ft_judgement){ft_hash_bytes(column[0].data, column[0].size), ft_hash_bytes(document->data, document->size), 0, number};
+    *judgement = (struct ft_judgement){ft_hash_bytes(column[0].data, column[0].size),
+                                       ft_hash_bytes(document->data, document->size), 0, number};
     return read_gain(column[count - 1], &judgement->gain) < 0 ? -1 : 1;
 }
 
@@ -84,17 +86,21 @@ static int compare_hash(struct ft_hash a, struct ft_hash b)
 static int compare(const void *a, const void *b)
 {
     const struct ft_judgement *x = a, *y = b;
-    int by_query = compare_hash(x->query, y->query), by_document = by_query ? 0 : compare_hash(x->document, y->document);
+    int order = compare_hash(x->query, y->query);
 
-    return by_query ? by_query : by_document ? by_document : x->line < y->line ? -1 : x->line > y->line;
+    if (!order)
+        order = compare_hash(x->document, y->document);
+    return order ? order : x->line < y->line ? -1 : x->line > y->line;
 }
 
 static int check_twice(const char *path, struct ft_judgement *judgement, size_t count)
 {
     qsort(judgement, count, sizeof *judgement, compare);
     for (size_t i = 1; i < count; i++)
-        if (compare_hash(judgement[i - 1].query, judgement[i].query) == 0 && compare_hash(judgement[i - 1].document, judgement[i].document) == 0)
-            return ft_fail(FT_BAD, "%s:%zu: the same two ids as in line %zu", path, judgement[i].line, judgement[i - 1].line);
+        if (compare_hash(judgement[i - 1].query, judgement[i].query) == 0 &&
+            compare_hash(judgement[i - 1].document, judgement[i].document) == 0)
+            return ft_fail(FT_BAD, "%s:%zu: the same two ids as in line %zu", path, judgement[i].line,
+                           judgement[i - 1].line);
     return 0;
 }
 

@@ -167,14 +167,16 @@ static int rank_block(struct ft_arena *arena, struct ranking *r, size_t first, s
     return ft_pool_run(count, finish, r);
 }
 
-int ft_nearest_ranks(const struct ft_nearest *nearest, const struct ft_items *relevant, struct ft_rank *rank, size_t *count)
+int ft_nearest_ranks(const struct ft_nearest *nearest, const struct ft_items *relevant, struct ft_rank *rank,
+                     size_t *count)
 {
     struct ft_arena arena = {NULL};
     size_t most = ft_sweep_block(nearest, sizeof *count), first = 0;
     int result = 0;
 
     while (result == 0 && first < nearest->query_count) {
-        struct ranking r = {.nearest = nearest, .relevant = relevant + first, .rank = rank, .count = count + first,
+        struct ranking r = {.nearest = nearest, .relevant = relevant + first, .rank = rank,
+                            .count = count + first,
                             .excluded = nearest->excluded ? nearest->excluded + first : NULL};
         size_t n = 0, sum = 0;
 
@@ -183,7 +185,8 @@ int ft_nearest_ranks(const struct ft_nearest *nearest, const struct ft_items *re
             result = -1;
             break;
         }
-        while (n < most && first + n < nearest->query_count && (n == 0 || sum + relevant[first + n].count <= BLOCK_ITEMS)) {
+        while (n < most && first + n < nearest->query_count &&
+               (n == 0 || sum + relevant[first + n].count <= BLOCK_ITEMS)) {
             sum += relevant[first + n].count;
             r.at[++n] = sum;
         }

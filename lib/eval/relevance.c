@@ -15,9 +15,11 @@ struct classes {
     size_t count;
 };
 
-static int sort_by_class(struct ft_arena *arena, const uint32_t *class, size_t items, size_t count, struct classes *classes)
+static int sort_by_class(struct ft_arena *arena, const uint32_t *class, size_t items, size_t count,
+                         struct classes *classes)
 {
-    *classes = (struct classes){ft_arena_take(arena, items * sizeof(uint32_t)), ft_arena_zero(arena, count + 2, sizeof(size_t)), count};
+    *classes = (struct classes){ft_arena_take(arena, items * sizeof(uint32_t)),
+                                ft_arena_zero(arena, count + 2, sizeof(size_t)), count};
     if (!classes->order || !classes->start)
         return -1;
     for (size_t i = 0; i < items; i++)
@@ -35,7 +37,8 @@ static struct ft_items slice(const struct classes *classes, uint32_t class)
 {
     if (class == FT_NO_CLASS)
         return (struct ft_items){NULL, 0};
-    return (struct ft_items){classes->order + classes->start[class], classes->start[class + 1] - classes->start[class]};
+    return (struct ft_items){classes->order + classes->start[class],
+                             classes->start[class + 1] - classes->start[class]};
 }
 
 static uint32_t item_of(const struct ft_relevance *r, size_t query)
@@ -56,7 +59,8 @@ static bool is_self(const struct ft_item *query, size_t number, const struct ft_
     return !same_hash(query->id, FT_ID_NONE) && same_hash(query->id, item->id);
 }
 
-int ft_relevance_selves(struct ft_relevance *r, const struct ft_collection *queries, const struct ft_collection *index)
+int ft_relevance_selves(struct ft_relevance *r, const struct ft_collection *queries,
+                        const struct ft_collection *index)
 {
     uint32_t *content = ft_arena_take(&r->arena, index->count * sizeof *content);
     struct ft_items *excluded;
@@ -97,7 +101,8 @@ static uint32_t class_of(const struct ft_item *item, const struct ft_groups *gro
 }
 
 /* Class numbers of both sides: groups, or with `groups` NULL labels. */
-static int set_classes(struct ft_relevance *r, const struct ft_collection *queries, const struct ft_collection *index, const struct ft_groups *groups)
+static int set_classes(struct ft_relevance *r, const struct ft_collection *queries,
+                       const struct ft_collection *index, const struct ft_groups *groups)
 {
     uint32_t *query = ft_arena_take(&r->arena, r->query_count * sizeof *query);
     uint32_t *item = ft_arena_take(&r->arena, index->count * sizeof *item);
@@ -196,7 +201,8 @@ static int compare_pairs(const void *a, const void *b)
 }
 
 /* Relevant pairs by number. The count, or -1. */
-static long judged_pairs(struct ft_relevance *r, const struct ft_collection *queries, const struct ft_collection *index, const char *path,
+static long judged_pairs(struct ft_relevance *r, const struct ft_collection *queries,
+                         const struct ft_collection *index, const char *path,
                          struct pair **pairs)
 {
     struct known *query = sorted_ids(&r->arena, queries), *item = sorted_ids(&r->arena, index);
@@ -215,7 +221,8 @@ static long judged_pairs(struct ft_relevance *r, const struct ft_collection *que
         if (!q || !d)
             r->unknown++;
         else if (two_queries || two_items)
-            return ft_fail(FT_BAD, "%s:%zu: two %s have this id: qrels need ids that are unique", path, judgement[i].line,
+            return ft_fail(FT_BAD, "%s:%zu: two %s have this id: qrels need ids that are unique", path,
+                           judgement[i].line,
                            two_queries ? "queries" : "documents");
         else if (judgement[i].gain > 0)
             (*pairs)[kept++] = (struct pair){q->number, d->number, judgement[i].gain};
@@ -224,7 +231,8 @@ static long judged_pairs(struct ft_relevance *r, const struct ft_collection *que
     return kept;
 }
 
-static int relevant_by_qrels(struct ft_relevance *r, const struct ft_collection *queries, const struct ft_collection *index, const char *path)
+static int relevant_by_qrels(struct ft_relevance *r, const struct ft_collection *queries,
+                             const struct ft_collection *index, const char *path)
 {
     struct pair *pairs = NULL;
     long count = judged_pairs(r, queries, index, path, &pairs);
@@ -254,10 +262,12 @@ static int relevant_by_qrels(struct ft_relevance *r, const struct ft_collection 
     return 0;
 }
 
-int ft_relevance_build(struct ft_relevance *r, const struct ft_collection *queries, const struct ft_collection *index, const char *path)
+int ft_relevance_build(struct ft_relevance *r, const struct ft_collection *queries,
+                       const struct ft_collection *index, const char *path)
 {
     struct ft_contents *shared = queries->shared;
     bool labels = has_labels(queries);
+    size_t count;
 
     if (ft_relevance_selves(r, queries, index) < 0)
         return -1;
@@ -271,12 +281,12 @@ int ft_relevance_build(struct ft_relevance *r, const struct ft_collection *queri
     }
     if (queries->chunked) {
         r->by = "groups";
-        size_t count = ft_groups_number(&shared->contents);
-
+        count = ft_groups_number(&shared->contents);
         return set_classes(r, queries, index, &shared->contents) < 0 ? -1 : relevant_by_class(r, index, count);
     }
     if (!labels)
-        return ft_fail(FT_BAD, "nothing says what is relevant: the documents have no labels and are no pairs or triplets; see --qrels");
+        return ft_fail(FT_BAD, "nothing says what is relevant: the documents have no labels "
+                       "and are no pairs or triplets; see --qrels");
     r->by = "labels";
     return set_classes(r, queries, index, NULL) < 0 ? -1 : relevant_by_class(r, index, shared->labels.count);
 }

@@ -25,11 +25,13 @@ struct ft_relevance {
 };
 
 /* Just query, query_count and excluded: all that a search needs. */
-int ft_relevance_selves(struct ft_relevance *relevance, const struct ft_collection *queries, const struct ft_collection *index);
+int ft_relevance_selves(struct ft_relevance *relevance, const struct ft_collection *queries,
+                        const struct ft_collection *index);
 
 /* All of it. `queries` and `index` may be one collection. `path` of the qrels, or NULL. Numbers the groups:
  * nothing can be added afterwards. FT_BAD when nothing says what is relevant. */
-int ft_relevance_build(struct ft_relevance *relevance, const struct ft_collection *queries, const struct ft_collection *index,
+int ft_relevance_build(struct ft_relevance *relevance, const struct ft_collection *queries,
+                       const struct ft_collection *index,
                        const char *path);
 void ft_relevance_free(struct ft_relevance *relevance);
 

@@ -24,7 +24,8 @@ static int add_metrics(struct ft_buffer *out, const struct ft_result *result)
 
 int ft_result_json(struct ft_buffer *out, const struct ft_result *result, const struct ft_result *before)
 {
-    if (ft_buffer_print(out, "{\"queries\": %zu, \"k\": %zu, \"metrics\": ", result->queries, result->k) < 0 || add_metrics(out, result) < 0)
+    if (ft_buffer_print(out, "{\"queries\": %zu, \"k\": %zu, \"metrics\": ", result->queries, result->k) < 0 ||
+        add_metrics(out, result) < 0)
         return -1;
     if (before && (ft_buffer_print(out, ", \"before\": ") < 0 || add_metrics(out, before) < 0))
         return -1;
@@ -51,7 +52,8 @@ int ft_result_text(struct ft_buffer *out, const struct ft_result *result, const 
 
         ft_metric_name((enum ft_metric)m, result->k, name);
         if (before)
-            status = ft_buffer_print(out, "%-16s %8s %8s %8s\n", name, shown(old, was, false), shown(new, value, false),
+            status = ft_buffer_print(out, "%-16s %8s %8s %8s\n", name, shown(old, was, false),
+                                     shown(new, value, false),
                                      shown(change, value - was, true));
         else
             status = ft_buffer_print(out, "%s\t%s\n", name, shown(new, value, false));

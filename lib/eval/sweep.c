@@ -15,6 +15,11 @@ static size_t up(size_t count, size_t step)
     return (count + step - 1) / step;
 }
 
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 size_t ft_sweep_block(const struct ft_nearest *nearest, size_t bytes)
 {
     size_t count = BLOCK_BYTES / (nearest->dim * sizeof(float) + bytes + 1);
@@ -33,7 +38,8 @@ static size_t segment_size(const struct ft_nearest *nearest, size_t columns)
     return (panels ? panels : 1) * columns;
 }
 
-int ft_sweep_start(struct ft_sweep *sweep, struct ft_arena *arena, const struct ft_nearest *nearest, size_t first, size_t count)
+int ft_sweep_start(struct ft_sweep *sweep, struct ft_arena *arena, const struct ft_nearest *nearest,
+                   size_t first, size_t count)
 {
     size_t threads = (size_t)ft_pool_threads(), dim = nearest->dim;
 
@@ -51,13 +57,16 @@ int ft_sweep_start(struct ft_sweep *sweep, struct ft_arena *arena, const struct 
             return -1;
     for (size_t i = 0; i < count; i += sweep->tile->rows)
         ft_tile_pack(sweep->query + i * dim, sweep->tile->rows, nearest->query + (first + i) * dim, NULL,
-                     count - i < sweep->tile->rows ? count - i : sweep->tile->rows, dim);
+                     least(sweep->tile->rows, count - i), dim);
     return 0;
 }
 
 static void run_tile(const struct ft_sweep *sweep, const float *query, const float *item, float *score)
 {
-    (sweep->nearest->distance == FT_EUCLIDEAN ? sweep->tile->squares : sweep->tile->dot)(query, item, sweep->nearest->dim, score);
+    if (sweep->nearest->distance == FT_EUCLIDEAN)
+        sweep->tile->squares(query, item, sweep->nearest->dim, score);
+    else
+        sweep->tile->dot(query, item, sweep->nearest->dim, score);
 }
 
 struct run {
@@ -77,12 +86,13 @@ static int run_segment(void *argument, size_t index, int worker)
     if (count > s->segment)
         count = s->segment;
     for (size_t i = 0; i < count; i += columns)
-        ft_tile_pack(item + i * dim, columns, s->nearest->index + (first + i) * dim, NULL, count - i < columns ? count - i : columns, dim);
+        ft_tile_pack(item + i * dim, columns, s->nearest->index + (first + i) * dim, NULL, least(columns, count - i), dim);
     for (size_t q = 0; q < s->count; q += rows)
         for (size_t i = 0; i < count; i += columns) {
             run_tile(s, s->query + q * dim, item + i * dim, score);
             for (size_t r = 0; r < rows && q + r < s->count; r++)
-                run->visit(run->argument, worker, q + r, score + r * columns, (uint32_t)(first + i), count - i < columns ? count - i : columns);
+                run->visit(run->argument, worker, q + r, score + r * columns, (uint32_t)(first + i),
+                           least(columns, count - i));
         }
     return 0;
 }
@@ -99,13 +109,15 @@ float *ft_sweep_room(const struct ft_sweep *sweep, int worker)
     return sweep->item[worker];
 }
 
-void ft_sweep_scores(const struct ft_sweep *sweep, float *room, size_t query, const uint32_t *item, size_t count, float *score)
+void ft_sweep_scores(const struct ft_sweep *sweep, float *room, size_t query, const uint32_t *item,
+                     size_t count, float *score)
 {
-    size_t rows = sweep->tile->rows, columns = sweep->tile->columns, dim = sweep->nearest->dim, row = query % rows;
+    size_t rows = sweep->tile->rows, columns = sweep->tile->columns, dim = sweep->nearest->dim;
+    size_t row = query % rows;
     float tile[FT_TILE_ROWS * FT_TILE_COLUMNS] __attribute__((aligned(64)));
 
     for (size_t i = 0; i < count; i += columns) {
-        size_t n = count - i < columns ? count - i : columns;
+        size_t n = least(columns, count - i);
 
         ft_tile_pack(room, columns, sweep->nearest->index, item + i, n, dim);
         run_tile(sweep, sweep->query + (query - row) * dim, room, tile);

@@ -40,17 +40,20 @@ struct ft_sweep {
 size_t ft_sweep_block(const struct ft_nearest *nearest, size_t bytes);
 
 /* Pack the queries; everything from the arena. */
-int ft_sweep_start(struct ft_sweep *sweep, struct ft_arena *arena, const struct ft_nearest *nearest, size_t first, size_t count);
+int ft_sweep_start(struct ft_sweep *sweep, struct ft_arena *arena, const struct ft_nearest *nearest,
+                   size_t first, size_t count);
 
 /* `visit` sees score[n] of query (0 = the block's first) with items [item, item + n), n at most
  * tile->columns; score has room for all columns. Calls of one worker are never at once; items of one query
  * come in no order that could be relied on. */
-typedef void ft_sweep_visit(void *argument, int worker, size_t query, const float *score, uint32_t item, size_t n);
+typedef void ft_sweep_visit(void *argument, int worker, size_t query, const float *score, uint32_t item,
+                            size_t n);
 int ft_sweep_run(struct ft_sweep *sweep, ft_sweep_visit *visit, void *argument);
 
 /* Scores of one query of the block with items given by number; `room` as ft_sweep_room gives, one for each
  * thread. The same bits as in a run. */
 float *ft_sweep_room(const struct ft_sweep *sweep, int worker);
-void ft_sweep_scores(const struct ft_sweep *sweep, float *room, size_t query, const uint32_t *item, size_t count, float *score);
+void ft_sweep_scores(const struct ft_sweep *sweep, float *room, size_t query, const uint32_t *item,
+                     size_t count, float *score);
 
 #endif

@@ -1,6 +1,7 @@
 /* tile.c - tiles of scores for AVX-512, AVX2 and any CPU, and the packing they read. */
 #include "eval/tile.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define UNROLL _Pragma("GCC unroll 16")
@@ -76,16 +77,22 @@ const struct ft_tile *ft_tile_named(const char *name)
 }
 #endif
 
+/* FT_CPU as lib/tensor takes it: a wish of tests, passed over where it cannot be had. */
 const struct ft_tile *ft_tile_best(void)
 {
-    const struct ft_tile *tile = ft_tile_named("avx512");
+    const char *forced = getenv("FT_CPU");
+    const struct ft_tile *tile = forced ? ft_tile_named(strcmp(forced, "baseline") ? forced : "plain") : NULL;
+
+    if (!tile)
+        tile = ft_tile_named("avx512");
 
     if (!tile)
         tile = ft_tile_named("avx2");
     return tile ? tile : &plain_tile;
 }
 
-void ft_tile_pack(float *packed, size_t width, const float *source, const uint32_t *item, size_t count, size_t dim)
+void ft_tile_pack(float *packed, size_t width, const float *source, const uint32_t *item, size_t count,
+                  size_t dim)
 {
     enum { STEP = 16 };    /* dimensions at once: what is written stays in the first-level cache */
 

@@ -36,6 +36,7 @@ const struct ft_tile *ft_tile_named(const char *name);
 
 /* Pack `count` <= width vectors: row i begins at source + i * dim, or at source + item[i] * dim when `item`
  * is given. */
-void ft_tile_pack(float *packed, size_t width, const float *source, const uint32_t *item, size_t count, size_t dim);
+void ft_tile_pack(float *packed, size_t width, const float *source, const uint32_t *item, size_t count,
+                  size_t dim);
 
 #endif

@@ -25,7 +25,8 @@ static void test_lines(void)
     line("a\xff" "b", 0, "a\xef\xbf\xbd" "b", "bytes that are no UTF-8 become U+FFFD");
     line("abcdef", 6, "abcdef", "what fits is not cut");
     line("abcdefg", 6, "abcde\xe2\x80\xa6", "what does not ends in an ellipsis within the width");
-    line("\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e", 5, "\xe6\x97\xa5\xe6\x9c\xac\xe2\x80\xa6", "wide letters take two columns");
+    line("\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e", 5, "\xe6\x97\xa5\xe6\x9c\xac\xe2\x80\xa6",
+         "wide letters take two columns");
     line("", 5, "", "nothing is nothing");
 }
 
@@ -33,7 +34,8 @@ static void test_names(void)
 {
     enum ft_metric metric = FT_METRICS;
 
-    ok(ft_metric_parse("precision", 7, &metric) == 0 && metric == FT_METRIC_PRECISION, "a metric by its short name");
+    ok(ft_metric_parse("precision", 7, &metric) == 0 && metric == FT_METRIC_PRECISION,
+       "a metric by its short name");
     ok(ft_metric_parse("knn@7", 7, &metric) == 0 && metric == FT_METRIC_KNN, "and by its whole name");
     ok(ft_metric_parse("knn@8", 7, &metric) < 0 && strstr(ft_error(), "knn@7"), "another k is refused");
 }
@@ -55,7 +57,8 @@ static void test_votes(void)
     ok(vote((const uint32_t[]){3, 1, 1}, 3) == 1, "the majority wins");
     ok(vote((const uint32_t[]){2, 1, 1, 2}, 4) == 2, "of equally many the nearest member's label");
     ok(vote((const uint32_t[]){FT_NO_CLASS, FT_NO_CLASS, 1}, 3) == 1, "those without a label have no vote");
-    ok(vote((const uint32_t[]){FT_NO_CLASS}, 1) == FT_NO_CLASS && vote(NULL, 0) == FT_NO_CLASS, "nobody votes: no label");
+    ok(vote((const uint32_t[]){FT_NO_CLASS}, 1) == FT_NO_CLASS && vote(NULL, 0) == FT_NO_CLASS,
+       "nobody votes: no label");
 }
 
 int main(void)

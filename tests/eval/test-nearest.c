@@ -18,7 +18,8 @@ static float *vectors(size_t count, size_t dim, uint64_t range)
     float *v = aligned_alloc(64, (count * dim * sizeof *v + 63) / 64 * 64 + 64);
 
     for (size_t i = 0; i < count * dim; i++)
-        v[i] = range ? (float)ft_random_below(&source, range) - (float)(range / 2) : (float)ft_random_normal(&source);
+        v[i] = range ? (float)ft_random_below(&source, range) - (float)(range / 2)
+            : (float)ft_random_normal(&source);
     return v;
 }
 
@@ -55,7 +56,8 @@ static void test_tile(const char *name)
         (distance == FT_DOT ? tile->dot : tile->squares)(pa, pb, DIM, out);
         for (size_t r = 0; r < tile->rows - 1; r++)
             for (size_t c = 0; c < tile->columns; c++) {
-                double want = score((enum ft_distance)distance, a + r * DIM, b + item[c] * DIM, DIM), got = out[r * tile->columns + c];
+                double want = score((enum ft_distance)distance, a + r * DIM, b + item[c] * DIM, DIM);
+                double got = out[r * tile->columns + c];
 
                 worst = fabs(got - want) > worst ? fabs(got - want) : worst;
                 same &= got == (double)out[r * tile->columns + (c & ~1u)];
@@ -94,7 +96,8 @@ static int compare(const void *a, const void *b)
 static void rank_all(const struct ft_nearest *n, size_t query, struct naive *order)
 {
     for (size_t i = 0; i < n->index_count; i++)
-        order[i] = (struct naive){score(n->distance, n->query + query * n->dim, n->index + i * n->dim, n->dim), (uint32_t)i};
+        order[i] = (struct naive){
+            score(n->distance, n->query + query * n->dim, n->index + i * n->dim, n->dim), (uint32_t)i};
     for (size_t i = 0; n->excluded && i < n->excluded[query].count; i++)
         order[n->excluded[query].item[i]].score = -INFINITY;
     qsort(order, n->index_count, sizeof *order, compare);
@@ -137,7 +140,8 @@ static bool check_ranks(const struct ft_nearest *n, const struct ft_items *relev
         for (size_t i = 0; i < n->index_count && order[i].score > -INFINITY; i++)
             for (size_t j = 0; j < relevant[q].count; j++)
                 if (relevant[q].item[j] == order[i].item) {
-                    good &= next < count[q] && rank[at + next].rank == i + 1 && rank[at + next].item == order[i].item;
+                    good &= next < count[q] && rank[at + next].rank == i + 1 &&
+                        rank[at + next].item == order[i].item;
                     next++;
                 }
         good &= next == count[q];
@@ -149,8 +153,10 @@ static bool check_ranks(const struct ft_nearest *n, const struct ft_items *relev
 static void test_sizes(size_t queries, size_t items, size_t dim, size_t k, uint64_t range)
 {
     float *index = vectors(items, dim, range), *query = vectors(queries, dim, range);
-    struct ft_items *excluded = calloc(queries + 1, sizeof *excluded), *relevant = calloc(queries + 1, sizeof *relevant);
-    uint32_t *self = calloc(queries + 1, sizeof *self), *numbers = calloc(items + 1, sizeof *numbers), seventh = 0;
+    struct ft_items *excluded = calloc(queries + 1, sizeof *excluded);
+    struct ft_items *relevant = calloc(queries + 1, sizeof *relevant);
+    uint32_t *self = calloc(queries + 1, sizeof *self), *numbers = calloc(items + 1, sizeof *numbers);
+    uint32_t seventh = 0;
     bool found = true, ranked = true;
 
     for (size_t i = 0; i < items; i += 7)
@@ -162,12 +168,14 @@ static void test_sizes(size_t queries, size_t items, size_t dim, size_t k, uint6
     }
     for (int distance = FT_DOT; distance <= FT_EUCLIDEAN; distance++)
         for (int with = 0; with < 2; with++) {
-            struct ft_nearest n = {(enum ft_distance)distance, dim, index, items, query, queries, with ? excluded : NULL};
+            struct ft_nearest n = {(enum ft_distance)distance, dim, index, items, query, queries,
+                                   with ? excluded : NULL};
 
             found &= check_find(&n, k);
             ranked &= check_ranks(&n, relevant);
         }
-    ok(found, "%zu queries, %zu items, %zu dimensions%s: the %zu nearest are those of a full sort", queries, items, dim,
+    ok(found, "%zu queries, %zu items, %zu dimensions%s: the %zu nearest are those of a full sort", queries,
+       items, dim,
        range == 3 ? " with ties" : "", k);
     ok(ranked, "and so are the ranks of every seventh item");
     free(index), free(query), free(excluded), free(relevant), free(self), free(numbers);
@@ -201,11 +209,13 @@ static void test_threads(void)
     struct ft_nearest n = {FT_COSINE, DIM, index, N, query, Q, NULL};
     static struct ft_match one[Q * K], three[Q * K], none[Q * K];
     size_t bad;
-    bool good = ft_vectors_ready(FT_COSINE, index, N, DIM, &bad) == 0 && ft_vectors_ready(FT_COSINE, query, Q, DIM, &bad) == 0;
+    bool good = ft_vectors_ready(FT_COSINE, index, N, DIM, &bad) == 0 &&
+                ft_vectors_ready(FT_COSINE, query, Q, DIM, &bad) == 0;
 
     find_with(1, &n, one);
     find_with(3, &n, three);
-    ok(good && memcmp(one, none, sizeof one) != 0 && memcmp(one, three, sizeof one) == 0, "one thread and three give the same bytes");
+    ok(good && memcmp(one, none, sizeof one) != 0 && memcmp(one, three, sizeof one) == 0,
+       "one thread and three give the same bytes");
     free(index), free(query);
 }
 
@@ -214,9 +224,11 @@ static void test_ready(void)
     float v[] = {3, 4, 0, 0, 5, 12}, huge[] = {1, 2, 3e30f, 1}, nan[] = {1, 2, NAN, 1};
     size_t bad = 9;
 
-    ok(ft_vectors_ready(FT_COSINE, v, 3, 2, &bad) == 0 && v[0] == 0.6f && v[1] == 0.8f && v[2] == 0 && v[5] == (float)(12.0 / 13),
+    ok(ft_vectors_ready(FT_COSINE, v, 3, 2, &bad) == 0 && v[0] == 0.6f && v[1] == 0.8f && v[2] == 0 &&
+       v[5] == (float)(12.0 / 13),
        "cosine: vectors are scaled to unit length, zeros stay");
-    ok(ft_vectors_ready(FT_DOT, huge, 2, 2, &bad) < 0 && bad == 1, "a vector whose products could overflow is refused");
+    ok(ft_vectors_ready(FT_DOT, huge, 2, 2, &bad) < 0 && bad == 1,
+       "a vector whose products could overflow is refused");
     bad = 9;
     ok(ft_vectors_ready(FT_DOT, nan, 2, 2, &bad) < 0 && bad == 1, "so is NaN");
 }
