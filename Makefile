@@ -34,7 +34,7 @@ find     = $(shell find $(1) -name '$(2)' 2>/dev/null | LC_ALL=C sort)
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(call find,lib,*.c))
 TOOLS   := $(patsubst tools/%.c,$(BIN)/%,$(wildcard tools/ft*.c))
 TESTS   := $(patsubst tests/%.c,$(BUILD)/tests/%,$(call find,tests,test-*.c))
-FUZZ    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(shell grep -l FUZZ_MAIN tests/fuzz/fuzz-*.c))
+FUZZ    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz-*.c))
 PAGES   := $(wildcard man/*.[157])
 
 # $(call say,CC,what) begins a recipe line: the short form of the command, or with V=1 the command itself.
