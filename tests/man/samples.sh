@@ -1,4 +1,5 @@
-# samples.sh - the files that the EXAMPLES of the manual name, small, in the present directory. Sourced by test-man.t.
+# samples.sh - the files that the EXAMPLES of the manual name, small, in the present directory.
+# Sourced by test-man.t.
 
 # Every third sentence is kept for the test, as train.csv and test.csv of one origin would be.
 make_labelled () {

@@ -7,8 +7,8 @@
 #     .\" needs: python3 numpy        run where these programs are (behind python3: its modules)
 #     .\" file: NAME                  no commands: the rest of the display is this file
 #
-# Commands of a page run one after another in a directory of samples (samples.sh), with a tiny model as `minilm`, and, unless the page makes
-# it itself, with a `tuned`.
+# Commands of a page run one after another in a directory of samples (samples.sh), with a tiny model as
+# `minilm`, and, unless the page makes it itself, with a `tuned`.
 test_description='the manual: options, examples, form'
 . "$(dirname "$0")/../lib.sh"
 
@@ -111,21 +111,22 @@ for t in $tools; do
     '
 done
 
-# One word is written once: ft-ingest's --pairs are rows and ft-sample's are batches, all else means the same everywhere.
 test_expect_success 'the vocabulary of ft(7) is that of the tools' '
     for t in $tools; do help_options $t; done | tr " ," "\n\n" | grep "^-" | sort -u >expect &&
     page_options "$MAN/ft.7" | tr " ," "\n\n" | grep "^-" | sort -u >actual &&
     test_cmp expect actual
 '
 
+# But ft-ingest's --pairs are rows and ft-sample's batches; and the few below, which the tools' own work colours.
 test_expect_success 'an option that several tools have has the same words in all' '
     for t in $tools; do
         test $t = ft-ingest ||
-        "$BIN/$t" --help | sed -n "/^e\.g\./q; /^  --*[a-z]/{N;s/\n  *\([^- ]\)/  \1/;P;D;}" | sed "s/^  //; s/ \[[^]]*\]$//"
+        "$BIN/$t" --help |
+            sed -n "/^e\.g\./q; /^  --*[a-z]/{N;s/\n  *\([^- ]\)/  \1/;P;D;}" | sed "s/^  //; s/ \[[^]]*\]$//"
     done | sort -u >lines &&
     sed "s/   *.*//" lines | sort | uniq -d |
-        grep -v -x -e "-m, --model .*" -e "-o, --output .*" -e "-k N" -e "--force" -e "--limit N" -e "--max-errors N" -e "--seed S" \
-            -e "--epochs N" -e "--prompt .*" -e "--index FILE" -e "--json" >several
+        grep -v -x -e "-m, --model .*" -e "-o, --output .*" -e "-k N" -e "--force" -e "--limit N" -e "--seed S" \
+            -e "--max-errors N" -e "--epochs N" -e "--prompt .*" -e "--index FILE" -e "--json" >several
     cat several
     test ! -s several
 '
@@ -194,7 +195,26 @@ for page in "$MAN"/*.[157]; do
     done 3<"$TRASH/$name.list"
 done
 
+# Commands of README.md's ```sh blocks, in their order.
+cp -R "$TRASH/samples" "$TRASH/README.md" && rm -rf "$TRASH/README.md/tuned"
+sed -n '/^```sh$/,/^```$/p' "$TOP/README.md" | grep '^ft' >"$TRASH/README.list"
+while IFS= read -r text <&3; do
+    test_expect_success "README.md: $text" 'run_example "$TRASH/README.md" "$text"'
+done 3<"$TRASH/README.list"
+
+test_expect_success 'README.md has commands to run' 'test "$(wc -l <README.list)" -ge 2'
+
 # ---- form ----
+
+test_expect_success 'files that the READMEs name are there' '
+    grep -o -h "\`[a-zA-Z/_.0-9*-]*\`" "$TOP/README.md" "$TOP/lib/README.md" | tr -d "\`" |
+        grep -E "^(lib|tests|tools|man|pipelines)/" | grep -v NAME | sort -u >named &&
+    test -s named &&
+    while read -r file; do
+        ls -d "$TOP"/$file >/dev/null || echo "$file" >>lost
+    done <named
+    test_no_file lost
+'
 
 if command -v mandoc >/dev/null; then
     for page in "$MAN"/*.[157]; do
