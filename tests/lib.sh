@@ -51,16 +51,21 @@ trap test_at_exit EXIT
 trap 'exit 130' INT TERM
 cd "$TRASH" || exit 1
 
+# A function of its own, so that `|| return 1` in a body's loop ends the body and not test_expect_success before it has counted.
+test_body () {
+    eval "$1"
+}
+
 # test_expect_success TITLE BODY
 test_expect_success () {
     test_count=$((test_count + 1))
     if test -n "$test_verbose"; then
         printf '# ---- %s\n' "$1"
-        eval "$2" </dev/null >"$TRASH.log" 2>&1
+        test_body "$2" </dev/null >"$TRASH.log" 2>&1
         test_rc=$?
         sed 's/^/#   /' "$TRASH.log"
     else
-        eval "$2" </dev/null >"$TRASH.log" 2>&1
+        test_body "$2" </dev/null >"$TRASH.log" 2>&1
         test_rc=$?
     fi
     cd "$TRASH" || exit 1

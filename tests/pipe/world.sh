@@ -9,7 +9,7 @@ limit='timeout -k 5 20'
 test -z "$FT_SLOW" || limit="timeout -k 5 $FT_SLOW"   # a build with sanitizers takes longer
 
 # Dropout on, in the configuration's own words, so that a change of the golden model cannot turn it off unseen.
-cp -r "$TOP/tests/golden/model/mean" model || exit 1
+cp -rL "$TOP/tests/golden/model/mean" model || exit 1
 chmod -R u+w model
 sed -i 's/\("hidden_dropout_prob"\|"attention_probs_dropout_prob"\): [0-9.]*/\1: 0.1/' model/config.json
 
@@ -83,4 +83,50 @@ echo "# FT_SEED=$FT_SEED"
 random_below () {
     FT_SEED=$(((FT_SEED % 2147483646 + 1) * 48271 % 2147483647))
     random=$((FT_SEED % $1))
+}
+
+# killable NAME COMMAND...: like stage, under the time limit, and NAME.pid says whom to kill.
+killable () {
+    rm -f "$1.pid"
+    killable_name=$1
+    shift
+    stage "$killable_name" $limit sh -c 'echo $$ >"$0.pid.new"; mv "$0.pid.new" "$0.pid"; exec "$@"' "$killable_name" "$@"
+}
+
+# The process of a killable stage, once it has started.
+pid_of () {
+    pid_tries=0
+    until test -s "$1.pid"; do
+        sleep .01
+        test $((pid_tries += 1)) -lt 1000 || return 1
+    done
+    cat "$1.pid"
+}
+
+# background NAME COMMAND...: killable, going on by itself; job is what to wait for.
+background () {
+    rm -f "$1.pid" "$1.rc"
+    killable "$@" &
+    job=$!
+}
+
+# piped_killable RUN STREAM OPTION...: piped, but in the background, so that somebody may be killed.
+piped_killable () {
+    rm -f embed.pid loss.pid update.pid
+    pk_run=$1 pk_stream=$2
+    shift 2
+    { killable embed ft-embed -q -m "$pk_run" "$pk_stream" | killable loss ft-loss -q -m "$pk_run" |
+        killable update ft-update -q -m "$pk_run" "$@" >steps; } &
+    job=$!
+}
+
+# No stage may have needed the time limit's help.
+nobody_hung () {
+    for stage_name; do
+        test "$(cat "$stage_name.rc")" -ne 124 || { echo "$stage_name hung"; return 1; }
+    done
+}
+
+applied () {
+    wc -l <"$1/run/log.jsonl"
 }
