@@ -223,4 +223,17 @@ if command -v mandoc >/dev/null; then
 else
     test_skip 'mandoc has nothing to say' 'mandoc is not here'
 fi
+
+# What man(1) shows on most machines; a reference that it dislikes can swallow the rest of a page.
+if command -v groff >/dev/null; then
+    for page in "$MAN"/*.[157]; do
+        test_expect_success "$(basename "$page"): groff shows all of its sections" '
+            sed -n "s/^\.Sh //p" "$page" >expect &&
+            groff -mdoc -Tascii -P-cbou "$page" 2>/dev/null | grep -x "[A-Z][A-Z ]*" >actual &&
+            test_cmp expect actual
+        '
+    done
+else
+    test_skip 'groff shows all of their sections' 'groff is not here'
+fi
 test_done
