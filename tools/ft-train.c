@@ -15,7 +15,7 @@
 
 static const char *model_name = "minilm", *output = "./tuned", *miner, *prompt;
 static const char *optimizer = "adamw", *schedule = "linear";
-static double lr = 1e-4, warmup = .1, clip = 1;
+static double lr = FT_RATE_BY_KIND, warmup = .1, clip = 1;
 static bool force, resume, drop_last, classes, pairs, triplets, scored, random_batches;
 static long threads, chunk, max_length, seed, batch, per_class, epochs, steps = -1, save_every, keep = 2;
 static struct ft_list losses, freeze, unfreeze;
@@ -40,7 +40,7 @@ static const struct ft_option options[] = {
     {0, "miner", FT_TEXT, &miner, "NAME:k=v", "what the triplet loss compares: all, hard, semihard, easy-hard", NULL},
     {0, "optimizer", FT_TEXT, &optimizer, "NAME:k=v", "adamw:beta1=.9,beta2=.999,eps=1e-8,decay=0", NULL},
     {0, "schedule", FT_TEXT, &schedule, "NAME", "linear or constant, after the warm-up", NULL},
-    {0, "lr", FT_NUMBER, &lr, "X", "learning rate", NULL},
+    {0, "lr", FT_NUMBER, &lr, "X", "learning rate (default: by kind of batch)", NULL},
     {0, "warmup", FT_NUMBER, &warmup, "X", "steps of warm-up; below 1 a share of all", NULL},
     {0, "clip", FT_NUMBER, &clip, "X", "largest norm of the gradient, 0 = any", NULL},
     {0, "freeze", FT_LIST, &freeze, "PATTERN", "nodes that do not train, as 'encoder.layer.[0-2].*' or below:NODE", NULL},
@@ -117,6 +117,8 @@ static int settings_from_options(struct ft_arena *arena, struct ft_settings *s)
         .kind = kind_wanted(&failed), .batch = (uint64_t)batch, .per_class = (uint64_t)per_class,
         .epochs = (uint64_t)epochs, .drop_last = drop_last,
     };
+    if (ft_tool_given(&tool, &lr) && lr == FT_RATE_BY_KIND)   /* other negative rates are refused with the rest */
+        failed = ft_fail(FT_USAGE, "--lr %g: expected a number of at least 0", lr);
     return failed || freezing(arena, &s->freeze) < 0 ? -1 : ft_settings_check(s);
 }
 

@@ -101,11 +101,11 @@ static void print_default(FILE *out, const struct ft_option *option)
 {
     switch (option->type) {
     case FT_COUNT:
-        if (*(const long *)option->value)
+        if (*(const long *)option->value > 0)
             fprintf(out, " [%ld]", *(const long *)option->value);
         break;
     case FT_NUMBER:
-        if (*(const double *)option->value != 0)
+        if (*(const double *)option->value > 0)
             fprintf(out, " [%g]", *(const double *)option->value);
         break;
     case FT_TEXT:

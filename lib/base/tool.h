@@ -36,7 +36,7 @@ struct ft_list {
     size_t count;
 };
 
-/* The value's initial content is the default that --help prints. */
+/* The value's initial content is the default that --help prints; a number below or equal to zero means that the text says what happens. */
 struct ft_option {
     char letter;              /* 'm' for -m, or 0 */
     const char *name;         /* "model" for --model, or NULL; the vocabulary is OPTIONS in ft(7) */

@@ -36,6 +36,9 @@ int ft_losses_compute(const struct ft_losses *losses, const struct ft_loss_input
  * "triplet:distance=euclidean,margin=0.05,smooth=0 0.5*supcon:temperature=0.1 miner=semihard:margin=0.2". */
 const char *ft_losses_text(struct ft_arena *arena, const struct ft_losses *losses);
 
+/* The learning rate a kind of batch gets when nothing is said. */
+double ft_loss_rate(enum ft_batch_kind kind);
+
 /* The names for --help: "triplet supcon infonce cosine". */
 const char *ft_loss_names(void);
 const char *ft_miner_names(void);

@@ -19,7 +19,7 @@ static int choose_sizes(struct ft_sampler *s, uint64_t *classes)
     if (!each)   /* 4, or what divides the batch */
         each = !batch || (batch % 4 == 0 && batch >= 8) ? 4 : batch % 3 == 0 && batch >= 6 ? 3 : 2;
     if (!batch)
-        batch = each > 64 ? 2 * each : 128 / each * each;
+        batch = each > 128 ? 2 * each : 256 / each * each;
     if (batch < 2 * each)
         return ft_fail(FT_USAGE, "--batch %llu with %llu of each class holds one class: contrast needs two: --batch %llu%s",
                        (unsigned long long)batch, (unsigned long long)each, 2 * (unsigned long long)each,

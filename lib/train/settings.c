@@ -2,6 +2,7 @@
 #include "train/settings.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "train/loss.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -14,15 +15,15 @@ int ft_settings_optimizer(const struct ft_settings *s, struct ft_optimizer_setti
     return ft_optimizer_parse(optimizer, s->optimizer);
 }
 
-struct ft_schedule ft_settings_schedule(const struct ft_settings *s)
+struct ft_schedule ft_settings_schedule(const struct ft_settings *s, enum ft_batch_kind kind)
 {
-    return (struct ft_schedule){s->schedule, s->lr, s->warmup};
+    return (struct ft_schedule){s->schedule, s->lr == FT_RATE_BY_KIND ? ft_loss_rate(kind) : s->lr, s->warmup};
 }
 
 int ft_settings_check(const struct ft_settings *s)
 {
     struct ft_optimizer_settings optimizer;
-    struct ft_schedule schedule = ft_settings_schedule(s);
+    struct ft_schedule schedule = ft_settings_schedule(s, FT_BATCH_RANDOM);
 
     if (!(s->clip >= 0) || !isfinite(s->clip))
         return ft_fail(FT_USAGE, "--clip %g: expected a number of at least 0 (0 = no clipping)", s->clip);
@@ -112,7 +113,7 @@ int ft_settings_write(const struct ft_settings *s, const char *path, int argc, c
     put_text(&w, "miner", s->miner);
     put_text(&w, "optimizer", s->optimizer);
     put_text(&w, "schedule", s->schedule);
-    put(&w, "lr", json_real(s->lr));
+    put(&w, "lr", s->lr == FT_RATE_BY_KIND ? json_null() : json_real(s->lr));
     put(&w, "warmup", json_real(s->warmup));
     put(&w, "clip", json_real(s->clip));
     put_integer(&w, "chunk", (uint64_t)s->chunk);
@@ -170,6 +171,13 @@ static double read_number(struct reading *r, const char *key)
     return json_number_value(get(r, key, is_number, "a number"));
 }
 
+static double read_rate(struct reading *r, const char *key)
+{
+    const json_t *value = json_object_get(r->root, key);
+
+    return value && json_is_null(value) ? FT_RATE_BY_KIND : read_number(r, key);
+}
+
 static const char *read_text(struct reading *r, const char *key, bool required)
 {
     const char *text = json_string_value(get(r, key, required ? is_string : is_text, required ? "a string" : "a string or null"));
@@ -225,7 +233,7 @@ int ft_settings_read(struct ft_arena *arena, struct ft_settings *s, const char *
         .miner = read_text(&r, "miner", false),
         .optimizer = read_text(&r, "optimizer", true),
         .schedule = read_text(&r, "schedule", true),
-        .lr = read_number(&r, "lr"),
+        .lr = read_rate(&r, "lr"),
         .warmup = read_number(&r, "warmup"),
         .clip = read_number(&r, "clip"),
         .chunk = read_integer(&r, "chunk"),

@@ -3,8 +3,11 @@
 #define FT_TRAIN_SETTINGS_H
 
 #include "base/tool.h"
+#include "stream/document.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
+
+enum { FT_RATE_BY_KIND = -1 };
 
 struct ft_settings {
     const char *model;           /* the directory it starts from, absolute */
@@ -14,7 +17,7 @@ struct ft_settings {
     const char *miner;           /* or NULL */
     const char *optimizer;
     const char *schedule;
-    double lr, warmup, clip;
+    double lr, warmup, clip;     /* lr FT_RATE_BY_KIND: ft_loss_rate of what the batches are */
     long chunk, max_length;      /* 0: by token count; the model's */
     const char *prompt;          /* or NULL */
     struct ft_list freeze;       /* "PATTERN", and "!PATTERN" for --unfreeze, in the order given */
@@ -32,7 +35,7 @@ int ft_settings_read(struct ft_arena *arena, struct ft_settings *settings, const
 
 /* Optimizer and schedule as the library takes them. */
 int ft_settings_optimizer(const struct ft_settings *settings, struct ft_optimizer_settings *optimizer);
-struct ft_schedule ft_settings_schedule(const struct ft_settings *settings);
+struct ft_schedule ft_settings_schedule(const struct ft_settings *settings, enum ft_batch_kind kind);
 
 /* Freeze what the run freezes. */
 int ft_settings_freeze(const struct ft_settings *settings, struct ft_model *model);

@@ -18,7 +18,6 @@ struct ft_trainer {
     struct ft_model *model;
     struct ft_runner *runner;
     struct ft_optimizer *optimizer;
-    struct ft_schedule schedule;
     struct ft_live live;
     struct ft_progress progress, start, seen;   /* applied; when opened; skipped so far */
     float *gradient;             /* [block_count], zero between batches */
@@ -115,7 +114,6 @@ struct ft_trainer *ft_trainer_open(struct ft_run *run, const struct ft_trainer_o
     }
     t->run = run;
     t->options = *options;
-    t->schedule = ft_settings_schedule(&run->settings);
     if (ft_run_lock(run) < 0 || load(t) < 0 || open_log(t) < 0) {
         ft_trainer_close(t);
         return NULL;
@@ -162,9 +160,9 @@ const struct ft_progress *ft_trainer_progress(const struct ft_trainer *t)
 int ft_trainer_plan(struct ft_trainer *t, uint64_t steps)
 {
     t->steps = steps;
-    if (!steps && t->schedule.warmup > 0 && t->schedule.warmup < 1)
+    if (!steps && t->run->settings.warmup > 0 && t->run->settings.warmup < 1)
         return ft_fail(FT_USAGE, "--warmup %g is a share of the steps, and the stream does not say how many there are",
-                       t->schedule.warmup);
+                       t->run->settings.warmup);
     /* The batches so far may be the same where only --epochs is another, but their learning rates were not those of this stream. */
     if (t->progress.batch && steps != t->progress.steps)
         return ft_fail(FT_BAD, "a stream of %" PRIu64 " batches, but the run was trained on one of %" PRIu64, steps, t->progress.steps);
@@ -249,7 +247,8 @@ static bool checkpoint_due(const struct ft_trainer *t)
 int ft_trainer_apply(struct ft_trainer *t, double loss, const float *gradient, struct ft_step_report *report)
 {
     uint64_t number = t->batch->number;
-    double now, norm = 0, lr = ft_schedule_rate(&t->schedule, number, t->steps);
+    const struct ft_schedule schedule = ft_settings_schedule(&t->run->settings, t->batch->kind);
+    double now, norm = 0, lr = ft_schedule_rate(&schedule, number, t->steps);
 
     if (!isfinite(loss))
         return ft_fail(FT_BAD, "batch %" PRIu64 ": the loss is %s: a smaller --lr, or look at the batch with ft-cat", number,

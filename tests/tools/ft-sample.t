@@ -40,7 +40,7 @@ check "--pairs of labelled documents" status 0 "pairs: 9 batches of 5 rows" "$di
 check "--random" status 0 "random: 2 batches of 16 rows in 1 epochs" "$dir/labelled" --random --batch 16 --epochs 1
 check "--drop-last" status 0 "random: 1 batches of 16 rows in 1 epochs" "$dir/labelled" --random --batch 16 --epochs 1 --drop-last
 check "the counts are the last line" status 0 "ft-sample: in=30 out=5 bad=0 secs=" "$dir/labelled" --batch 20
-check "K raised, and said" status 0 "5 labels, fewer than the 32 places of a batch: 6 documents of each instead of 4, 30 rows" "$dir/labelled"
+check "K raised, and said" status 0 "5 labels, fewer than the 64 places of a batch: 6 documents of each instead of 4, 30 rows" "$dir/labelled"
 
 # The same seed, the same bytes; the history in the header names each command line, so the seed comes from the stream in one case.
 sample --batch 8 --seed 3 <"$dir/labelled" >"$dir/a"

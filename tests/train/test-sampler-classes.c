@@ -107,7 +107,7 @@ static void test_classes_exact(void)
         snprintf(label, sizeof label, "l%d", i % 150);
         add_document(&w, text, label);
     }
-    ok(plan(&w) == 0 && w.header.rows == 128 && w.header.steps == 352, "CLINC150's shape: 128 rows, 352 batches in 3 epochs (11250 places of 4)");
+    ok(plan(&w) == 0 && w.header.rows == 256 && w.header.steps == 176, "CLINC150's shape: 256 rows, 176 batches in 3 epochs (11250 places of 4)");
     ok(!warned(&w, ""), "nothing to warn of");
     while (ft_sampler_next(w.sampler, &batch, &documents) > 0)
         for (size_t i = 0; i < batch.items; i++)
