@@ -251,7 +251,7 @@ test_expect_success 'no room for the model: status 4, no model.safetensors, and 
 '
 
 test_expect_success 'little memory for many texts: a batch of 1,024 in that of 64' '
-    command -v /usr/bin/time >/dev/null || { echo "no /usr/bin/time"; return 0; }
+    if test -n "$FT_SANITIZE" || ! command -v /usr/bin/time >/dev/null; then return 0; fi
     documents labelled 1024 6 >crowd &&
     for n in 64 1024; do
         ft-sample -q --random --batch $n --epochs 1 crowd >crowd-$n && new_run crowd-$n-run --loss supcon &&

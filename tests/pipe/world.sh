@@ -6,7 +6,7 @@
 full=${FT_CHECK_FULL:+t}
 # Nothing here may hang: whatever takes longer has, and ends with status 124.
 limit='timeout -k 5 20'
-test -z "$FT_SLOW" || limit="timeout -k 5 $FT_SLOW"   # a build with sanitizers takes longer
+test -z "$FT_SANITIZE" || limit='timeout -k 5 120'
 
 # Dropout on, in the configuration's own words, so that a change of the golden model cannot turn it off unseen.
 cp -rL "$TOP/tests/golden/model/mean" model || exit 1
