@@ -108,11 +108,31 @@ static int parse(struct ft_tool *tool, const struct ft_option *standard)
     return 0;
 }
 
+/* The command line as a shell takes it back, so that a log begins with how to reproduce it. */
+static void print_command(FILE *out, const struct ft_tool *tool)
+{
+    fprintf(out, "%s: %s", tool->name, tool->name);
+    for (int i = 1; i < tool->whole_argc; i++) {
+        const char *word = tool->whole_argv[i];
+
+        fputc(' ', out);
+        if (*word && !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_")]) {
+            fputs(word, out);
+            continue;
+        }
+        fputc('\'', out);
+        for (; *word; word++)
+            *word == '\'' ? fputs("'\\''", out) : fputc(*word, out);
+        fputc('\'', out);
+    }
+    fputc('\n', out);
+}
+
 int ft_tool_begin(struct ft_tool *tool, int argc, char **argv)
 {
     const struct ft_option standard[] = {
         {'q', "quiet", FT_FLAG, &tool->quiet, NULL, "say nothing but errors and warnings", NULL},
-        {'v', "verbose", FT_FLAG, &tool->verbose, NULL, "say more", NULL},
+        {'v', "verbose", FT_FLAG, &tool->verbose, NULL, "say the command line first, to be pasted back", NULL},
         {'h', "help", FT_FLAG, &help, NULL, "this text", NULL},
         {0, "version", FT_FLAG, &version, NULL, "the version", NULL},
         {0, NULL, FT_FLAG, NULL, NULL, NULL, NULL},
@@ -134,8 +154,11 @@ int ft_tool_begin(struct ft_tool *tool, int argc, char **argv)
     else if (tool->argc && !*tool->operands) {
         fprintf(stderr, "%s: '%s': takes no operands (try %s --help)\n", tool->name, tool->argv[0], tool->name);
         return FT_USAGE;
-    } else
+    } else {
+        if (tool->verbose)
+            print_command(stderr, tool);
         return -1;
+    }
     if (fflush(stdout) != 0 || ferror(stdout)) {
         fprintf(stderr, "%s: cannot write to standard output\n", tool->name);
         return FT_SYSTEM;
