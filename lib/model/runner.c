@@ -74,11 +74,6 @@ void ft_runner_close(struct ft_runner *r)
     free(r);
 }
 
-const struct ft_plan *ft_runner_plan(const struct ft_runner *r)
-{
-    return r->plan;
-}
-
 /* Offsets of every shard's texts, counted from the shard's first token, and the texts' numbers in the batch. */
 static int lay_out_shards(struct ft_runner *r)
 {

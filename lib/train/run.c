@@ -182,25 +182,6 @@ int ft_run_lock(struct ft_run *run)
     return ft_fail(FT_USAGE, "%s is being trained by process %ld", run->directory, (long)lock.l_pid);
 }
 
-struct ft_model *ft_run_model(struct ft_run *run, float *block)
-{
-    struct ft_model *model = ft_model_open(run->settings.model, block);
-    char checksum[9];
-
-    if (!model) {
-        ft_error_prefix("%s: its base model: ", run->directory);
-        return NULL;
-    }
-    /* With a block of the run's own the base's parameters were not read, and the one who filled the block has compared. */
-    if (!block && strcmp(ft_model_checksum(model, checksum), run->settings.model_checksum) != 0)
-        ft_fail(FT_BAD, "%s: the model in %s has changed since the run began (checksum %s, was %s)", run->directory,
-                run->settings.model, checksum, run->settings.model_checksum);
-    else if (ft_settings_freeze(&run->settings, model) == 0)
-        return model;
-    ft_model_close(model);
-    return NULL;
-}
-
 int ft_progress_skip(const struct ft_progress *start, struct ft_progress *seen, const struct ft_batch *batch)
 {
     if (batch->number != seen->batch + 1)

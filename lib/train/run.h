@@ -36,10 +36,6 @@ void ft_run_close(struct ft_run *run);
 const char *ft_run_path(struct ft_run *run, const char *name);   /* DIR/run/name, from the run's arena */
 int ft_run_lock(struct ft_run *run);            /* FT_USAGE names the process that holds it */
 
-/* The model the run starts from, its nodes frozen as the run says. `block` as for ft_model_open (NULL: it reads the base model's parameters).
- * FT_BAD when the model under that path is not the one the run began with. */
-struct ft_model *ft_run_model(struct ft_run *run, float *block);
-
 /* How far training has come. */
 struct ft_progress {
     uint64_t batch;              /* batches applied */
