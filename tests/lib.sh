@@ -133,7 +133,7 @@ test_no_file () {
 
 # limit_memory KILOBYTES: of address space, for the rest of the (sub)shell. Not under AddressSanitizer, which maps terabytes.
 limit_memory () {
-    grep -q __asan_init "$TOP/bin/ft-cat" || ulimit -v "$1"
+    grep -q __asan_init "$(command -v ft-cat)" || ulimit -v "$1"
 }
 
 # stage NAME COMMAND...: run it, keep its status and its messages (NAME.err). For commands inside pipes.

@@ -161,7 +161,7 @@ test_expect_success 'a failure keeps its name through any number of tools' '
     test_cmp expect e.err && test ! -s a.err && test ! -s c.err && test_no_file out &&
     echo "{\"abort\":\"no header yet\",\"tool\":\"ft-x\",\"status\":2}" | stage a ft-cat --from-text | stage b ft-cat | stage c ft-cat --from-text >out &&
     stage d ft-cat <out >text &&
-    echo "ft-cat: ft-x failed: no header yet" >expect && test_cmp expect d.err && test ! -s c.err
+    echo "ft-cat: ft-x failed: no header yet" >expect && test_cmp expect d.err && test_cmp expect c.err && test ! -s a.err
 '
 
 test_expect_success 'a full disk is an error' '
