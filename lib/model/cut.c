@@ -2,9 +2,10 @@
 #include "model/cut.h"
 #include "base/error.h"
 
-/* Tokens a chunk: its kept activations are about 110 KB a token for MiniLM, so this bounds training at some 170 MB. Tokens
- * a shard: below about 176 rows a matrix product loses speed, and a shard's widest value should stay in a core's second cache. */
-enum { CHUNK_TOKENS = 1536, SHARD_TOKENS = 192, SHARD_STEP = 4 };
+/* Tokens a chunk: its kept activations are about 110 KB a token for MiniLM, so this bounds training at some 110 MB, about what a batch of 64
+ * short texts takes. Tokens a shard: below about 176 rows a matrix product loses speed, and a shard's widest value should stay in a
+ * core's second cache. */
+enum { CHUNK_TOKENS = 1024, SHARD_TOKENS = 192, SHARD_STEP = 4 };
 
 static size_t ceiling(size_t a, size_t b)
 {
