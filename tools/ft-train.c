@@ -199,29 +199,26 @@ static int find_model(struct ft_arena *arena, struct ft_settings *s)
     return result;
 }
 
-static struct ft_run *make_or_open_run(struct ft_arena *arena, const struct ft_reader *reader, bool *made)
+/* What the run trains with: a resumed one's own settings, and the run; else those of the options, and no run yet. */
+static int settle(struct ft_arena *arena, const struct ft_reader *reader, struct ft_settings *settings, struct ft_run **run)
 {
-    struct ft_settings settings;
-    struct ft_run *run;
-
-    if (settings_from_options(arena, &settings) < 0)
-        return NULL;
+    if (settings_from_options(arena, settings) < 0)
+        return -1;
     if (resume && ft_run_is(output)) {
-        if ((run = ft_run_open(output)) && check_resumed(&settings, &run->settings) == 0)
-            return run;
-        ft_run_close(run);
-        return NULL;
+        if (!(*run = ft_run_open(output)) || check_resumed(settings, &(*run)->settings) < 0)
+            return -1;
+        *settings = (*run)->settings;
+        return 0;
     }
     if (reader && !ft_tool_given(&tool, &seed))
-        settings.seed = ft_reader_header(reader)->seed;
-    if (!force && ft_run_is(output)) {
-        ft_fail(FT_USAGE, "%s exists: --resume goes on with it, --force begins again", output);
+        settings->seed = ft_reader_header(reader)->seed;
+    return ft_run_may_begin(output, force) < 0 ? -1 : find_model(arena, settings);
+}
+
+static struct ft_run *make_run(const struct ft_settings *settings)
+{
+    if ((force && ft_run_remove(output) < 0) || ft_run_create(output, settings, tool.whole_argc, tool.whole_argv) < 0)
         return NULL;
-    }
-    if (find_model(arena, &settings) < 0 || (force && ft_run_remove(output) < 0) ||
-        ft_run_create(output, &settings, tool.whole_argc, tool.whole_argv) < 0)
-        return NULL;
-    *made = true;
     return ft_run_open(output);
 }
 
@@ -379,12 +376,10 @@ static int save_and_fail(struct ft_trainer *trainer)
 static int train(struct ft_run *run, struct source *source)
 {
     const struct ft_trainer_options how = {false, memory, save_every, keep};
-    struct ft_arena arena = {0};
-    struct ft_trainer *trainer = NULL;
+    struct ft_trainer *trainer = ft_trainer_open(run, &how);
     int result = -1;
 
-    if (open_source(source, &arena, &run->settings) == 0 && (trainer = ft_trainer_open(run, &how)) &&
-        ft_trainer_plan(trainer, source->steps) == 0) {
+    if (trainer && ft_trainer_plan(trainer, source->steps) == 0) {
         result = all_batches(trainer, source, &run->settings);
         if (result < 0)
             save_and_fail(trainer);
@@ -392,11 +387,10 @@ static int train(struct ft_run *run, struct source *source)
             result = ft_trainer_finish(trainer);
     }
     ft_trainer_close(trainer);
-    ft_arena_free(&arena);
     return result;
 }
 
-/* A run that failed before its first batch - a bad line of the CSV - must not ask for --force when the line has been mended. */
+/* A run that failed before its first batch must not ask for --force when what was wrong has been mended. */
 static void take_back(struct ft_run *run)
 {
     struct ft_error_copy error;
@@ -411,7 +405,8 @@ static int run_tool(void)
 {
     struct ft_arena arena = {0};
     struct source source = {NULL, NULL, 0};
-    struct ft_run *run;
+    struct ft_settings settings;
+    struct ft_run *run = NULL;
     bool made = false;
     int result = -1;
 
@@ -427,7 +422,9 @@ static int run_tool(void)
     ft_stop_catch();
     if (steps != 0 && !(source.reader = ft_reader_open(tool.argc ? tool.argv[0] : NULL)))
         return -1;
-    if ((run = make_or_open_run(&arena, source.reader, &made))) {
+    /* Documents are read before a run is made or, with --force, removed: a bad line must not cost the model of yesterday. */
+    if (settle(&arena, source.reader, &settings, &run) == 0 && (!source.reader || open_source(&source, &arena, &settings) == 0) &&
+        (run || (made = (run = make_run(&settings)) != NULL))) {
         result = steps == 0 ? 0 : train(run, &source);
         if (result < 0 && made)
             take_back(run);

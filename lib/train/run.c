@@ -38,27 +38,6 @@ bool ft_run_finished(const char *directory)
     return ft_run_is(directory) && is_model(directory) && !exists_in(directory, "run/checkpoints");
 }
 
-int ft_run_create(const char *directory, const struct ft_settings *settings, int argc, char **argv)
-{
-    struct ft_arena arena = {0};
-    int result = -1;
-    char *run;
-
-    if (!*directory)
-        return ft_fail(FT_USAGE, "the name of the run is empty: give it one with -o");
-    if (ft_settings_check(settings) < 0)
-        return -1;
-    if (ft_run_is(directory))
-        return ft_fail(FT_USAGE, "%s exists: --resume goes on with it, --force begins again", directory);
-    if (is_model(directory))
-        return ft_fail(FT_USAGE, "%s is a model that no run made: choose another name with -o", directory);
-    if ((run = ft_arena_print(&arena, "%s/run/checkpoints", directory)) && ft_directory_make(run) == 0 &&
-        (run = ft_arena_print(&arena, "%s/run/run.json", directory)))
-        result = ft_settings_write(settings, run, argc, argv);
-    ft_arena_free(&arena);
-    return result;
-}
-
 /* The process that holds the run's lock, 0 = nobody. */
 static long lock_holder(const char *directory)
 {
@@ -72,6 +51,38 @@ static long lock_holder(const char *directory)
         close(fd);
     ft_arena_free(&arena);
     return holder;
+}
+
+int ft_run_may_begin(const char *directory, bool force)
+{
+    long holder;
+
+    if (!*directory)
+        return ft_fail(FT_USAGE, "the name of the run is empty: give it one with -o");
+    if (ft_run_is(directory)) {
+        if (!force)
+            return ft_fail(FT_USAGE, "%s exists: --resume goes on with it, --force begins again", directory);
+        if ((holder = lock_holder(directory)))
+            return ft_fail(FT_USAGE, "%s is being trained by process %ld", directory, holder);
+    } else if (is_model(directory)) {
+        return ft_fail(FT_USAGE, "%s is a model that no run made: choose another name with -o", directory);
+    }
+    return 0;
+}
+
+int ft_run_create(const char *directory, const struct ft_settings *settings, int argc, char **argv)
+{
+    struct ft_arena arena = {0};
+    int result = -1;
+    char *run;
+
+    if (ft_settings_check(settings) < 0 || ft_run_may_begin(directory, false) < 0)
+        return -1;
+    if ((run = ft_arena_print(&arena, "%s/run/checkpoints", directory)) && ft_directory_make(run) == 0 &&
+        (run = ft_arena_print(&arena, "%s/run/run.json", directory)))
+        result = ft_settings_write(settings, run, argc, argv);
+    ft_arena_free(&arena);
+    return result;
 }
 
 static int remove_in(const char *directory, const char *name)
@@ -108,14 +119,10 @@ static int remove_model(const char *directory)
 
 int ft_run_remove(const char *directory)
 {
-    long holder;
-
-    if (!ft_file_exists(directory))
-        return 0;
+    if (ft_run_may_begin(directory, true) < 0)
+        return -1;
     if (!ft_run_is(directory))
-        return ft_fail(FT_USAGE, "%s is no run of ft-train: not removing it, choose another name with -o", directory);
-    if ((holder = lock_holder(directory)))
-        return ft_fail(FT_USAGE, "%s is being trained by process %ld", directory, holder);
+        return 0;
     /* The run last: until it is gone another --force may go on with this. */
     return remove_model(directory) < 0 ? -1 : remove_in(directory, "run");
 }

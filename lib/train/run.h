@@ -23,10 +23,12 @@ struct ft_run {
 bool ft_run_is(const char *directory);          /* has run/run.json */
 bool ft_run_finished(const char *directory);    /* and a model beside it, all steps done */
 
+/* May a run begin there? FT_USAGE: a run is there already (with `force`: one that a process is training), or a model that no run made. */
+int ft_run_may_begin(const char *directory, bool force);
+
 /* Make DIR/run with these settings (checked). An existing run is FT_USAGE. */
 int ft_run_create(const char *directory, const struct ft_settings *settings, int argc, char **argv);
-/* Remove a run, finished or not, and the model files it made; what else lies there stays. Anything that is no run, or that a process is training,
- * is FT_USAGE. */
+/* Remove a run, finished or not, and the model files it made, if one is there; what else lies there stays. FT_USAGE as ft_run_may_begin. */
 int ft_run_remove(const char *directory);
 
 struct ft_run *ft_run_open(const char *directory);

@@ -81,6 +81,10 @@ test_expect_success 'after the bad line is mended the same command works' '
     { ft-ingest -q --labeled bad.csv | ft-train -q -m model -o mended; test $? -eq 3; } &&
     ft-ingest -q --labeled tiny.csv | ft-train -q -m model -o mended && test -s mended/model.safetensors
 '
+test_expect_success 'a bad line does not cost the model of yesterday' '
+    cp -r mended yesterday && { ft-ingest -q --labeled bad.csv | ft-train -q -m model -o mended --force; test $? -eq 3; } && diff -r mended yesterday &&
+    ft-ingest -q --labeled tiny.csv | ft-train -q -m model -o mended --force --seed 9 && differ mended yesterday
+'
 test_expect_success 'no stream at all, text, another kind of stream: said, with the way out' '
     test_expect_code 3 ft-train -q -m model -o kinds </dev/null 2>err && test_grep "no stream: did the previous command start" err &&
     test_expect_code 3 ft-train -q -m model -o kinds tiny.csv 2>err && test_grep "this is text, not a stream" err &&

@@ -147,10 +147,16 @@ for signal in INT TERM; do
     '
 done
 
+test_expect_success 'SIGTERM of the whole pipe at once, as a terminal or a supervisor does it' '
+    halting && new_run group --seed 4 && piped_killable group tap && at_work group &&
+    kill -TERM $(pid_of embed) $(pid_of loss) $(pid_of update) && wait $job; kill $halting; nobody_hung embed loss update &&
+    stage_code update 143 && test_no_file group/model.safetensors && piped group batches && same straight group
+'
+
 test_expect_success 'a signal before the first batch leaves nothing behind' '
     rm -f tap && mkfifo tap && { head -c 3000 documents && exec sleep 20; } >tap & halting=$!
-    background train ft-train -q -m model -o early tap && until test -e early/run/run.json; do sleep .02; done && sleep .1 &&
-    kill -TERM $(pid_of train) && wait $job; kill $halting; stage_code train 143 && test_no_file early
+    background train ft-train -q -m model -o early tap && pid=$(pid_of train) && sleep .3 &&
+    kill -TERM $pid && wait $job; kill $halting; stage_code train 143 && test_no_file early
 '
 
 test_expect_success 'another stream is refused on resuming: other data, another seed, another number of epochs' '
