@@ -255,7 +255,7 @@ test_expect_success 'a CSV cut at any byte ends in 0, 2 or 3' '
 
 test_expect_success '50 MB in the memory of a few' '
     awk "BEGIN { for (i = 0; i < 100000; i++) printf \"%0500d text,label %d\\n\", i, i % 100 }" >big.csv &&
-    (ulimit -v 60000 && ft-ingest -q big.csv >/dev/null)
+    (limit_memory 60000 && ft-ingest -q big.csv >/dev/null)
 '
 
 test_done
