@@ -27,8 +27,8 @@ ifneq ($(SANITIZE),)
 override CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
 # -ffp-contract=off: a fused multiply-add only where the code says so, so that the same source gives the same bits.
-ALL_CFLAGS = -std=gnu11 $(WARN) -Ilib -D_GNU_SOURCE -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread $(CFLAGS)
-LDLIBS  = -lcsv $(MSGPACK) -lopenblas -ljansson -lutf8proc -lm
+ALL_CFLAGS = -std=gnu11 $(WARN) -Ilib -D_GNU_SOURCE -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread $(if $(ONEDNN),-DFT_ONEDNN) $(CFLAGS)
+LDLIBS  = -lcsv $(MSGPACK) $(ONEDNN) -lopenblas -ljansson -lutf8proc -lm
 
 find     = $(shell find $(1) -name '$(2)' 2>/dev/null | LC_ALL=C sort)
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(call find,lib,*.c))
@@ -81,11 +81,11 @@ tests: $(TESTS) $(FUZZ)
 # ---- what is missing --------------------------------------------------------------------------------------------------
 
 deps:
-	@./deps.sh install build test demo && ./deps.sh check build test demo
+	@./deps.sh install build fast test demo && ./deps.sh check build test demo
 
 # For goals that go on without: DEPS=0, no network, no root. What cannot be done without fails by itself, later.
 install-deps:
-	@./deps.sh install build test demo || echo "going on without"
+	@./deps.sh install build fast test demo || echo "going on without"
 
 # ---- tests and measurements -------------------------------------------------------------------------------------------
 

@@ -1,12 +1,9 @@
 /* cpu.c - which table of kernels this CPU gets. */
 #include "tensor/cpu/tables.h"
 
-#include <cblas.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-
-#undef I
 
 static const struct ft_kernels *chosen;
 
@@ -33,7 +30,7 @@ static void choose(void)
     static const char *const best_first[] = {"avx512", "avx2", "baseline"};
     const char *forced = getenv("FT_CPU");
 
-    openblas_set_num_threads(1);
+    ft_blas_choose();
     if (forced != NULL)
         chosen = ft_kernels_named(forced);
     for (size_t i = 0; chosen == NULL && i < sizeof best_first / sizeof *best_first; i++)
