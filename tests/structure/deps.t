@@ -43,8 +43,13 @@ test_expect_success 'all there: nothing to do, nothing said' '
 '
 
 test_expect_success 'the linker is told the name that msgpack has' '
-    world -lmsgpack-c "" "" && deps config >out && test "$(cat out)" = "MSGPACK := -lmsgpackc" &&
-    world -lmsgpackc "" "" && deps config >out && test "$(cat out)" = "MSGPACK := -lmsgpack-c"
+    world -lmsgpack-c "" "" && deps config >out && test_grep "^MSGPACK := -lmsgpackc$" out &&
+    world -lmsgpackc "" "" && deps config >out && test_grep "^MSGPACK := -lmsgpack-c$" out
+'
+
+test_expect_success 'oneDNN is used where it is, and missed aloud where it is not' '
+    world "" "" "" && deps config >out && test_grep "^ONEDNN := -ldnnl -lgomp$" out &&
+    world -ldnnl "" "" && deps config >out 2>err && test_grep "^ONEDNN :=$" out && test_grep "oneDNN is not here" err
 '
 
 test_expect_success 'what is missing is one apt-get line, and an end' '
