@@ -90,6 +90,10 @@ struct ft_model *ft_model_open_nodes(const char *directory);   /* nodes and toke
 int ft_model_read_parameters(struct ft_model *model, float *block);
 void ft_model_close(struct ft_model *model);
 
+/* A block of zeros laid out as the model's, for gradients and moments; rows of a table that nobody touches cost no memory. NULL on error. */
+float *ft_model_zeros(const struct ft_model *model);
+void ft_model_zeros_free(const struct ft_model *model, float *block);
+
 /* Write a directory that sentence-transformers loads with equal embeddings: config, modules, tokenizer as they came from model->directory, weights
  * from the block, tensors the nodes do not use (a pooler) as they were. Each file appears complete; model.safetensors is last. */
 int ft_model_save(const struct ft_model *model, const char *directory);

@@ -7,7 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 /* Without contraction every instruction set gives the same bits; wider ones are faster. */
@@ -65,18 +64,6 @@ const char *ft_optimizer_names(void)
     return "adamw";
 }
 
-/* Zeros that cost no memory until they are touched: most rows of a word table never are. */
-static float *zeros(size_t count)
-{
-    void *map = mmap(NULL, count * sizeof(float) + 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-    if (map == MAP_FAILED) {
-        ft_fail_errno("%zu bytes for the optimizer", count * sizeof(float));
-        return NULL;
-    }
-    return map;
-}
-
 static int list_pieces(struct ft_optimizer *o)
 {
     size_t count = 0;
@@ -113,7 +100,7 @@ struct ft_optimizer *ft_optimizer_open(const struct ft_model *model, const struc
     }
     o->model = model;
     o->settings = *settings;
-    if (list_pieces(o) < 0 || !(o->m = zeros(model->block_count)) || !(o->v = zeros(model->block_count))) {
+    if (list_pieces(o) < 0 || !(o->m = ft_model_zeros(model)) || !(o->v = ft_model_zeros(model))) {
         ft_optimizer_close(o);
         return NULL;
     }
@@ -134,10 +121,8 @@ void ft_optimizer_close(struct ft_optimizer *o)
 {
     if (!o)
         return;
-    if (o->m)
-        munmap(o->m, o->model->block_count * sizeof(float) + 1);
-    if (o->v)
-        munmap(o->v, o->model->block_count * sizeof(float) + 1);
+    ft_model_zeros_free(o->model, o->m);
+    ft_model_zeros_free(o->model, o->v);
     free(o->pieces);
     free(o->ever);
     free(o->in_batch);

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 struct ft_trainer {
@@ -31,17 +30,6 @@ struct ft_trainer {
     struct ft_cut cut;
     bool kept;                   /* the forward kept all chunks */
 };
-
-static float *zero_block(size_t count)
-{
-    void *map = mmap(NULL, count * sizeof(float), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-    if (map == MAP_FAILED) {
-        ft_fail_errno("%zu bytes for gradients", count * sizeof(float));
-        return NULL;
-    }
-    return map;
-}
 
 /* Lines of steps that a resumed run takes again are dropped: the log is the run's, not the attempts'. */
 static int open_log(struct ft_trainer *t)
@@ -83,7 +71,7 @@ static int load(struct ft_trainer *t)
     if (ft_settings_optimizer(s, &optimizer) < 0 || !(t->model = ft_model_open_nodes(s->model)))
         return -1;
     if (t->options.shared ? ft_live_create(t->run, t->model->block_count, &t->live) < 0
-                          : !(t->live.block = zero_block(t->model->block_count)))
+                          : !(t->live.block = ft_model_zeros(t->model)))
         return -1;
     block = t->live.block;
     if (ft_model_read_parameters(t->model, block) < 0)
@@ -93,7 +81,7 @@ static int load(struct ft_trainer *t)
         return ft_fail(FT_BAD, "%s: the model in %s has changed since the run began (checksum %s, was %s)",
                        t->run->directory, s->model, checksum, s->model_checksum);
     if (ft_settings_freeze(s, t->model) < 0 || !(t->optimizer = ft_optimizer_open(t->model, &optimizer)) ||
-        !(t->gradient = zero_block(t->model->block_count)) ||
+        !(t->gradient = ft_model_zeros(t->model)) ||
         !(t->runner = ft_runner_open(t->model, FT_PLAN_TRAINING)))
         return -1;
     if (ft_checkpoint_load(t->run, &t->progress,
@@ -135,9 +123,9 @@ void ft_trainer_close(struct ft_trainer *t)
     ft_runner_close(t->runner);
     ft_optimizer_close(t->optimizer);
     if (t->gradient)
-        munmap(t->gradient, t->model->block_count * sizeof(float));
+        ft_model_zeros_free(t->model, t->gradient);
     if (!t->options.shared && t->live.block)
-        munmap(t->live.block, t->model->block_count * sizeof(float));
+        ft_model_zeros_free(t->model, t->live.block);
     else
         ft_live_close(&t->live);
     if (t->model)
