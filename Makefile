@@ -78,14 +78,16 @@ endif
 
 tests: $(TESTS) $(FUZZ)
 
-# ---- what is missing --------------------------------------------------------------------------------------------------
+# ---- what is missing; what was found before is looked for again ------------------------------------------------------
 
 deps:
 	@./deps.sh install build fast test demo && ./deps.sh check build test demo
+	@rm -f $(BUILD)/config.mk
 
 # For goals that go on without: DEPS=0, no network, no root. What cannot be done without fails by itself, later.
 install-deps:
 	@./deps.sh install build fast test demo || echo "going on without"
+	@rm -f $(BUILD)/config.mk
 
 # ---- tests and measurements -------------------------------------------------------------------------------------------
 

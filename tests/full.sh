@@ -16,20 +16,21 @@ step () {
     env "$@" || failed="$failed $name"
 }
 
-unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE FT_CPU
+unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE FT_CPU FT_BLAS
 
 # An allocation of exabytes is to be refused, as without a sanitizer, and what becomes of the refusal is what is tested.
 step sanitizers FT_FUZZ_SECONDS="${FT_FUZZ_SECONDS:-30}" TEST_SECONDS=1200 \
     ASAN_OPTIONS=allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 $make BUILD=build-asan SANITIZE=address,undefined
 
-# What this CPU cannot run falls back to what it can.
-for level in plain baseline avx2 avx512; do
-    step $level FT_CPU=$level $make T="$units"
+# What this CPU cannot run falls back to what it can; oneDNN, where it is, is held to the same.
+for level in plain:DEFAULT baseline:SSE41 avx2:AVX2 avx512:DEFAULT; do
+    step ${level%:*} FT_CPU=${level%:*} ONEDNN_MAX_CPU_ISA=${level#*:} $make T="$units"
 done
 
 # OpenBLAS chooses its kernels by these, and its rounding with them.
+step openblas FT_BLAS=openblas $make
 for core in Haswell Prescott; do
-    step $core OPENBLAS_CORETYPE=$core OPENBLAS_L2_SIZE=262144 $make
+    step $core FT_BLAS=openblas OPENBLAS_CORETYPE=$core OPENBLAS_L2_SIZE=262144 $make
 done
 
 step everything FT_CHECK_FULL=1 TEST_SECONDS=1200 $make
