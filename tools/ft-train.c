@@ -250,7 +250,7 @@ static int sample_documents(struct source *source, struct ft_arena *arena, const
         tool.in++;
         if (ft_document_read(&scratch, &record.object, &document) < 0 ||
             ft_sampler_add(source->sampler, &document, record.bytes) < 0 ||
-            (ft_stop_signal() && ft_fail(FT_SYSTEM, "stopped by signal %d", ft_stop_signal()) < 0)) {
+            ft_stop_check() < 0) {
             more = -1;
             break;
         }
@@ -351,8 +351,7 @@ static int all_batches(struct ft_trainer *trainer, struct source *source, const 
         else {
             tool.out++;
             show(&progress, &report);
-            if (ft_stop_signal())
-                more = ft_fail(FT_SYSTEM, "stopped by signal %d", ft_stop_signal());
+            more = ft_stop_check() < 0 ? -1 : more;
         }
     }
     ft_arena_free(&arena);

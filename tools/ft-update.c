@@ -115,10 +115,8 @@ static int all_batches(struct ft_trainer *trainer, struct ft_reader *reader)
     while (more > 0 && (more = ft_reader_next(reader, &record)) > 0) {
         ft_arena_reset(&arena);
         tool.in++;
-        if (one_batch(trainer, &arena, &record) < 0)
+        if (one_batch(trainer, &arena, &record) < 0 || ft_stop_check() < 0)
             more = -1;
-        else if (ft_stop_signal())
-            more = ft_fail(FT_SYSTEM, "stopped by signal %d", ft_stop_signal());
     }
     ft_arena_free(&arena);
     return more;

@@ -1,5 +1,6 @@
 /* stop.c - remembered signals. */
 #include "base/stop.h"
+#include "base/error.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -24,6 +25,11 @@ void ft_stop_catch(void)
 int ft_stop_signal(void)
 {
     return stopped;
+}
+
+int ft_stop_check(void)
+{
+    return stopped ? ft_fail(FT_SYSTEM, "stopped by signal %d", (int)stopped) : 0;
 }
 
 void ft_stop_die(void)

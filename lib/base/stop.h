@@ -8,6 +8,9 @@ void ft_stop_catch(void);
 /* The signal that came, or 0. */
 int ft_stop_signal(void);
 
+/* 0, or -1 with ft_error set when a signal came: what a loop asks after each piece of work. */
+int ft_stop_check(void);
+
 /* Die of it, as a shell expects of an interrupted program. Does not return. */
 void ft_stop_die(void) __attribute__((noreturn));
 

@@ -52,8 +52,8 @@ static int wait_for_input(struct ft_reader *reader)
     while ((ready = poll(fds, 2, 500)) <= 0) {
         if (ready < 0 && errno != EINTR)
             return ft_fail_errno("%s", reader->name);
-        if (ft_stop_signal())
-            return ft_fail(FT_SYSTEM, "stopped by signal %d", ft_stop_signal());
+        if (ft_stop_check() < 0)
+            return -1;
     }
     if (fds[1].revents & POLLERR) {
         die_of_closed_pipe();
