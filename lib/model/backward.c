@@ -5,8 +5,7 @@
 
 #include <string.h>
 
-/* A shard's rows of the gradient of a value. */
-static float *dvalue(const struct ft_running *run, int value, const struct ft_shard *shard)
+float *ft_running_gradient(const struct ft_running *run, int value, const struct ft_shard *shard)
 {
     const struct ft_value *v = &run->runner->plan->values[value];
 
@@ -25,7 +24,7 @@ static struct target aim(const struct ft_running *run, int value, const struct f
 {
     const struct ft_value *v = &run->runner->plan->values[value];
     size_t rows = v->pooled ? shard->rows.sequences : shard->tokens;
-    struct target target = {dvalue(run, value, shard), NULL, rows * v->width};
+    struct target target = {ft_running_gradient(run, value, shard), NULL, rows * v->width};
 
     if (!v->needs_gradient)
         target.where = NULL;
@@ -58,7 +57,7 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
     const struct ft_value *value = &r->plan->values[step->out];
     size_t rows = value->pooled ? shard->rows.sequences : shard->tokens, width = value->width;
     const struct ft_dropout dropout = ft_running_dropout(run, step);
-    const float *block = r->model->block, *dy = dvalue(run, step->out, shard);
+    const float *block = r->model->block, *dy = ft_running_gradient(run, step->out, shard);
     const float *x = step->in_count ? ft_running_value(run, step->in[0], shard, worker) : NULL;
 
     for (int i = 0; i < step->in_count; i++) {
@@ -71,7 +70,8 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
         case FT_STEP_EMBEDDING:
             break;
         case FT_STEP_LINEAR:
-            k->linear_backward(dx, dy, block + r->model->parameters[step->weight].offset, rows, step->inputs, step->outputs);
+            k->linear_backward(dx, dy, block + r->model->parameters[step->weight].offset,
+                               ft_running_packed(r, step, true), rows, step->inputs, step->outputs);
             break;
         case FT_STEP_NORM:
             k->layer_norm_backward(dx, dy, x, ft_running_saved(run, step, shard, 2, NULL),
@@ -145,11 +145,12 @@ static int segment_slice(void *argument, size_t index, int worker)
     const struct ft_shard whole = {.first_token = 0};   /* rows from the chunk's first */
     size_t rows = value->pooled ? run->sequences : run->tokens;
     float *dw = parameter_gradient(run, step->weight), *db = parameter_gradient(run, step->bias);
-    const float *dy = dvalue(run, step->out, &whole);
+    const float *dy = ft_running_gradient(run, step->out, &whole);
     const float *x = step->in_count ? ft_running_value(run, step->in[0], &whole, &r->workers[worker]) : NULL;
 
     if (step->kind == FT_STEP_LINEAR)
-        r->kernels->linear_gradient(dw, db, dy, x, rows, step->inputs, step->outputs, slice->from, slice->to);
+        r->kernels->linear_gradient(dw, db, dy, x, ft_running_operand(run, slice->step, true),
+                                    ft_running_operand(run, slice->step, false), rows, step->inputs, step->outputs, slice->from, slice->to);
     else if (step->kind == FT_STEP_NORM)
         r->kernels->layer_norm_gradient(dw, db, dy, x, ft_running_saved(run, step, &whole, 2, NULL), rows, value->width,
                                         slice->from, slice->to);
@@ -177,6 +178,7 @@ int ft_runner_backward(struct ft_runner *r, size_t chunk, const float *dout, flo
         kept++;
     if (kept == r->kept_count)
         return ft_fail(FT_SYSTEM, "backward of chunk %zu, which is not kept", chunk);
+    ft_runner_unpack(r);
     if (!ft_floats_reserve(&r->gradient, plan->gradient_width * run.tokens + plan->gradient_pooled_width * run.sequences + 16))
         return -1;
     run.keep = run.backward = true;
@@ -192,7 +194,8 @@ int ft_runner_backward(struct ft_runner *r, size_t chunk, const float *dout, flo
         lowest++;
     for (int s = plan->segment_count - 1; s >= lowest; s--) {
         run.segment = &plan->segments[s];
-        if (ft_pool_run(run.shard_count, segment_shard, &run) < 0 ||
+        if (ft_runner_pack(r, run.segment->first, run.segment->last, true, run.tokens) < 0 ||
+            ft_pool_run(run.shard_count, segment_shard, &run) < 0 || ft_running_pack_operands(&run) < 0 ||
             ft_pool_run((size_t)run.segment->slice_count, segment_slice, &run) < 0)
             return -1;
     }

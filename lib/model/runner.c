@@ -40,7 +40,7 @@ struct ft_runner *ft_runner_open(const struct ft_model *model, int flags)
         return NULL;
     }
     r->model = model;
-    r->kernels = ft_kernels_cpu();
+    r->kernels = ft_kernels_cpu(FT_FP32);
     r->worker_count = ft_pool_threads();
     r->workers = calloc((size_t)r->worker_count, sizeof *r->workers);
     if (!r->workers || !(r->plan = ft_plan_make(&r->arena, model, flags))) {
@@ -77,6 +77,8 @@ void ft_runner_close(struct ft_runner *r)
     free(r->workers);
     free_kept(r);
     free(r->gradient.data);
+    free(r->weights.floats.data);
+    free(r->operands.floats.data);
     ft_arena_free(&r->batch_arena);
     ft_arena_free(&r->arena);
     free(r);
@@ -128,6 +130,7 @@ int ft_runner_batch(struct ft_runner *r, const struct ft_packed *packed, const s
     r->cut = cut;
     r->seed = seed;
     r->batch = batch;
+    ft_runner_unpack(r);
     for (size_t i = 0; i < r->kept_count; i++)
         r->kept[i].chunk = SIZE_MAX;
     if (lay_out_shards(r) < 0)
@@ -240,7 +243,7 @@ void ft_running_forward(const struct ft_running *run, const struct ft_step *step
                              node->first_position, width);
         break;
     case FT_STEP_LINEAR:
-        k->linear_forward(y, in[0], parameter(r, step->weight), parameter(r, step->bias), rows, step->inputs, step->outputs);
+        k->linear_forward(y, in[0], parameter(r, step->weight), ft_running_packed(r, step, false), parameter(r, step->bias), rows, step->inputs, step->outputs);
         break;
     case FT_STEP_NORM:
         k->layer_norm_forward(y, ft_running_saved(run, step, shard, 2, worker->temporary), in[0], parameter(r, step->weight),
@@ -271,20 +274,19 @@ void ft_running_forward(const struct ft_running *run, const struct ft_step *step
     }
 }
 
-static int forward_shard(void *argument, size_t index, int worker)
+/* Steps first .. last of one shard. */
+static void forward_steps(const struct ft_running *run, const struct ft_shard *shard, int worker, int first, int last)
 {
-    const struct ft_running *run = argument;
     struct ft_runner *r = run->runner;
     const struct ft_plan *plan = r->plan;
-    const struct ft_shard *shard = &r->shards[run->first_shard + index];
-    int last = plan->steps[plan->step_count - 1].out;
+    int out = plan->steps[plan->step_count - 1].out;
 
-    for (int s = 0; s < plan->step_count; s++)
+    for (int s = first; s <= last; s++)
         ft_running_forward(run, &plan->steps[s], shard, &r->workers[worker]);
-    memcpy(run->out + (run->first_text + shard->first_text) * plan->values[last].width,
-           ft_running_value(run, last, shard, &r->workers[worker]),
-           shard->rows.sequences * plan->values[last].width * sizeof(float));
-    return 0;
+    if (last + 1 == plan->step_count)
+        memcpy(run->out + (run->first_text + shard->first_text) * plan->values[out].width,
+               ft_running_value(run, out, shard, &r->workers[worker]),
+               shard->rows.sequences * plan->values[out].width * sizeof(float));
 }
 
 struct ft_running ft_running_start(struct ft_runner *r, size_t chunk)
@@ -308,30 +310,47 @@ static int forward_any_shard(void *argument, size_t index, int worker)
     struct ft_running *batch = argument, run = ft_running_start(batch->runner, batch->runner->shards[index].chunk);
 
     run.out = batch->out;
-    return forward_shard(&run, index - run.first_shard, worker);
+    forward_steps(&run, &run.runner->shards[index], worker, 0, run.runner->plan->step_count - 1);
+    return 0;
 }
 
 int ft_runner_forward_all(struct ft_runner *r, float *out)
 {
     struct ft_running batch = {.runner = r, .out = out};
 
+    ft_runner_unpack(r);
+    if (ft_runner_pack(r, 0, r->plan->step_count - 1, false, r->packed->offset[r->packed->texts]) < 0)
+        return -1;
     return ft_pool_run(r->cut->shard_count, forward_any_shard, &batch);
 }
 
-int ft_runner_forward(struct ft_runner *r, size_t chunk, float *out, bool keep)
+static int forward_segment_shard(void *argument, size_t index, int worker)
+{
+    const struct ft_running *run = argument;
+
+    forward_steps(run, &run->runner->shards[run->first_shard + index], worker, run->segment->first, run->segment->last);
+    return 0;
+}
+
+/* Segment by segment, so that no more than one segment's weights lie packed. */
+int ft_runner_forward(struct ft_runner *r, size_t chunk, float *out)
 {
     struct ft_running run = ft_running_start(r, chunk);
-    struct ft_kept *kept = NULL;
+    struct ft_kept *kept = kept_find(r, chunk);
 
+    if (!kept || !ft_floats_reserve(&kept->floats, ft_runner_kept_size(r, chunk) / sizeof(float) + 16))
+        return -1;
+    kept->chunk = chunk;
     run.out = out;
-    if (keep) {
-        if (!(kept = kept_find(r, chunk)) ||
-            !ft_floats_reserve(&kept->floats, ft_runner_kept_size(r, chunk) / sizeof(float) + 16))
+    run.keep = true;
+    run.kept = kept->floats.data;
+    run.kept_pooled = run.kept + r->plan->kept_width * run.tokens;
+    ft_runner_unpack(r);
+    for (int s = 0; s < r->plan->segment_count; s++) {
+        run.segment = &r->plan->segments[s];
+        if (ft_runner_pack(r, run.segment->first, run.segment->last, false, run.tokens) < 0 ||
+            ft_pool_run(run.shard_count, forward_segment_shard, &run) < 0)
             return -1;
-        kept->chunk = chunk;
-        run.keep = true;
-        run.kept = kept->floats.data;
-        run.kept_pooled = run.kept + r->plan->kept_width * run.tokens;
     }
-    return ft_pool_run(run.shard_count, forward_shard, &run);
+    return 0;
 }

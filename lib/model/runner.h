@@ -19,8 +19,9 @@ void ft_runner_close(struct ft_runner *runner);
 int ft_runner_batch(struct ft_runner *runner, const struct ft_packed *packed, const struct ft_cut *cut,
                     uint64_t seed, uint64_t batch);
 
-/* Take one chunk through. out[texts of the batch, dim]: the chunk's rows are written. With `keep` its activations stay for the backward. */
-int ft_runner_forward(struct ft_runner *runner, size_t chunk, float *out, bool keep);
+/* Take one chunk through. out[texts of the batch, dim]: the chunk's rows are written, and its activations kept for the
+ * backward. */
+int ft_runner_forward(struct ft_runner *runner, size_t chunk, float *out);
 
 /* All chunks, none kept: the same rows, the same bits. */
 int ft_runner_forward_all(struct ft_runner *runner, float *out);

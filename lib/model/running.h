@@ -30,6 +30,26 @@ struct ft_kept {
     struct ft_floats floats;
 };
 
+/* The weights of some linear steps, for the forward or `transposed` for the backward, in the order the products read them. */
+struct ft_packed_weights {
+    struct ft_floats floats;
+    size_t *offset;              /* [steps] */
+    int first, last;             /* steps; last < first: none */
+    bool transposed;
+};
+
+/* What the parameter gradients of one segment multiply, in the order the products read it: made once for all slices. */
+struct ft_operands {
+    struct ft_floats floats;
+    size_t *offset[2];           /* [steps] of the step's input, of its output's gradient */
+    struct ft_piece {
+        int step;
+        bool of_output;
+        size_t from, until;
+    } *pieces;
+    size_t piece_count;          /* of the segment at hand */
+};
+
 struct ft_runner {
     const struct ft_model *model;
     const struct ft_kernels *kernels;
@@ -47,6 +67,8 @@ struct ft_runner {
     struct ft_kept *kept;
     size_t kept_count;
     struct ft_floats gradient;
+    struct ft_packed_weights weights;
+    struct ft_operands operands;
 };
 
 /* One chunk going through. */
@@ -69,8 +91,21 @@ struct ft_running ft_running_start(struct ft_runner *runner, size_t chunk);
 float *ft_running_value(const struct ft_running *run, int value, const struct ft_shard *shard, const struct ft_worker *worker);
 float *ft_running_saved(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, size_t floats,
                         float *otherwise);
+/* A shard's rows of the gradient of a value. */
+float *ft_running_gradient(const struct ft_running *run, int value, const struct ft_shard *shard);
 struct ft_dropout ft_running_dropout(const struct ft_running *run, const struct ft_step *step);
 void ft_running_forward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard,
                         const struct ft_worker *worker);
+
+/* Pack the weights of steps first .. last, unless they are, or `tokens` are too few to be worth it. */
+int ft_runner_pack(struct ft_runner *r, int first, int last, bool transposed, size_t tokens);
+void ft_runner_unpack(struct ft_runner *r);
+
+/* A step's packed weight, NULL when it is not packed. */
+const float *ft_running_packed(const struct ft_runner *r, const struct ft_step *step, bool transposed);
+
+/* Pack the operands of the segment at hand; one of them: of the step's input or of its output's gradient, NULL when there is none packed. */
+int ft_running_pack_operands(struct ft_running *run);
+const float *ft_running_operand(const struct ft_running *run, int step, bool of_output);
 
 #endif

@@ -39,16 +39,32 @@ struct ft_dropout {
 enum ft_activation { FT_IDENTITY, FT_GELU, FT_GELU_TANH, FT_QUICK_GELU, FT_RELU, FT_TANH, FT_SILU, FT_SIGMOID };
 enum ft_pooling { FT_POOL_MEAN, FT_POOL_MAX, FT_POOL_CLS, FT_POOL_MEAN_SQRT };
 
+/* How products of linear layers are computed: of fp32 numbers, or of operands rounded to bf16. Sums, and everything else, are fp32 always. */
+enum ft_precision { FT_FP32, FT_BF16 };
+enum { FT_PRECISIONS = 2 };
+
 struct ft_kernels {
     const char *name;
+    double rounding, gradient_rounding;   /* the most that a product of two numbers errs by, relative to it: in linear_*; in linear_gradient */
 
-    /* y[R,O] = x[R,I] w[O,I]^T + b[O]   (b may be NULL) */
-    void (*linear_forward)(float *y, const float *x, const float *w, const float *b, size_t R, size_t I, size_t O);
-    /* dx[R,I] = dy[R,O] w[O,I] */
-    void (*linear_backward)(float *dx, const float *dy, const float *w, size_t R, size_t I, size_t O);
-    /* dw[from..to, I] += dy[:, from..to]^T x;  db[from..to] += column sums of dy   (db may be NULL) */
-    void (*linear_gradient)(float *dw, float *db, const float *dy, const float *x, size_t R, size_t I, size_t O,
-                            size_t from, size_t to);
+    /* A weight in the order the products read it, for the forward or, `transposed`, for the backward: the same bits, without packing
+     * it again for every call. linear_packed: how many floats that takes. Both NULL in a table that has no use for it. */
+    size_t (*linear_packed)(size_t I, size_t O, bool transposed);
+    void (*linear_pack)(float *packed, const float *w, size_t I, size_t O, bool transposed);
+
+    /* y[R,O] = x[R,I] w[O,I]^T + b[O]   (b and packed may be NULL) */
+    void (*linear_forward)(float *y, const float *x, const float *w, const float *packed, const float *b, size_t R, size_t I, size_t O);
+    /* dx[R,I] = dy[R,O] w[O,I]   (packed: transposed, or NULL) */
+    void (*linear_backward)(float *dx, const float *dy, const float *w, const float *packed, size_t R, size_t I, size_t O);
+    /* Columns from..until of an operand of linear_gradient, x[R,W] or `of_output` dy, in the order the product reads them, so that slices need not each
+     * pack what they share; from is a multiple of 32, and so is `until` but at the end. gradient_packed: floats for all of it. Or both NULL. */
+    size_t (*gradient_packed)(size_t R, size_t W);
+    void (*gradient_pack)(float *packed, const float *x, size_t R, size_t W, size_t from, size_t until, bool of_output);
+
+    /* dw[from..to, I] += dy[:, from..to]^T x;  db[from..to] += column sums of dy
+     * (db may be NULL, and so may dy_packed, x_packed; with dy_packed, from is a multiple of 32) */
+    void (*linear_gradient)(float *dw, float *db, const float *dy, const float *x, const float *dy_packed, const float *x_packed,
+                            size_t R, size_t I, size_t O, size_t from, size_t to);
 
     /* y = (x - mean) * rstd * gain + bias over each row; stat[R,2] = mean, rstd (Ba et al. 2016). y may be x. */
     void (*layer_norm_forward)(float *y, float *stat, const float *x, const float *gain, const float *bias,
@@ -100,11 +116,11 @@ struct ft_kernels {
 
 extern const struct ft_kernels ft_kernels_plain;
 
-/* The fastest for this CPU. `FT_CPU=plain|baseline|avx2|avx512` in the environment forces one (tests). */
-const struct ft_kernels *ft_kernels_cpu(void);
+/* The fastest for this CPU. `FT_CPU=plain|baseline|avx2|avx512|amx` in the environment forces one (tests). */
+const struct ft_kernels *ft_kernels_cpu(enum ft_precision precision);
 
 /* The table of that name, of those FT_CPU takes; NULL when this CPU cannot run it. */
-const struct ft_kernels *ft_kernels_named(const char *name);
+const struct ft_kernels *ft_kernels_named(const char *name, enum ft_precision precision);
 
 /* Floats of scratch for attention over sequences of at most `length`. */
 size_t ft_attention_scratch(size_t length, size_t H, size_t W);

@@ -199,7 +199,7 @@ int ft_trainer_forward(struct ft_trainer *t, float *embedding)
     if (!t->kept)
         return ft_runner_forward_all(t->runner, embedding);
     for (size_t c = 0; c < t->cut.chunk_count; c++)
-        if (ft_runner_forward(t->runner, c, embedding, true) < 0)
+        if (ft_runner_forward(t->runner, c, embedding) < 0)
             return -1;
     return 0;
 }
@@ -211,7 +211,7 @@ static int backward(struct ft_trainer *t, const float *gradient)
     if (!t->kept && !again)
         return -1;
     for (size_t c = 0; c < t->cut.chunk_count; c++)
-        if ((!t->kept && ft_runner_forward(t->runner, c, again, true) < 0) ||
+        if ((!t->kept && ft_runner_forward(t->runner, c, again) < 0) ||
             ft_runner_backward(t->runner, c, gradient, t->gradient) < 0)
             return -1;
     return 0;

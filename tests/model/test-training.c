@@ -90,7 +90,7 @@ static int work(struct ft_model *model, const struct ft_packed *packed, int flag
     if (!runner || ft_cut_make(&arena, packed, per_chunk, &cut) < 0 || ft_runner_batch(runner, packed, &cut, 1, batch) < 0)
         return -1;
     for (size_t c = 0; c < cut.chunk_count; c++)
-        result |= ft_runner_forward(runner, c, outcome->embedding, true);
+        result |= ft_runner_forward(runner, c, outcome->embedding);
     for (size_t i = 0; i < n * d; i++) {
         dout[i] = (float)sin(7.0 * (double)(i / d) + 3.0 * (double)(i % d) + 1);
         outcome->loss += sin(7.0 * (double)(i / d) + 3.0 * (double)(i % d) + 1) * outcome->embedding[i];

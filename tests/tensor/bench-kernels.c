@@ -27,18 +27,18 @@ struct bench {
     float *x, *y, *wide, *wide2, *weight, *dweight, *stat, *scratch;
 };
 
-static void run_qkv(struct bench *b) { b->k->linear_forward(b->wide, b->x, b->weight, b->weight, b->R, W, 3 * W); }
-static void run_out(struct bench *b) { b->k->linear_forward(b->y, b->x, b->weight, b->weight, b->R, W, W); }
-static void run_up(struct bench *b) { b->k->linear_forward(b->wide, b->x, b->weight, b->weight, b->R, W, INNER); }
-static void run_down(struct bench *b) { b->k->linear_forward(b->y, b->wide2, b->weight, b->weight, b->R, INNER, W); }
-static void back_qkv(struct bench *b) { b->k->linear_backward(b->y, b->wide2, b->weight, b->R, W, 3 * W); }
-static void back_out(struct bench *b) { b->k->linear_backward(b->y, b->x, b->weight, b->R, W, W); }
-static void back_up(struct bench *b) { b->k->linear_backward(b->y, b->wide2, b->weight, b->R, W, INNER); }
-static void back_down(struct bench *b) { b->k->linear_backward(b->wide, b->x, b->weight, b->R, INNER, W); }
-static void grad_qkv(struct bench *b) { b->k->linear_gradient(b->dweight, b->stat, b->wide2, b->x, b->R, W, 3 * W, 0, 3 * W); }
-static void grad_out(struct bench *b) { b->k->linear_gradient(b->dweight, b->stat, b->y, b->x, b->R, W, W, 0, W); }
-static void grad_up(struct bench *b) { b->k->linear_gradient(b->dweight, b->stat, b->wide2, b->x, b->R, W, INNER, 0, INNER); }
-static void grad_down(struct bench *b) { b->k->linear_gradient(b->dweight, b->stat, b->x, b->wide2, b->R, INNER, W, 0, W); }
+static void run_qkv(struct bench *b) { b->k->linear_forward(b->wide, b->x, b->weight, NULL, b->weight, b->R, W, 3 * W); }
+static void run_out(struct bench *b) { b->k->linear_forward(b->y, b->x, b->weight, NULL, b->weight, b->R, W, W); }
+static void run_up(struct bench *b) { b->k->linear_forward(b->wide, b->x, b->weight, NULL, b->weight, b->R, W, INNER); }
+static void run_down(struct bench *b) { b->k->linear_forward(b->y, b->wide2, b->weight, NULL, b->weight, b->R, INNER, W); }
+static void back_qkv(struct bench *b) { b->k->linear_backward(b->y, b->wide2, b->weight, NULL, b->R, W, 3 * W); }
+static void back_out(struct bench *b) { b->k->linear_backward(b->y, b->x, b->weight, NULL, b->R, W, W); }
+static void back_up(struct bench *b) { b->k->linear_backward(b->y, b->wide2, b->weight, NULL, b->R, W, INNER); }
+static void back_down(struct bench *b) { b->k->linear_backward(b->wide, b->x, b->weight, NULL, b->R, INNER, W); }
+static void grad_qkv(struct bench *b) { b->k->linear_gradient(b->dweight, b->stat, b->wide2, b->x, NULL, NULL, b->R, W, 3 * W, 0, 3 * W); }
+static void grad_out(struct bench *b) { b->k->linear_gradient(b->dweight, b->stat, b->y, b->x, NULL, NULL, b->R, W, W, 0, W); }
+static void grad_up(struct bench *b) { b->k->linear_gradient(b->dweight, b->stat, b->wide2, b->x, NULL, NULL, b->R, W, INNER, 0, INNER); }
+static void grad_down(struct bench *b) { b->k->linear_gradient(b->dweight, b->stat, b->x, b->wide2, NULL, NULL, b->R, INNER, W, 0, W); }
 static void run_attention(struct bench *b) { b->k->attention_forward(b->y, b->wide2, &b->dropout, &b->rows, HEADS, W, b->scratch); }
 static void run_attention_0(struct bench *b) { b->k->attention_forward(b->y, b->wide2, NULL, &b->rows, HEADS, W, b->scratch); }
 static void back_attention(struct bench *b)
@@ -119,7 +119,7 @@ static double best_of(struct bench *b, int item)
 static void bench(size_t sequences, size_t length)
 {
     size_t big = 3 * W > INNER ? 3 * W : INNER;
-    struct bench b = {.k = ft_kernels_cpu(), .R = sequences * length, .dropout = {0.1f, 1, 2, 3}};
+    struct bench b = {.k = ft_kernels_cpu(FT_FP32), .R = sequences * length, .dropout = {0.1f, 1, 2, 3}};
     struct ft_random random = ft_random_start(1, 2);
     double took[ITEMS], products = 0, rest = 0;
 

@@ -68,7 +68,7 @@ static void linear_sizes(const struct problem *p, size_t size[], size_t *output)
 
 static void linear_forward_op(const struct op *op, struct problem *p, float *y, float *const in[])
 {
-    p->k->linear_forward(y, in[0], in[1], op->inputs == 3 ? in[2] : NULL, p->R, p->shape.W, p->shape.O);
+    p->k->linear_forward(y, in[0], in[1], NULL, op->inputs == 3 ? in[2] : NULL, p->R, p->shape.W, p->shape.O);
 }
 
 static void linear_backward_op(const struct op *op, struct problem *p, float *const d[], const float *dy, float *const in[],
@@ -78,10 +78,10 @@ static void linear_backward_op(const struct op *op, struct problem *p, float *co
     float *db = op->inputs == 3 ? d[2] : NULL;
 
     (void)y;
-    p->k->linear_backward(d[0], dy, in[1], p->R, W, O);
+    p->k->linear_backward(d[0], dy, in[1], NULL, p->R, W, O);
     if (cut > 0)
-        p->k->linear_gradient(d[1], db, dy, in[0], p->R, W, O, 0, cut);
-    p->k->linear_gradient(d[1], db, dy, in[0], p->R, W, O, cut, O);
+        p->k->linear_gradient(d[1], db, dy, in[0], NULL, NULL, p->R, W, O, 0, cut);
+    p->k->linear_gradient(d[1], db, dy, in[0], NULL, NULL, p->R, W, O, cut, O);
 }
 
 /* layer_norm: x[R, W], gain[W], bias[W] */

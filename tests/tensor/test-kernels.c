@@ -3,7 +3,7 @@
  * work in place, slices, masks by definition, NaN in NaN out. */
 #include "checks.h"
 
-static const char *const tables[] = {"baseline", "avx2", "avx512"};
+static const char *const tables[] = {"plain", "baseline", "avx2", "avx512", "amx"};
 enum { TABLES = sizeof tables / sizeof *tables };
 
 static double weighted(const struct op *op, struct problem *p, const struct inputs *inputs, float *y, size_t output)
@@ -145,25 +145,75 @@ static void test_large_mean(const struct ft_kernels *k)
     ok(worst < 2e-4, "%s: layer_norm of 1000 + noise (%.1g)", k->name, worst);
 }
 
-int main(void)
+/* Products of operands packed in advance, and of all of them at once: the same bits as without. */
+static void test_packed(const struct ft_kernels *k)
 {
-    setenv("FT_CPU", "baseline", 1);
-    ok(ft_kernels_cpu() == ft_kernels_named("baseline"), "FT_CPU chooses the table");
-    ok(ft_kernels_named("none") == NULL && ft_kernels_named("plain") == &ft_kernels_plain, "tables by name");
-    for (int i = 0; i < OPS; i++)
-        test_differences(&ops[i]);
-    for (int t = -1; t < TABLES; t++) {
-        const struct ft_kernels *k = t < 0 ? &ft_kernels_plain : ft_kernels_named(tables[t]);
+    static const size_t sizes[][3] = {{1, 1, 1}, {5, 16, 40}, {40, 33, 7}, {33, 100, 65}, {200, 384, 96}, {70, 1600, 33}, {1700, 40, 70}};
+    bool forward = true, backward = true, gradient = true;
 
-        if (k == NULL) {
-            ok(true, "%s # SKIP not on this CPU", tables[t]);
-            continue;
-        }
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        size_t R = sizes[i][0], I = sizes[i][1], O = sizes[i][2], cut = O > 32 ? 32 : O;
+        float *x = floats(R * I), *dy = floats(R * O), *w = floats(O * I), *b = floats(O), *a = floats(R * (I + O) + O * I), *c = floats(R * (I + O) + O * I);
+        float *packed = floats(k->linear_packed(I, O, false)), *across = floats(k->linear_packed(I, O, true));
+        float *x_packed = floats(k->gradient_packed(R, I)), *dy_packed = floats(k->gradient_packed(R, O));
+
+        fill(x, R * I, 1, 1);
+        fill(dy, R * O, 2, 1);
+        fill(w, O * I, 3, 1);
+        fill(b, O, 4, 1);
+        k->linear_pack(packed, w, I, O, false);
+        k->linear_pack(across, w, I, O, true);
+        k->gradient_pack(x_packed, x, R, I, 0, I, false);
+        k->gradient_pack(dy_packed, dy, R, O, 0, cut, true);
+        k->gradient_pack(dy_packed, dy, R, O, cut, O, true);
+        k->linear_forward(a, x, w, NULL, b, R, I, O);
+        k->linear_forward(c, x, w, packed, b, R, I, O);
+        forward &= memcmp(a, c, R * O * sizeof *a) == 0;
+        k->linear_backward(a, dy, w, NULL, R, I, O);
+        k->linear_backward(c, dy, w, across, R, I, O);
+        backward &= memcmp(a, c, R * I * sizeof *a) == 0;
+        memcpy(a, w, O * I * sizeof *a);
+        memcpy(c, w, O * I * sizeof *a);
+        k->linear_gradient(a, NULL, dy, x, NULL, NULL, R, I, O, 0, O);
+        k->linear_gradient(c, NULL, dy, x, dy_packed, x_packed, R, I, O, 0, cut);
+        k->linear_gradient(c, NULL, dy, x, dy_packed, x_packed, R, I, O, cut, O);
+        gradient &= memcmp(a, c, O * I * sizeof *a) == 0;
+        free(x), free(dy), free(w), free(b), free(a), free(c), free(packed), free(across), free(x_packed), free(dy_packed);
+    }
+    ok(forward && backward && gradient, "%s: packed in advance: the same bits forward (%d), backward (%d), gradient (%d)", k->name,
+       forward, backward, gradient);
+}
+
+/* All of a level's table in fp32; its products in every precision, where they are others. */
+static void test_precision(const char *name, int precision)
+{
+    const struct ft_kernels *k = ft_kernels_named(name, (enum ft_precision)precision), *first = ft_kernels_named(name, FT_FP32);
+
+    if (k == NULL) {
+        ok(true, "%s # SKIP not on this CPU", name);
+        return;
+    }
+    if (precision == FT_FP32) {
         test_table(k);
         test_mask(k);
         test_attention_mask(k);
         test_short_rows(k);
         test_large_mean(k);
-    }
+    } else if (k->linear_forward != first->linear_forward)
+        test_products(k);
+    if (k->linear_pack != NULL)
+        test_packed(k);
+}
+
+int main(void)
+{
+    setenv("FT_CPU", "baseline", 1);
+    ok(strcmp(ft_kernels_cpu(FT_FP32)->name, "baseline") == 0, "FT_CPU chooses the table");
+    ok(ft_kernels_named("none", FT_FP32) == NULL && ft_kernels_named("plain", FT_FP32) != NULL, "tables by name");
+    for (int i = 0; i < OPS; i++)
+        test_differences(&ops[i]);
+    for (int t = 0; t < TABLES; t++)
+        for (int p = 0; p < FT_PRECISIONS; p++)
+            test_precision(tables[t], p);
     return done();
 }

@@ -61,16 +61,18 @@ static void product(bool ta, bool tb, size_t m, size_t n, size_t k, const float 
 }
 
 /* The bias goes in first and the product is added to it: one pass less over y than adding it after. */
-void ft_blas_linear_forward(float *y, const float *x, const float *w, const float *b, size_t R, size_t I, size_t O)
+void ft_blas_linear_forward(float *y, const float *x, const float *w, const float *packed, const float *b, size_t R, size_t I, size_t O)
 {
+    (void)packed;
     if (b != NULL)
         for (size_t r = 0; r < R; r++)
             memcpy(y + r * O, b, O * sizeof *y);
     product(false, true, R, O, I, x, I, w, I, b != NULL, y, O);
 }
 
-void ft_blas_linear_backward(float *dx, const float *dy, const float *w, size_t R, size_t I, size_t O)
+void ft_blas_linear_backward(float *dx, const float *dy, const float *w, const float *packed, size_t R, size_t I, size_t O)
 {
+    (void)packed;
     product(false, false, R, I, O, dy, O, w, I, 0, dx, I);
 }
 

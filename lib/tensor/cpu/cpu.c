@@ -1,48 +1,89 @@
-/* cpu.c - which table of kernels this CPU gets. */
+/* cpu.c - which table of kernels this CPU gets: a level of the vector unit, and the products that go with it. */
 #include "tensor/cpu/tables.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const struct ft_kernels *chosen;
+/* In each precision; no name: this CPU cannot run it. */
+static struct level {
+    const char *name;
+    struct ft_kernels tables[FT_PRECISIONS];
+} levels[] = {{.name = "amx"}, {.name = "avx512"}, {.name = "avx2"}, {.name = "baseline"}, {.name = "plain"}};    /* best first */
+enum { LEVELS = sizeof levels / sizeof *levels };
 
-/* NULL when this CPU cannot run it, or there is none of that name. */
-const struct ft_kernels *ft_kernels_named(const char *name)
+static struct level *chosen;
+
+static const struct ft_kernels *vector_table(const char *name)
 {
-    if (strcmp(name, "plain") == 0)
-        return &ft_kernels_plain;
-    if (strcmp(name, "baseline") == 0)
-        return &ft_kernels_baseline;
 #ifdef __x86_64__
-    if (strcmp(name, "avx2") == 0 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return &ft_kernels_avx2;
-    if (strcmp(name, "avx512") == 0 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
-        && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        return &ft_kernels_avx512;
+    if (strcmp(name, "amx") == 0 || strcmp(name, "avx512") == 0)
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")
+                       && __builtin_cpu_supports("avx512vl") ? &ft_kernels_avx512 : NULL;
+    if (strcmp(name, "avx2") == 0)
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &ft_kernels_avx2 : NULL;
 #endif
+    return strcmp(name, "plain") == 0 ? &ft_kernels_plain : strcmp(name, "baseline") == 0 ? &ft_kernels_baseline : NULL;
+}
+
+static void fill(struct level *level)
+{
+    const struct ft_kernels *vector = vector_table(level->name);
+
+    for (int p = 0; vector != NULL && p < FT_PRECISIONS; p++) {
+        struct ft_kernels table = *vector;
+        bool has = true;
+
+        if (strcmp(level->name, "amx") == 0)
+            has = ft_products_amx(&table, (enum ft_precision)p);
+        table.name = level->name;
+        if (has)
+            level->tables[p] = table;
+    }
+}
+
+static struct level *find(const char *name)
+{
+    for (int i = 0; i < LEVELS; i++)
+        if (strcmp(levels[i].name, name) == 0 && levels[i].tables[0].name != NULL)
+            return &levels[i];
     return NULL;
 }
 
 /* What FT_CPU asks for and cannot be had is passed over: a test's wish, not a user's option. */
 static void choose(void)
 {
-    static const char *const best_first[] = {"avx512", "avx2", "baseline"};
     const char *forced = getenv("FT_CPU");
 
     ft_blas_choose();
+    for (int i = 0; i < LEVELS; i++)
+        fill(&levels[i]);
     if (forced != NULL)
-        chosen = ft_kernels_named(forced);
-    for (size_t i = 0; chosen == NULL && i < sizeof best_first / sizeof *best_first; i++)
-        chosen = ft_kernels_named(best_first[i]);
+        chosen = find(forced);
+    for (int i = 0; chosen == NULL && i < LEVELS; i++)
+        chosen = find(levels[i].name);
 }
 
-const struct ft_kernels *ft_kernels_cpu(void)
+static void choose_once(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
     pthread_once(&once, choose);
-    return chosen;
+}
+
+const struct ft_kernels *ft_kernels_cpu(enum ft_precision precision)
+{
+    choose_once();
+    return &chosen->tables[precision];
+}
+
+const struct ft_kernels *ft_kernels_named(const char *name, enum ft_precision precision)
+{
+    struct level *level;
+
+    choose_once();
+    level = find(name);
+    return level != NULL ? &level->tables[precision] : NULL;
 }
 
 /* The plain attention needs three rows, the fast one (fast-attention.h) two transposed matrices, two blocks of 64 rows and their masks, with

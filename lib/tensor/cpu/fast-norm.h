@@ -1,17 +1,14 @@
 /* fast-norm.h - layer normalisation, unit length, and sums over rows by column.
  *
  * A row is a few kilobytes and stays in the first cache while it is gone over two or three times. Sums along a row have four partial sums a
- * lane, always over the same elements, so a row's bits depend on nothing but the row. Sums down the columns are taken over blocks of
- * SUM_ROWS rows that are then added up: the rounding error grows with the number of blocks, not of rows, and both operands stay cached. */
+ * lane, always over the same elements, so a row's bits depend on nothing but the row. */
 #ifndef FT_TENSOR_CPU_FAST_NORM_H
 #define FT_TENSOR_CPU_FAST_NORM_H
 
-#include "tensor/cpu/vector.h"
+#include "tensor/cpu/column-sums.h"
 #include "tensor/kernels.h"
 
 #include <math.h>
-
-enum { SUM_ROWS = 64 };
 
 /* The sum of x[i] (less `mean`, squared, when `centred`) over a row. */
 INLINE float row_sum(const float *x, size_t W, bool centred, float mean)
@@ -74,31 +71,6 @@ static void layer_norm_backward(float *dx, const float *dy, const float *x, cons
             vf g = v_get(dy + i, m) * v_get(gain + i, m);
 
             v_put(dx + i, (g - a - (v_get(x + i, m) - mean) * b) * rstd, m);
-        }
-    }
-}
-
-/* sum[from..to] += the column sums of x[R, W]; with `n`, also product += those of x times the normalised n (stat: mean, rstd). */
-INLINE void column_sums(float *sum, float *product, const float *x, const float *n, const float *stat,
-                        size_t R, size_t W, size_t from, size_t to)
-{
-    for (size_t begin = 0; begin < R; begin += SUM_ROWS) {
-        size_t end = begin + SUM_ROWS < R ? begin + SUM_ROWS : R;
-
-        for (V_EACH(i, to - from, m)) {
-            vf s = {0}, p = {0};
-
-            for (size_t r = begin; r < end; r++) {
-                vf a = v_get(x + r * W + from + i, m);
-
-                s += a;
-                if (n != NULL)
-                    p = v_fma(a, (v_get(n + r * W + from + i, m) - stat[2 * r]) * stat[2 * r + 1], p);
-            }
-            if (sum != NULL)
-                v_put(sum + from + i, v_get(sum + from + i, m) + s, m);
-            if (n != NULL)
-                v_put(product + from + i, v_get(product + from + i, m) + p, m);
         }
     }
 }

@@ -6,9 +6,10 @@
 #include "tensor/cpu/fast-rows.h"
 #include "tensor/cpu/tables.h"
 
-static void linear_gradient(float *dw, float *db, const float *dy, const float *x, size_t R, size_t I, size_t O,
-                            size_t from, size_t to)
+static void linear_gradient(float *dw, float *db, const float *dy, const float *x, const float *dy_packed, const float *x_packed,
+                            size_t R, size_t I, size_t O, size_t from, size_t to)
 {
+    (void)dy_packed, (void)x_packed;
     ft_blas_linear_gradient(dw, dy, x, R, I, O, from, to);
     if (db != NULL)
         column_sums(db, NULL, dy, NULL, NULL, R, O, from, to);
@@ -16,6 +17,8 @@ static void linear_gradient(float *dw, float *db, const float *dy, const float *
 
 const struct ft_kernels FT_TABLE = {
     .name = FT_TABLE_NAME,
+    .rounding = 0x1p-24,
+    .gradient_rounding = 0x1p-24,
     .linear_forward = ft_blas_linear_forward,
     .linear_backward = ft_blas_linear_backward,
     .linear_gradient = linear_gradient,

@@ -8,13 +8,16 @@
 void ft_blas_choose(void);
 
 /* linear_forward and _backward of kernels.h, and _gradient without the bias. */
-void ft_blas_linear_forward(float *y, const float *x, const float *w, const float *b, size_t R, size_t I, size_t O);
-void ft_blas_linear_backward(float *dx, const float *dy, const float *w, size_t R, size_t I, size_t O);
+void ft_blas_linear_forward(float *y, const float *x, const float *w, const float *packed, const float *b, size_t R, size_t I, size_t O);
+void ft_blas_linear_backward(float *dx, const float *dy, const float *w, const float *packed, size_t R, size_t I, size_t O);
 void ft_blas_linear_gradient(float *dw, const float *dy, const float *x, size_t R, size_t I, size_t O, size_t from, size_t to);
 
 extern const struct ft_kernels ft_kernels_baseline;
 #ifdef __x86_64__
 extern const struct ft_kernels ft_kernels_avx2, ft_kernels_avx512;
+
+/* Put in the products of a unit of the CPU's own; false where it has none. */
+bool ft_products_amx(struct ft_kernels *kernels, enum ft_precision precision);
 #endif
 
 #endif

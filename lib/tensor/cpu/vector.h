@@ -15,6 +15,9 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #else
+#ifdef __aarch64__
+#include <arm_neon.h>
+#endif
 #undef FT_LEVEL
 #define FT_LEVEL 0
 #endif
@@ -63,16 +66,89 @@ INLINE void v_store_first(float *p, vf a, size_t n) { _mm512_mask_storeu_ps(p, v
 INLINE vq v_multiply_32(vq a, vq b) { return (vq)_mm512_mul_epu32((__m512i)a, (__m512i)b); }
 INLINE void v_store_bytes(uint8_t *p, vq a) { _mm_storel_epi64((__m128i *)p, _mm512_cvtepi64_epi8((__m512i)a)); }
 
+INLINE vf v_spread(const float *p) { return (vf)_mm512_set1_ps(*p); }    /* the bits as they are, whatever number they make */
+
+/* Rows become columns: pairs, fours, then quarters of the vectors change places. */
+INLINE void v_transpose(vf row[V])
+{
+    __m512 a[V], b[V];
+
+#pragma GCC unroll 16
+    for (int i = 0; i < V; i += 2) {
+        a[i] = _mm512_unpacklo_ps((__m512)row[i], (__m512)row[i + 1]);
+        a[i + 1] = _mm512_unpackhi_ps((__m512)row[i], (__m512)row[i + 1]);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < V; i += 4)
+#pragma GCC unroll 2
+        for (int j = 0; j < 2; j++) {
+            b[i + 2 * j] = (__m512)_mm512_unpacklo_pd((__m512d)a[i + j], (__m512d)a[i + j + 2]);
+            b[i + 2 * j + 1] = (__m512)_mm512_unpackhi_pd((__m512d)a[i + j], (__m512d)a[i + j + 2]);
+        }
+#pragma GCC unroll 16
+    for (int j = 0; j < 4; j++) {
+        __m512 low = _mm512_shuffle_f32x4(b[j], b[4 + j], 0x88), high = _mm512_shuffle_f32x4(b[j], b[4 + j], 0xdd);
+        __m512 low2 = _mm512_shuffle_f32x4(b[8 + j], b[12 + j], 0x88), high2 = _mm512_shuffle_f32x4(b[8 + j], b[12 + j], 0xdd);
+
+        row[j] = (vf)_mm512_shuffle_f32x4(low, low2, 0x88);
+        row[4 + j] = (vf)_mm512_shuffle_f32x4(high, high2, 0x88);
+        row[8 + j] = (vf)_mm512_shuffle_f32x4(low, low2, 0xdd);
+        row[12 + j] = (vf)_mm512_shuffle_f32x4(high, high2, 0xdd);
+    }
+}
+
 #else
 
 #if FT_LEVEL == 1
+INLINE vf v_spread(const float *p) { return (vf)_mm256_set1_ps(*p); }
+
+INLINE void v_transpose(vf row[V])
+{
+    __m256 a[V], b[V];
+
+#pragma GCC unroll 8
+    for (int i = 0; i < V; i += 2) {
+        a[i] = _mm256_unpacklo_ps((__m256)row[i], (__m256)row[i + 1]);
+        a[i + 1] = _mm256_unpackhi_ps((__m256)row[i], (__m256)row[i + 1]);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < V; i += 4)
+#pragma GCC unroll 2
+        for (int j = 0; j < 2; j++) {
+            b[i + 2 * j] = (__m256)_mm256_unpacklo_pd((__m256d)a[i + j], (__m256d)a[i + j + 2]);
+            b[i + 2 * j + 1] = (__m256)_mm256_unpackhi_pd((__m256d)a[i + j], (__m256d)a[i + j + 2]);
+        }
+#pragma GCC unroll 8
+    for (int j = 0; j < 4; j++) {
+        row[j] = (vf)_mm256_permute2f128_ps(b[j], b[4 + j], 0x20);
+        row[4 + j] = (vf)_mm256_permute2f128_ps(b[j], b[4 + j], 0x31);
+    }
+}
+
 INLINE vf v_fma(vf a, vf b, vf c) { return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
 INLINE vf v_max(vf a, vf b) { return (vf)_mm256_max_ps((__m256)a, (__m256)b); }
 INLINE vf v_min(vf a, vf b) { return (vf)_mm256_min_ps((__m256)a, (__m256)b); }
 INLINE vf v_pick(vm m, vf a, vf b) { return (vf)_mm256_blendv_ps((__m256)b, (__m256)a, (__m256)m); }
 INLINE vq v_multiply_32(vq a, vq b) { return (vq)_mm256_mul_epu32((__m256i)a, (__m256i)b); }
 #else
+INLINE vf v_spread(const float *p) { return (vf){*p, *p, *p, *p}; }
+
+INLINE void v_transpose(vf row[V])
+{
+    for (int i = 0; i < V; i++)
+        for (int j = 0; j < i; j++) {
+            float other = row[i][j];
+
+            row[i][j] = row[j][i];
+            row[j][i] = other;
+        }
+}
+
+#ifdef __aarch64__
+INLINE vf v_fma(vf a, vf b, vf c) { return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
+#else
 INLINE vf v_fma(vf a, vf b, vf c) { return a * b + c; }
+#endif
 INLINE vf v_pick(vm m, vf a, vf b) { return (vf)((m & (vi)a) | (~m & (vi)b)); }
 INLINE vf v_max(vf a, vf b) { return v_pick(a > b, a, b); }
 INLINE vf v_min(vf a, vf b) { return v_pick(a < b, a, b); }

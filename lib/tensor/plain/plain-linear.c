@@ -1,8 +1,9 @@
 /* plain-linear.c - y = x w^T + b, its backward and its parameters' gradients, as triple loops. */
 #include "tensor/plain/plain.h"
 
-void ft_plain_linear_forward(float *y, const float *x, const float *w, const float *b, size_t R, size_t I, size_t O)
+void ft_plain_linear_forward(float *y, const float *x, const float *w, const float *packed, const float *b, size_t R, size_t I, size_t O)
 {
+    (void)packed;
     for (size_t r = 0; r < R; r++)
         for (size_t o = 0; o < O; o++) {
             double sum = b != NULL ? b[o] : 0;
@@ -13,8 +14,9 @@ void ft_plain_linear_forward(float *y, const float *x, const float *w, const flo
         }
 }
 
-void ft_plain_linear_backward(float *dx, const float *dy, const float *w, size_t R, size_t I, size_t O)
+void ft_plain_linear_backward(float *dx, const float *dy, const float *w, const float *packed, size_t R, size_t I, size_t O)
 {
+    (void)packed;
     for (size_t r = 0; r < R; r++)
         for (size_t i = 0; i < I; i++) {
             double sum = 0;
@@ -25,9 +27,10 @@ void ft_plain_linear_backward(float *dx, const float *dy, const float *w, size_t
         }
 }
 
-void ft_plain_linear_gradient(float *dw, float *db, const float *dy, const float *x, size_t R, size_t I, size_t O,
-                              size_t from, size_t to)
+void ft_plain_linear_gradient(float *dw, float *db, const float *dy, const float *x, const float *dy_packed, const float *x_packed,
+                              size_t R, size_t I, size_t O, size_t from, size_t to)
 {
+    (void)dy_packed, (void)x_packed;
     for (size_t o = from; o < to; o++) {
         double total = 0;
 

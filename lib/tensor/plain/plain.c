@@ -9,6 +9,8 @@ static void add(float *y, const float *x, size_t count)
 
 const struct ft_kernels ft_kernels_plain = {
     .name = "plain",
+    .rounding = 0x1p-24,
+    .gradient_rounding = 0x1p-24,
     .linear_forward = ft_plain_linear_forward,
     .linear_backward = ft_plain_linear_backward,
     .linear_gradient = ft_plain_linear_gradient,

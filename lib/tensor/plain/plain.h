@@ -7,10 +7,10 @@
 
 #include "tensor/kernels.h"
 
-void ft_plain_linear_forward(float *y, const float *x, const float *w, const float *b, size_t R, size_t I, size_t O);
-void ft_plain_linear_backward(float *dx, const float *dy, const float *w, size_t R, size_t I, size_t O);
-void ft_plain_linear_gradient(float *dw, float *db, const float *dy, const float *x, size_t R, size_t I, size_t O,
-                              size_t from, size_t to);
+void ft_plain_linear_forward(float *y, const float *x, const float *w, const float *packed, const float *b, size_t R, size_t I, size_t O);
+void ft_plain_linear_backward(float *dx, const float *dy, const float *w, const float *packed, size_t R, size_t I, size_t O);
+void ft_plain_linear_gradient(float *dw, float *db, const float *dy, const float *x, const float *dy_packed, const float *x_packed,
+                              size_t R, size_t I, size_t O, size_t from, size_t to);
 
 void ft_plain_layer_norm_forward(float *y, float *stat, const float *x, const float *gain, const float *bias,
                                  float epsilon, size_t R, size_t W);

@@ -1,0 +1,218 @@
+/* products-amx.c - the products of linear layers on the matrix unit of Intel's Xeons (AMX: Sapphire Rapids and later).
+ *
+ * Tile registers have 16 rows of 64 bytes: four hold a block of C of 32 x 32, two squares of A and two of B go by. One instruction multiplies two
+ * squares in 16 cycles, 16 times as fast as the vector unit does in fp32. A square takes 8 cycles from the first cache and about 25 from the
+ * second, so B's NEAR steps stay in the first while all of A goes by. */
+#ifdef __x86_64__
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16,avx2,fma"))), apply_to = function)
+#else
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16,avx2,fma")
+#endif
+#define FT_LEVEL 2
+#include "tensor/cpu/packed-linear.h"
+#include "tensor/cpu/tables.h"
+
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { NEAR = 16 };    /* squares of a strip of B, times two, in the first cache: 32 KB */
+
+/* The compiler does not know that tile instructions read and write memory. */
+#define MEMORY() __asm__ volatile("" ::: "memory")
+
+/* Eight tile registers: 0 - 3 are C's, 4 and 5 hold squares of A, 6 and 7 of B. */
+INLINE void load_a(const bool two, const int parts, const float *a, int part)
+{
+    _tile_loadd(4, a + part * SQUARE, 64);
+    if (two)
+        _tile_loadd(5, a + (parts + part) * SQUARE, 64);
+}
+
+INLINE void load_b(const int parts, const float *b, int part)
+{
+    _tile_loadd(6, b + part * SQUARE, 64);
+    _tile_loadd(7, b + (parts + part) * SQUARE, 64);
+}
+
+INLINE void multiply(const bool two)
+{
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    if (two) {
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+    }
+}
+
+/* A step of 32 along k. Products of parts come in an order in which each needs only one new operand. */
+INLINE void step(const int parts, const bool two, const float *a, const float *b)
+{
+    load_b(parts, b, 0);
+    if (parts == 3) {
+        load_a(two, parts, a, 2);
+        multiply(two);
+    }
+    if (parts >= 2) {
+        load_a(two, parts, a, 1);
+        multiply(two);
+    }
+    if (parts == 3) {
+        load_b(parts, b, 1);
+        multiply(two);
+        load_a(two, parts, a, 0);
+        multiply(two);
+        load_b(parts, b, 0);
+    } else
+        load_a(two, parts, a, 0);
+    multiply(two);
+    if (parts >= 2) {
+        load_b(parts, b, parts - 1);
+        multiply(two);
+    }
+}
+
+INLINE void load_c(const bool two, const float *c, size_t row)
+{
+    if (c == NULL) {
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+        return;
+    }
+    _tile_loadd(0, c, row * sizeof *c);
+    _tile_loadd(1, c + LINES, row * sizeof *c);
+    if (two) {
+        _tile_loadd(2, c + LINES * row, row * sizeof *c);
+        _tile_loadd(3, c + LINES * row + LINES, row * sizeof *c);
+    }
+}
+
+INLINE void store_c(const bool two, float *c, size_t row)
+{
+    _tile_stored(0, c, row * sizeof *c);
+    _tile_stored(1, c + LINES, row * sizeof *c);
+    if (two) {
+        _tile_stored(2, c + LINES * row, row * sizeof *c);
+        _tile_stored(3, c + LINES * row + LINES, row * sizeof *c);
+    }
+}
+
+/* Rows r .. r + 31 of C, or 16 of them, over `steps`; meanwhile `lines` cache lines a step are fetched from `ahead`. */
+INLINE void block(const int parts, const bool two, const struct target *t, size_t r, bool begin, const float *a, const float *b, size_t steps,
+                  const float *ahead, size_t lines)
+{
+    float whole[STRIP * STRIP] __attribute__((aligned(64)));
+    const float *start = t->start;
+    size_t rows = t->rows - r, wide = (two ? 2 : 1) * LINES, start_row = t->start_row, c_row = t->c_row;
+    bool edge = rows < wide || t->columns < STRIP;
+    float *c = t->c + r * t->c_row;
+
+    if (rows > wide)
+        rows = wide;
+    if (!begin)
+        start = c, start_row = c_row;
+    else if (start != NULL)
+        start += r * start_row;
+    if (edge && start != NULL) {
+        for (size_t i = 0; i < rows; i++)
+            memcpy(whole + i * STRIP, start + i * start_row, t->columns * sizeof *whole);
+        start = whole;
+        start_row = STRIP;
+    }
+    MEMORY();
+    load_c(two, start, start_row);
+    for (size_t s = 0; s < steps; s++, a += step_size(parts), b += step_size(parts)) {
+        step(parts, two, a, b);
+        for (size_t i = 0; i < lines; i++, ahead += V)
+            _mm_prefetch((const char *)ahead, _MM_HINT_T1);
+    }
+    store_c(two, edge ? whole : c, edge ? STRIP : c_row);
+    MEMORY();
+    for (size_t i = 0; edge && i < rows; i++)
+        memcpy(c + i * c_row, whole + i * STRIP, t->columns * sizeof *whole);
+}
+
+INLINE void product_begin(void)
+{
+    struct {
+        uint8_t palette, start, reserved[14];
+        uint16_t bytes[16];
+        uint8_t rows[16];
+    } config = {.palette = 1};
+
+    for (int i = 0; i < 8; i++) {
+        config.bytes[i] = 64;
+        config.rows[i] = LINES;
+    }
+    MEMORY();
+    _tile_loadconfig(&config);
+}
+
+/* Released, the registers cost nothing when threads change. */
+INLINE void product_end(void)
+{
+    _tile_release();
+}
+
+/* A strip of B that was packed in advance comes from the third cache or from memory: what is needed next is fetched while this is multiplied. */
+INLINE void strips(const int parts, const struct target *t, const float *a, size_t a_strip, const float *b, size_t steps)
+{
+    size_t near = NEAR / (size_t)parts, blocks = (t->rows + STRIP - 1) / STRIP, lines = (step_size(parts) / V + blocks - 1) / blocks;
+
+    for (size_t s = 0; s < steps; s += near) {
+        size_t here = steps - s < near ? steps - s : near;
+        const float *at = a + s * step_size(parts), *with = b + s * step_size(parts), *ahead = with + here * step_size(parts);
+
+        for (size_t r = 0; r < t->rows; r += STRIP, at += a_strip, ahead += lines * here * V)
+            if (t->rows - r > LINES)
+                block(parts, true, t, r, s == 0, at, with, here, ahead, lines);
+            else
+                block(parts, false, t, r, s == 0, at, with, here, ahead, lines);
+    }
+}
+
+FT_PACKED_LINEAR(bf16, 1)
+FT_PACKED_GRADIENT(bf16, 1)
+FT_PACKED_LINEAR(bf16x6, 3)
+FT_PACKED_GRADIENT(bf16x3, 2)
+
+/* The kernel gives a process the unit's registers when asked (Linux 5.16): 8 KB a thread that uses them. */
+static bool available(void)
+{
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+    unsigned b, c, d, bf16, most;
+
+    if (!__get_cpuid_count(7, 0, &most, &b, &c, &d) || most < 1 || !(d & bit_AMX_TILE) || !(d & bit_AMX_BF16))
+        return false;
+    __cpuid_count(7, 1, bf16, b, c, d);
+    return (bf16 & bit_AVX512BF16) && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+}
+
+#define PUT(kernels, products, gradient) \
+    (kernels)->linear_packed = linear_packed_##products, (kernels)->linear_pack = linear_pack_##products, \
+    (kernels)->linear_forward = linear_forward_##products, (kernels)->linear_backward = linear_backward_##products, \
+    (kernels)->gradient_packed = gradient_packed_##gradient, (kernels)->gradient_pack = gradient_pack_##gradient, \
+    (kernels)->linear_gradient = linear_gradient_##gradient
+
+/* What errs in a product goes through all layers, what errs in a parameter's gradient stays there: three parts for the one, two for the other. */
+bool ft_products_amx(struct ft_kernels *kernels, enum ft_precision precision)
+{
+    if (!available())
+        return false;
+    if (precision == FT_BF16) {
+        PUT(kernels, bf16, bf16);
+        kernels->rounding = kernels->gradient_rounding = 0x1p-8;
+    } else {
+        PUT(kernels, bf16x6, bf16x3);
+        kernels->rounding = 0x1p-24;
+        kernels->gradient_rounding = 3 * 0x1p-18;
+    }
+    return true;
+}
+#ifdef __clang__
+#pragma clang attribute pop
+#endif
+#endif
