@@ -12,9 +12,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *model_name = "minilm", *output, *prompt;
+static const char *model_name = "minilm", *output, *prompt, *precision_name = "fp32";
 static bool force, normalize;
 static long threads, chunk, max_length, truncate_dim, max_errors;
+static enum ft_precision precision;
 
 static const struct ft_option options[] = {
     {'m', "model", FT_TEXT, &model_name, "MODEL", "model, or run in training", NULL},
@@ -24,6 +25,7 @@ static const struct ft_option options[] = {
     {0, "truncate-dim", FT_COUNT, &truncate_dim, "N", "keep the first N dimensions", NULL},
     {0, "max-length", FT_COUNT, &max_length, "N", "tokens of a text at most (default: the model's)", NULL},
     {0, "prompt", FT_TEXT, &prompt, "TEXT", "put before each text", NULL},
+    {0, "precision", FT_TEXT, &precision_name, "P", "of matrix products: fp32 or bf16", NULL},
     {0, "chunk", FT_COUNT, &chunk, "N", "texts through the model at once (default: by tokens)", NULL},
     {0, "max-errors", FT_COUNT, &max_errors, "N", "documents without text passed on as they are (default: none)", NULL},
     {0, "threads", FT_COUNT, &threads, "N", "threads (default: the CPUs allowed)", NULL},
@@ -274,8 +276,8 @@ static int with_run(struct ft_reader *reader)
     struct ft_stage *stage = NULL;
     int result = -1;
 
-    if (run && (normalize || truncate_dim || max_length || prompt || chunk))
-        ft_fail(FT_USAGE, "--normalize, --truncate-dim, --max-length, --prompt and --chunk are the run's: "
+    if (run && (normalize || truncate_dim || max_length || prompt || chunk || ft_tool_given(&tool, &precision_name)))
+        ft_fail(FT_USAGE, "--normalize, --truncate-dim, --max-length, --prompt, --precision and --chunk are the run's: "
                 "they were set when %s was made", model_name);
     else if (run && (stage = ft_stage_open(run, ft_writer_fd(tool.output), say_waiting, (void *)model_name)))
         result = copy_stream(reader, stage, NULL, run->settings.model_checksum, ft_stage_model(stage)->dim);
@@ -286,7 +288,7 @@ static int with_run(struct ft_reader *reader)
 
 static int with_model(struct ft_reader *reader)
 {
-    const struct ft_embed_options how = {(size_t)max_length, (size_t)truncate_dim, normalize, (size_t)chunk, prompt};
+    const struct ft_embed_options how = {(size_t)max_length, (size_t)truncate_dim, normalize, (size_t)chunk, prompt, precision};
     struct ft_embedder *embedder = NULL;
     struct ft_arena arena = {0};
     const char *directory = ft_model_find(&arena, model_name);
@@ -312,6 +314,8 @@ static int run_tool(void)
 
     if (tool.argc > 1)
         return ft_fail(FT_USAGE, "one FILE at most, got %d", tool.argc);
+    if (ft_precision_parse(&precision, precision_name) < 0)
+        return -1;
     ft_pool_set_threads(threads);
     /* Output first: while this tool waits for its first byte it must notice that its own reader has gone, and a failure must have a way on. */
     if (!(tool.output = ft_writer_open(output, force)) || !(reader = ft_reader_open(tool.argc ? tool.argv[0] : NULL)))

@@ -19,6 +19,8 @@
 static const char *model_name, *index_path, *distance_name, *before_name, *qrels_path, *output;
 static struct ft_list minima, prompts;
 static bool json, normalize, force;
+static const char *precision_name = "fp32";
+static enum ft_precision precision;
 static long k = 20, threads, max_length, truncate_dim;
 
 static const struct ft_option options[] = {
@@ -33,6 +35,7 @@ static const struct ft_option options[] = {
     {'o', "output", FT_TEXT, &output, "PATH", "write there instead of standard output", NULL},
     {0, "force", FT_FLAG, &force, NULL, "replace PATH if it exists", NULL},
     {0, "normalize", FT_FLAG, &normalize, NULL, "make embeddings unit length", NULL},
+    {0, "precision", FT_TEXT, &precision_name, "P", "of matrix products: fp32 or bf16", NULL},
     {0, "truncate-dim", FT_COUNT, &truncate_dim, "N", "keep the first N dimensions", NULL},
     {0, "max-length", FT_COUNT, &max_length, "N", "tokens of a text at most (default: the model's)", NULL},
     {0, "prompt", FT_LIST, &prompts, "[ROLE=]TEXT", "put before texts: anchor= queries, positive= the index; may repeat", NULL},
@@ -122,7 +125,8 @@ static int open_encoder(struct ft_encoder *encoder, const char *name)
 {
     const struct ft_encoder_options how = {
         .model = name, .prompts = &prompts,
-        .embed = {.max_length = (size_t)max_length, .truncate_dim = (size_t)truncate_dim, .normalize = normalize}};
+        .embed = {.max_length = (size_t)max_length, .truncate_dim = (size_t)truncate_dim, .normalize = normalize,
+                  .precision = precision}};
 
     if (ft_encoder_open(encoder, &how) < 0)
         return -1;
@@ -136,8 +140,8 @@ static int open_models(struct world *w)
     w->compared = before_name != NULL;
     w->before_is_result = before_name && is_file(before_name);
     if (!model_name && (!before_name || w->before_is_result) &&
-        (normalize || truncate_dim || max_length || prompts.count))
-        return ft_fail(FT_USAGE, "--normalize, --truncate-dim, --max-length and --prompt need -m MODEL");
+        (normalize || truncate_dim || max_length || prompts.count || ft_tool_given(&tool, &precision_name)))
+        return ft_fail(FT_USAGE, "--normalize, --truncate-dim, --max-length, --prompt and --precision need -m MODEL");
     if (w->before_is_result && ft_result_read(before_name, (size_t)k, &w->result[1]) < 0)
         return -1;
     if (model_name && open_encoder(&w->encoder[0], model_name) < 0)
@@ -286,6 +290,8 @@ static int run_tool(void)
 
     if (output && strcmp(output, "-") == 0)
         output = NULL;
+    if (ft_precision_parse(&precision, precision_name) < 0)
+        return -1;
     ft_pool_set_threads(threads);
     if (result == 0)
         result = open_models(&w);

@@ -16,6 +16,8 @@
 static const char *model_name, *index_path, *distance_name, *output;
 static struct ft_list prompts;
 static bool json, normalize, force;
+static const char *precision_name = "fp32";
+static enum ft_precision precision;
 static long k = 10, threads, max_length, truncate_dim;
 
 static const struct ft_option options[] = {
@@ -27,6 +29,7 @@ static const struct ft_option options[] = {
     {'o', "output", FT_TEXT, &output, "PATH", "write there instead of standard output", NULL},
     {0, "force", FT_FLAG, &force, NULL, "replace PATH if it exists", NULL},
     {0, "normalize", FT_FLAG, &normalize, NULL, "make embeddings unit length", NULL},
+    {0, "precision", FT_TEXT, &precision_name, "P", "of matrix products: fp32 or bf16", NULL},
     {0, "truncate-dim", FT_COUNT, &truncate_dim, "N", "keep the first N dimensions", NULL},
     {0, "max-length", FT_COUNT, &max_length, "N", "tokens of a text at most (default: the model's)", NULL},
     {0, "prompt", FT_LIST, &prompts, "[ROLE=]TEXT", "put before texts: anchor= queries, positive= the index; may repeat", NULL},
@@ -79,8 +82,8 @@ static int check_usage(void)
         return ft_fail(FT_USAGE, "-m MODEL is missing: it embeds the queries");
     if (!tool.argc && strcmp(index_path, "-") == 0)
         return ft_fail(FT_USAGE, "queries and --index cannot both be standard input");
-    if (!model_name && (normalize || truncate_dim || max_length || prompts.count))
-        return ft_fail(FT_USAGE, "--normalize, --truncate-dim, --max-length and --prompt need -m MODEL");
+    if (!model_name && (normalize || truncate_dim || max_length || prompts.count || ft_tool_given(&tool, &precision_name)))
+        return ft_fail(FT_USAGE, "--normalize, --truncate-dim, --max-length, --prompt and --precision need -m MODEL");
     if (!streams() && output && strcmp(output, "-") != 0 && !force && ft_file_exists(output))
         return ft_fail(FT_USAGE, "%s exists: add --force to replace it", output);
     return 0;
@@ -90,7 +93,8 @@ static int set_up(struct world *w)
 {
     const struct ft_encoder_options how = {
         .model = model_name, .prompts = &prompts,
-        .embed = {.max_length = (size_t)max_length, .truncate_dim = (size_t)truncate_dim, .normalize = normalize}};
+        .embed = {.max_length = (size_t)max_length, .truncate_dim = (size_t)truncate_dim, .normalize = normalize,
+                  .precision = precision}};
     struct ft_encoder *encoder = model_name ? &w->encoder : NULL;
     struct winsize size;
 
@@ -306,6 +310,8 @@ static int run_tool(void)
     struct world w = {.distance = FT_COSINE};
     int result = check_usage();
 
+    if (ft_precision_parse(&precision, precision_name) < 0)
+        return -1;
     ft_pool_set_threads(threads);
     if (result == 0)
         result = run_search(&w);

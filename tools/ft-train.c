@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 static const char *model_name = "minilm", *output = "./tuned", *miner, *prompt;
-static const char *optimizer = "adamw", *schedule = "linear";
+static const char *optimizer = "adamw", *schedule = "linear", *precision = "fp32";
 static double lr = FT_RATE_BY_KIND, warmup = .1, clip = 1;
 static bool force, resume, drop_last, classes, pairs, triplets, scored, random_batches;
 static long threads, chunk, max_length, seed, batch, per_class, epochs, steps = -1, save_every, keep = 2;
@@ -47,6 +47,7 @@ static const struct ft_option options[] = {
     {0, "unfreeze", FT_LIST, &unfreeze, "PATTERN", "nodes that do, after --freeze", NULL},
     {0, "max-length", FT_COUNT, &max_length, "N", "tokens of a text at most (default: the model's)", NULL},
     {0, "prompt", FT_TEXT, &prompt, "TEXT", "put before each text", NULL},
+    {0, "precision", FT_TEXT, &precision, "P", "of matrix products: fp32 or bf16", NULL},
     {0, "chunk", FT_COUNT, &chunk, "N", "texts through the model at once (default: by tokens)", NULL},
     {0, "steps", FT_COUNT, &steps, "N", "stop after N batches; 0 makes a run and reads nothing", NULL},
     {0, "save-every", FT_COUNT, &save_every, "N", "batches between checkpoints (default: every five minutes)", NULL},
@@ -114,6 +115,7 @@ static int settings_from_options(struct ft_arena *arena, struct ft_settings *s)
     *s = (struct ft_settings){
         .seed = (uint64_t)seed, .loss = losses, .miner = miner, .optimizer = optimizer, .schedule = schedule, .lr = lr,
         .warmup = warmup, .clip = clip, .chunk = chunk, .max_length = max_length, .prompt = prompt,
+        .precision = precision,
         .kind = kind_wanted(&failed), .batch = (uint64_t)batch, .per_class = (uint64_t)per_class,
         .epochs = (uint64_t)epochs, .drop_last = drop_last,
     };
@@ -156,6 +158,7 @@ static int check_resumed(const struct ft_settings *now, const struct ft_settings
         {&chunk, "--chunk", now->chunk == run->chunk},
         {&max_length, "--max-length", now->max_length == run->max_length},
         {&prompt, "--prompt", same_text(now->prompt, run->prompt)},
+        {&precision, "--precision", same_text(now->precision, run->precision)},
         {&freeze, "--freeze", same_list(&now->freeze, &run->freeze)},
         {&unfreeze, "--unfreeze", same_list(&now->freeze, &run->freeze)},
         {&batch, "--batch", now->batch == run->batch},

@@ -47,7 +47,7 @@ static int open_embedders(struct ft_encoder *encoder, const struct ft_encoder_op
         if (!(encoder->embedder[side] = ft_embedder_open(encoder->model, &how)))
             return -1;
     }
-    encoder->plain = !how.max_length && !how.truncate_dim && !how.normalize &&
+    encoder->plain = !how.max_length && !how.truncate_dim && !how.normalize && how.precision == FT_FP32 &&
         same(prompt[FT_QUERIES], NULL) && same(prompt[FT_INDEX], NULL);
     encoder->dim = ft_embed_dim(encoder->model, &how);
     ft_model_checksum(encoder->model, encoder->checksum);

@@ -30,7 +30,7 @@ struct ft_embedder *ft_embedder_open(const struct ft_model *model, const struct 
     if (options->truncate_dim > model->dim)
         ft_fail(FT_USAGE, "--truncate-dim %zu is more than the model's %zu dimensions", options->truncate_dim, model->dim);
     else
-        e->runner = ft_runner_open(model, 0);
+        e->runner = ft_runner_open(model, 0, options->precision);
     if (!e->runner) {
         free(e);
         return NULL;

@@ -3,6 +3,7 @@
 #define FT_MODEL_EMBED_H
 
 #include "model/model.h"
+#include "tensor/kernels.h"
 
 struct ft_embed_options {
     size_t max_length;         /* tokens; 0 = the model's */
@@ -10,6 +11,7 @@ struct ft_embed_options {
     bool normalize;            /* unit length whatever the model does */
     size_t chunk;              /* texts through the model at once; 0 = by token count */
     const char *prompt;        /* put before each text, or NULL */
+    enum ft_precision precision;
 };
 
 /* Dimensions of what ft_embed_texts writes. */

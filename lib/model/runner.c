@@ -31,7 +31,7 @@ float *ft_floats_reserve(struct ft_floats *floats, size_t count)
     return floats->data ? floats->data : (floats->data = aligned_alloc(64, 64));
 }
 
-struct ft_runner *ft_runner_open(const struct ft_model *model, int flags)
+struct ft_runner *ft_runner_open(const struct ft_model *model, int flags, enum ft_precision precision)
 {
     struct ft_runner *r = calloc(1, sizeof *r);
 
@@ -40,7 +40,7 @@ struct ft_runner *ft_runner_open(const struct ft_model *model, int flags)
         return NULL;
     }
     r->model = model;
-    r->kernels = ft_kernels_cpu(FT_FP32);
+    r->kernels = ft_kernels_cpu(precision);
     r->worker_count = ft_pool_threads();
     r->workers = calloc((size_t)r->worker_count, sizeof *r->workers);
     if (!r->workers || !(r->plan = ft_plan_make(&r->arena, model, flags))) {

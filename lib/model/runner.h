@@ -11,7 +11,7 @@
 struct ft_runner;
 
 /* `flags` as for ft_plan_make. The model must outlive the runner; its block may be set or changed between calls. */
-struct ft_runner *ft_runner_open(const struct ft_model *model, int flags);
+struct ft_runner *ft_runner_open(const struct ft_model *model, int flags, enum ft_precision precision);
 void ft_runner_close(struct ft_runner *runner);
 
 /* The batch the next calls are about. `packed` and `cut` must stay until the next call of this; seed and batch name the random numbers.

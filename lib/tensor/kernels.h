@@ -43,6 +43,9 @@ enum ft_pooling { FT_POOL_MEAN, FT_POOL_MAX, FT_POOL_CLS, FT_POOL_MEAN_SQRT };
 enum ft_precision { FT_FP32, FT_BF16 };
 enum { FT_PRECISIONS = 2 };
 
+/* "fp32", "bf16"; another name is FT_USAGE. */
+int ft_precision_parse(enum ft_precision *precision, const char *name);
+
 struct ft_kernels {
     const char *name;
     double rounding, gradient_rounding;   /* the most that a product of two numbers errs by, relative to it: in linear_*; in linear_gradient */

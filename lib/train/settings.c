@@ -2,6 +2,7 @@
 #include "train/settings.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "tensor/kernels.h"
 #include "train/loss.h"
 
 #include <inttypes.h>
@@ -24,6 +25,7 @@ int ft_settings_check(const struct ft_settings *s)
 {
     struct ft_optimizer_settings optimizer;
     struct ft_schedule schedule = ft_settings_schedule(s, FT_BATCH_RANDOM);
+    enum ft_precision precision;
 
     if (!(s->clip >= 0) || !isfinite(s->clip))
         return ft_fail(FT_USAGE, "--clip %g: expected a number of at least 0 (0 = no clipping)", s->clip);
@@ -31,6 +33,8 @@ int ft_settings_check(const struct ft_settings *s)
         return ft_fail(FT_USAGE, "seed %" PRIu64 ": expected at most %" PRId64, s->seed, INT64_MAX);
     if (ft_settings_optimizer(s, &optimizer) < 0)
         return ft_error_prefix("--optimizer: ");
+    if (ft_precision_parse(&precision, s->precision) < 0)
+        return -1;
     return ft_schedule_check(&schedule);
 }
 
@@ -119,6 +123,7 @@ int ft_settings_write(const struct ft_settings *s, const char *path, int argc, c
     put_integer(&w, "chunk", (uint64_t)s->chunk);
     put_integer(&w, "max_length", (uint64_t)s->max_length);
     put_text(&w, "prompt", s->prompt);
+    put_text(&w, "precision", s->precision);
     put_list(&w, "freeze", &s->freeze);
     put_text(&w, "kind", s->kind);
     put_integer(&w, "batch", s->batch);
@@ -239,6 +244,7 @@ int ft_settings_read(struct ft_arena *arena, struct ft_settings *s, const char *
         .chunk = read_integer(&r, "chunk"),
         .max_length = read_integer(&r, "max_length"),
         .prompt = read_text(&r, "prompt", false),
+        .precision = read_text(&r, "precision", true),
         .freeze = read_list(&r, "freeze"),
         .kind = read_text(&r, "kind", false),
         .batch = (uint64_t)read_integer(&r, "batch"),

@@ -20,6 +20,7 @@ struct ft_settings {
     double lr, warmup, clip;     /* lr FT_RATE_BY_KIND: ft_loss_rate of what the batches are */
     long chunk, max_length;      /* 0: by token count; the model's */
     const char *prompt;          /* or NULL */
+    const char *precision;       /* of the products, as ft_precision_parse takes it */
     struct ft_list freeze;       /* "PATTERN", and "!PATTERN" for --unfreeze, in the order given */
     /* sampling, for ft-train given documents */
     const char *kind;            /* "classes", ... or NULL: by what the data are */

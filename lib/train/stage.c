@@ -17,14 +17,16 @@ struct ft_stage {
 struct ft_stage *ft_stage_open(struct ft_run *run, int output, void (*waiting)(void *), void *argument)
 {
     struct ft_stage *s = calloc(1, sizeof *s);
+    enum ft_precision precision;
 
     if (!s) {
         ft_fail(FT_SYSTEM, "out of memory");
         return NULL;
     }
     s->run = run;
-    if ((s->model = ft_model_open_nodes(run->settings.model)) && ft_settings_freeze(&run->settings, s->model) == 0 &&
-        (s->runner = ft_runner_open(s->model, FT_PLAN_TRAINING)) &&
+    if (ft_precision_parse(&precision, run->settings.precision) == 0 &&
+        (s->model = ft_model_open_nodes(run->settings.model)) && ft_settings_freeze(&run->settings, s->model) == 0 &&
+        (s->runner = ft_runner_open(s->model, FT_PLAN_TRAINING, precision)) &&
         ft_live_attach(run, s->model->block_count, output, waiting, argument, &s->live, &s->start) == 0) {
         s->model->block = s->live.block;
         return s;

@@ -65,10 +65,11 @@ static int load(struct ft_trainer *t)
 {
     struct ft_settings *s = &t->run->settings;
     struct ft_optimizer_settings optimizer;
+    enum ft_precision precision;
     char checksum[9];
     float *block;
 
-    if (ft_settings_optimizer(s, &optimizer) < 0 || !(t->model = ft_model_open_nodes(s->model)))
+    if (ft_settings_optimizer(s, &optimizer) < 0 || ft_precision_parse(&precision, s->precision) < 0 || !(t->model = ft_model_open_nodes(s->model)))
         return -1;
     if (t->options.shared ? ft_live_create(t->run, t->model->block_count, &t->live) < 0
                           : !(t->live.block = ft_model_zeros(t->model)))
@@ -82,7 +83,7 @@ static int load(struct ft_trainer *t)
                        t->run->directory, s->model, checksum, s->model_checksum);
     if (ft_settings_freeze(s, t->model) < 0 || !(t->optimizer = ft_optimizer_open(t->model, &optimizer)) ||
         !(t->gradient = ft_model_zeros(t->model)) ||
-        !(t->runner = ft_runner_open(t->model, FT_PLAN_TRAINING)))
+        !(t->runner = ft_runner_open(t->model, FT_PLAN_TRAINING, precision)))
         return -1;
     if (ft_checkpoint_load(t->run, &t->progress,
                            (float *const[]){block, ft_optimizer_first(t->optimizer), ft_optimizer_second(t->optimizer)},

@@ -78,7 +78,7 @@ struct outcome {
 static int work(struct ft_model *model, const struct ft_packed *packed, int flags, size_t per_chunk, uint64_t batch,
                 struct outcome *outcome)
 {
-    struct ft_runner *runner = ft_runner_open(model, FT_PLAN_TRAINING | flags);
+    struct ft_runner *runner = ft_runner_open(model, FT_PLAN_TRAINING | flags, FT_FP32);
     size_t n = packed->texts, d = model->dim;
     float *dout = ft_arena_take(&arena, n * d * sizeof *dout);
     struct ft_cut cut;

@@ -200,7 +200,7 @@ static void test_precision(const char *name, int precision)
         test_short_rows(k);
         test_large_mean(k);
     } else if (k->linear_forward != first->linear_forward)
-        test_products(k);
+        test_products(k, ft_kernels_named("plain", (enum ft_precision)precision));
     if (k->linear_pack != NULL)
         test_packed(k);
 }

@@ -80,3 +80,8 @@ void ft_blas_linear_gradient(float *dw, const float *dy, const float *x, size_t 
 {
     product(true, false, to - from, I, R, dy + from, O, x, I, 1, dw + from * I, I);
 }
+
+void ft_blas_product_add(float *c, size_t apart, const float *a, const float *b, size_t m, size_t n, size_t k)
+{
+    product(false, true, m, n, k, a, k, b, k, 1, c, apart);
+}

@@ -1,5 +1,6 @@
 /* cpu.c - which table of kernels this CPU gets: a level of the vector unit, and the products that go with it. */
 #include "tensor/cpu/tables.h"
+#include "tensor/plain/plain.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -34,8 +35,16 @@ static void fill(struct level *level)
         struct ft_kernels table = *vector;
         bool has = true;
 
+        if (p == FT_BF16 && strcmp(level->name, "plain") != 0)
+            ft_blas_bf16(&table);
+        if (p == FT_BF16 && strcmp(level->name, "plain") == 0)
+            ft_plain_bf16(&table);
+#ifdef __x86_64__
+        if (p == FT_BF16 && strcmp(level->name, "avx512") == 0)
+            ft_products_avx512_bf16(&table);
         if (strcmp(level->name, "amx") == 0)
             has = ft_products_amx(&table, (enum ft_precision)p);
+#endif
         table.name = level->name;
         if (has)
             level->tables[p] = table;

@@ -249,4 +249,10 @@ INLINE void pack_weight(const int parts, float *to, const float *w, size_t I, si
             column_sums(db, NULL, dy, NULL, NULL, R, O, from, to);                                                                                    \
     }
 
+#define FT_PUT_PACKED(kernels, products, gradient) \
+    (kernels)->linear_packed = linear_packed_##products, (kernels)->linear_pack = linear_pack_##products, \
+    (kernels)->linear_forward = linear_forward_##products, (kernels)->linear_backward = linear_backward_##products, \
+    (kernels)->gradient_packed = gradient_packed_##gradient, (kernels)->gradient_pack = gradient_pack_##gradient, \
+    (kernels)->linear_gradient = linear_gradient_##gradient
+
 #endif

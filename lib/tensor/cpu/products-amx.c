@@ -191,23 +191,15 @@ static bool available(void)
     return (bf16 & bit_AVX512BF16) && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 }
 
-#define PUT(kernels, products, gradient) \
-    (kernels)->linear_packed = linear_packed_##products, (kernels)->linear_pack = linear_pack_##products, \
-    (kernels)->linear_forward = linear_forward_##products, (kernels)->linear_backward = linear_backward_##products, \
-    (kernels)->gradient_packed = gradient_packed_##gradient, (kernels)->gradient_pack = gradient_pack_##gradient, \
-    (kernels)->linear_gradient = linear_gradient_##gradient
-
 /* What errs in a product goes through all layers, what errs in a parameter's gradient stays there: three parts for the one, two for the other. */
 bool ft_products_amx(struct ft_kernels *kernels, enum ft_precision precision)
 {
     if (!available())
         return false;
     if (precision == FT_BF16) {
-        PUT(kernels, bf16, bf16);
-        kernels->rounding = kernels->gradient_rounding = 0x1p-8;
+        FT_PUT_PACKED(kernels, bf16, bf16);
     } else {
-        PUT(kernels, bf16x6, bf16x3);
-        kernels->rounding = 0x1p-24;
+        FT_PUT_PACKED(kernels, bf16x6, bf16x3);
         kernels->gradient_rounding = 3 * 0x1p-18;
     }
     return true;

@@ -60,4 +60,10 @@ static inline bool ft_dropout_is_on(const struct ft_dropout *dropout)
     return dropout != NULL && dropout->rate > 0;
 }
 
+/* The three of operands rounded to bf16, nearest, ties to even. */
+void ft_plain_bf16(struct ft_kernels *kernels);
+
+/* A number rounded so, as a float. */
+float ft_plain_round_bf16(float x);
+
 #endif
