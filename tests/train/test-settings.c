@@ -18,7 +18,7 @@ static struct ft_settings typical(void)
     return (struct ft_settings){
         .model = "/models/caf\xc3\xa9 \"x\"\n", .model_checksum = "0123abcd", .seed = (uint64_t)1 << 53 | 1, .loss = {losses, 2}, .miner = "hard",
         .optimizer = "adamw:decay=0.01", .schedule = "constant", .lr = 1.0 / 3, .warmup = 1e-300, .clip = .1, .chunk = 7, .max_length = 9,
-        .prompt = "query: ", .freeze = {frozen, 2}, .kind = "pairs", .batch = 64, .per_class = 4, .epochs = 3, .drop_last = true,
+        .prompt = "query: ", .precision = "bf16", .freeze = {frozen, 2}, .kind = "pairs", .batch = 64, .per_class = 4, .epochs = 3, .drop_last = true,
     };
 }
 
@@ -40,7 +40,7 @@ static bool same(const struct ft_settings *a, const struct ft_settings *b)
     return same_text(a->model, b->model) && same_text(a->model_checksum, b->model_checksum) && a->seed == b->seed &&
            same_list(&a->loss, &b->loss) && same_text(a->miner, b->miner) && same_text(a->optimizer, b->optimizer) &&
            same_text(a->schedule, b->schedule) && a->lr == b->lr && a->warmup == b->warmup && a->clip == b->clip && a->chunk == b->chunk &&
-           a->max_length == b->max_length && same_text(a->prompt, b->prompt) && same_list(&a->freeze, &b->freeze) &&
+           a->max_length == b->max_length && same_text(a->prompt, b->prompt) && same_text(a->precision, b->precision) && same_list(&a->freeze, &b->freeze) &&
            same_text(a->kind, b->kind) && a->batch == b->batch && a->per_class == b->per_class && a->epochs == b->epochs &&
            a->drop_last == b->drop_last;
 }
@@ -108,6 +108,7 @@ static void check_check(void)
     s = typical(), s.lr = INFINITY, refused(s, "--lr inf");
     s = typical(), s.warmup = -1, refused(s, "--warmup -1");
     s = typical(), s.schedule = "x", refused(s, "unknown schedule 'x'");
+    s = typical(), s.precision = "fp8", refused(s, "--precision fp8: expected fp32 or bf16");
     s = typical(), s.optimizer = "adamw:x=1", refused(s, "--optimizer: adamw has no key 'x'");
     s = typical(), s.seed = UINT64_MAX, refused(s, "seed 18446744073709551615");
 }
