@@ -17,7 +17,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { NEAR = 16 };    /* squares of a strip of B, times two, in the first cache: 32 KB */
+/* Steps of a strip of B in the first cache: 24 to 36 KB, and what divides the usual widths. */
+INLINE size_t near_steps(const int parts)
+{
+    return parts == 1 ? 12 : 6;
+}
 
 /* The compiler does not know that tile instructions read and write memory. */
 #define MEMORY() __asm__ volatile("" ::: "memory")
@@ -100,13 +104,35 @@ INLINE void store_c(const bool two, float *c, size_t row)
     }
 }
 
-/* Rows r .. r + 31 of C, or 16 of them, over `steps`; meanwhile `lines` cache lines a step are fetched from `ahead`. */
+/* What a block fetches while it multiplies: cache lines of B's strip ahead, some each step, and rows of C where the next block will be stored. */
+struct ahead {
+    const float *b;
+    size_t lines;                /* a step */
+    float *c;                    /* STRIP rows of two lines, or NULL */
+    size_t c_row;
+};
+
+INLINE void fetch(struct ahead *ahead)
+{
+    for (size_t i = 0; i < ahead->lines; i++, ahead->b += V)
+        _mm_prefetch((const char *)ahead->b, _MM_HINT_T1);
+}
+
+INLINE void fetch_c(const struct ahead *ahead, size_t row, size_t rows)
+{
+    for (size_t i = row; ahead->c != NULL && i < row + rows; i++) {
+        __builtin_prefetch(ahead->c + i * ahead->c_row, 1);
+        __builtin_prefetch(ahead->c + i * ahead->c_row + LINES, 1);
+    }
+}
+
+/* Rows r .. r + 31 of C, or 16 of them, over `steps`. */
 INLINE void block(const int parts, const bool two, const struct target *t, size_t r, bool begin, const float *a, const float *b, size_t steps,
-                  const float *ahead, size_t lines)
+                  struct ahead *ahead)
 {
     float whole[STRIP * STRIP] __attribute__((aligned(64)));
     const float *start = t->start;
-    size_t rows = t->rows - r, wide = (two ? 2 : 1) * LINES, start_row = t->start_row, c_row = t->c_row;
+    size_t rows = t->rows - r, wide = (two ? 2 : 1) * LINES, start_row = t->start_row, c_row = t->c_row, each = (wide + steps - 1) / steps;
     bool edge = rows < wide || t->columns < STRIP;
     float *c = t->c + r * t->c_row;
 
@@ -126,8 +152,8 @@ INLINE void block(const int parts, const bool two, const struct target *t, size_
     load_c(two, start, start_row);
     for (size_t s = 0; s < steps; s++, a += step_size(parts), b += step_size(parts)) {
         step(parts, two, a, b);
-        for (size_t i = 0; i < lines; i++, ahead += V)
-            _mm_prefetch((const char *)ahead, _MM_HINT_T1);
+        fetch(ahead);
+        fetch_c(ahead, s * each, each);
     }
     store_c(two, edge ? whole : c, edge ? STRIP : c_row);
     MEMORY();
@@ -157,20 +183,27 @@ INLINE void product_end(void)
     _tile_release();
 }
 
-/* A strip of B that was packed in advance comes from the third cache or from memory: what is needed next is fetched while this is multiplied. */
+/* A strip of B that was packed in advance comes from the third cache or from memory, and C goes there, in rows too far apart for the CPU to see what
+ * comes next: both are fetched ahead. */
 INLINE void strips(const int parts, const struct target *t, const float *a, size_t a_strip, const float *b, size_t steps)
 {
-    size_t near = NEAR / (size_t)parts, blocks = (t->rows + STRIP - 1) / STRIP, lines = (step_size(parts) / V + blocks - 1) / blocks;
+    size_t near = near_steps(parts), blocks = (t->rows + STRIP - 1) / STRIP, lines = (step_size(parts) / V + blocks - 1) / blocks;
 
     for (size_t s = 0; s < steps; s += near) {
         size_t here = steps - s < near ? steps - s : near;
-        const float *at = a + s * step_size(parts), *with = b + s * step_size(parts), *ahead = with + here * step_size(parts);
+        const float *at = a + s * step_size(parts), *with = b + s * step_size(parts);
+        struct ahead ahead = {with + here * step_size(parts), lines, t->c, t->c_row};
 
-        for (size_t r = 0; r < t->rows; r += STRIP, at += a_strip, ahead += lines * here * V)
+        for (size_t r = 0; r < t->rows; r += STRIP, at += a_strip) {
+            size_t next = r + STRIP;
+
+            /* After the last rows come the first ones of the next strip of C. Rows that are another thread's are left alone. */
+            ahead.c = next + STRIP <= t->rows ? t->c + next * t->c_row : next >= t->rows && s + near >= steps ? t->c + STRIP : NULL;
             if (t->rows - r > LINES)
-                block(parts, true, t, r, s == 0, at, with, here, ahead, lines);
+                block(parts, true, t, r, s == 0, at, with, here, &ahead);
             else
-                block(parts, false, t, r, s == 0, at, with, here, ahead, lines);
+                block(parts, false, t, r, s == 0, at, with, here, &ahead);
+        }
     }
 }
 
