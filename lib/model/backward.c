@@ -93,7 +93,10 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
             k->attention_backward(dx, dy, x, &dropout, &shard->rows, node->heads, width, worker->scratch.data);
             break;
         case FT_STEP_ACTIVATION:
-            k->activation_backward(node->activation, dx, dy, x, rows * width);
+            if (value->late)
+                k->activation_again(node->activation, ft_running_value(run, step->out, shard, worker), dx, dy, x, rows * width);
+            else
+                k->activation_backward(node->activation, dx, dy, x, rows * width);
             break;
         case FT_STEP_POOL:
             k->pool_backward(node->pooling, dx, dy, (uint32_t *)ft_running_saved(run, step, shard, width, NULL),
@@ -119,7 +122,7 @@ static int segment_shard(void *argument, size_t index, int worker)
     for (int s = run->segment->last; s >= run->segment->first; s--) {
         const struct ft_step *step = &r->plan->steps[s];
 
-        if (r->plan->values[step->out].recomputed)
+        if (r->plan->values[step->out].recomputed && !r->plan->values[step->out].late)
             ft_running_forward(run, step, shard, &r->workers[worker]);
         if (r->plan->values[step->out].needs_gradient)
             step_backward(run, step, shard, &r->workers[worker], written);

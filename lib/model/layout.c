@@ -150,6 +150,16 @@ static size_t statistics(const struct ft_plan *plan, const struct ft_step *step)
     }
 }
 
+/* Slices read a linear step's input after all shards are through; every other step's backward reads it on the way. */
+static bool only_slices_read(const struct ft_plan *plan, int value)
+{
+    for (int s = 0; s < plan->step_count; s++)
+        for (int k = 0; k < plan->steps[s].in_count; k++)
+            if (plan->steps[s].in[k] == value && plan->steps[s].kind != FT_STEP_LINEAR)
+                return false;
+    return true;
+}
+
 /* Training: a buffer for each value, the same one where a step works in place on something nobody reads again. Outputs of activations are not kept
  * but computed again, and all share one buffer: none outlives its segment. */
 static void give_kept(struct ft_plan *plan, const struct life *life)
@@ -165,6 +175,7 @@ static void give_kept(struct ft_plan *plan, const struct life *life)
         if (step->kind == FT_STEP_ACTIVATION && !out->pooled && life[step->in[0]].backward &&
             all_readers_in(plan, step->out, life[step->out].segment)) {
             out->recomputed = true;
+            out->late = out->needs_gradient && in->needs_gradient && only_slices_read(plan, step->out);
             shared = out->width > shared ? out->width : shared;
         } else if (in && in_place(step->kind) && in->width == out->width && in->pooled == out->pooled && !in->recomputed &&
                    life[step->in[0]].readers == 1 && !life[step->in[0]].backward) {

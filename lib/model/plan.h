@@ -25,6 +25,7 @@ struct ft_value {
     bool pooled;             /* S rows instead of R */
     bool needs_gradient;     /* something trainable is above it */
     bool recomputed;         /* kept: not kept, but computed again in the backward */
+    bool late;               /* and only when the backward comes to its own step: nothing before that reads it */
     int slot;                /* forward only: which of a worker's buffers */
     size_t kept;             /* training: offset of its buffer, in floats a row, among the buffers of its kind of rows */
     size_t gradient;         /* backward: the same among the gradients' buffers */

@@ -81,6 +81,8 @@ struct ft_kernels {
     /* y = f(x), dx = dy * f'(x); elementwise over `count`; y may be x, dx may be dy. GELU is x Phi(x), with erf (Hendrycks and Gimpel 2016). */
     void (*activation_forward)(enum ft_activation f, float *y, const float *x, size_t count);
     void (*activation_backward)(enum ft_activation f, float *dx, const float *dy, const float *x, size_t count);
+    /* Both, for a y that was not kept. */
+    void (*activation_again)(enum ft_activation f, float *y, float *dx, const float *dy, const float *x, size_t count);
 
     /* y = dropout(x) and, as the same function of dy, dx. y may be x. */
     void (*dropout)(float *y, const float *x, const struct ft_dropout *dropout, const struct ft_rows *rows, size_t W);

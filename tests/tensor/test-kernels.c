@@ -145,6 +145,30 @@ static void test_large_mean(const struct ft_kernels *k)
     ok(worst < 2e-4, "%s: layer_norm of 1000 + noise (%.1g)", k->name, worst);
 }
 
+/* An activation computed again beside its gradient: what the two would give one after the other, but for rounding. */
+static void test_again(const struct ft_kernels *k)
+{
+    enum { N = 1000 };
+    static const char *const names[] = {"identity", "gelu", "gelu_tanh", "quick_gelu", "relu", "tanh", "silu", "sigmoid"};
+    float x[N], dy[N], y[N], dx[N], y_want[N], dx_want[N];
+
+    fill(x, N, 1, 3);
+    fill(dy, N, 2, 1);
+    x[0] = INFINITY, x[1] = -INFINITY, x[2] = NAN, x[3] = -0.0f;
+    for (int f = FT_IDENTITY; f <= FT_SIGMOID; f++) {
+        bool same = true;
+
+        k->activation_forward((enum ft_activation)f, y_want, x, N);
+        k->activation_backward((enum ft_activation)f, dx_want, dy, x, N);
+        memcpy(dx, dy, sizeof dx);
+        k->activation_again((enum ft_activation)f, y, dx, dx, x, N);
+        for (int i = 0; i < 4; i++)
+            same &= isnan(y[i]) == isnan(y_want[i]) && isnan(dx[i]) == isnan(dx_want[i]);
+        ok(same && distance(y + 3, y_want + 3, N - 3) < 3e-7 && distance(dx + 3, dx_want + 3, N - 3) < 3e-7,
+           "%s: %s again, with its gradient", k->name, names[f]);
+    }
+}
+
 /* Products of operands packed in advance, and of all of them at once: the same bits as without. */
 static void test_packed(const struct ft_kernels *k)
 {
@@ -199,6 +223,7 @@ static void test_precision(const char *name, int precision)
         test_attention_mask(k);
         test_short_rows(k);
         test_large_mean(k);
+        test_again(k);
     } else if (k->linear_forward != first->linear_forward)
         test_products(k, ft_kernels_named("plain", (enum ft_precision)precision));
     if (k->linear_pack != NULL)

@@ -27,6 +27,7 @@ const struct ft_kernels FT_TABLE = {
     .layer_norm_gradient = layer_norm_gradient,
     .activation_forward = activation_forward,
     .activation_backward = activation_backward,
+    .activation_again = activation_again,
     .dropout = dropout_forward,
     .dropout_add = dropout_add,
     .attention_forward = attention_forward,

@@ -21,7 +21,6 @@ INLINE vf v_exp(vf x)
 {
     const vf magic = v_set(12582912.0f);
     vf rounded, n, r, p;
-    vi whole, half;
 
     x = v_max(v_set(-104.0f), v_min(v_set(89.0f), x));
     rounded = v_fma(x, v_set(1.44269504f), magic);
@@ -34,9 +33,27 @@ INLINE vf v_exp(vf x)
     p = v_fma(p, r, v_set(1.6666515171527863e-1f));
     p = v_fma(p, r, v_set(4.999999403953552e-1f));
     p = v_fma(p, r * r, r) + 1.0f;
-    whole = (vi)rounded - (vi)magic;
-    half = whole >> 1;
-    return p * v_power_of_two(half) * v_power_of_two(whole - half);
+#if FT_LEVEL == 2
+    return (vf)_mm512_scalef_ps((__m512)p, (__m512)n);
+#else
+    {
+        vi whole = (vi)rounded - (vi)magic, half = whole >> 1;
+
+        return p * v_power_of_two(half) * v_power_of_two(whole - half);
+    }
+#endif
+}
+
+/* 1 / a within 2 ulp where neither is subnormal or infinite: an estimate of 14 bits and a step of Newton's, in a third of the time of a division. */
+INLINE vf v_reciprocal(vf a)
+{
+#if FT_LEVEL == 2
+    vf r = (vf)_mm512_rcp14_ps((__m512)a);
+
+    return v_fma(r, v_fma(-a, r, v_set(1.0f)), r);
+#else
+    return 1.0f / a;
+#endif
 }
 
 /* 1 / (1 + e^-x) within 4 ulp where the result is normal. */
@@ -68,7 +85,7 @@ INLINE vf v_tanh(vf x)
  * P and Q alone err by 3e-9. The tail is never a difference, so x * distribution stays relatively exact far on the left. */
 INLINE vf v_normal(vf x, vf *bell)
 {
-    vf a = (vf)((vi)x & INT32_MAX), z = x * x, t = 1.0f / v_fma(a, v_set(0.36f), v_set(1.0f)), p, q;
+    vf a = (vf)((vi)x & INT32_MAX), z = x * x, t = v_reciprocal(v_fma(v_min(v_set(40.0f), a), v_set(0.36f), v_set(1.0f))), p, q;
 
     *bell = v_exp(z * -0.5f);
     p = v_set(-1.0432341694831848e-1f);

@@ -84,3 +84,9 @@ void ft_plain_activation_backward(enum ft_activation f, float *dx, const float *
     for (size_t i = 0; i < count; i++)
         dx[i] = (float)(dy[i] * slope(f, x[i]));
 }
+
+void ft_plain_activation_again(enum ft_activation f, float *y, float *dx, const float *dy, const float *x, size_t count)
+{
+    ft_plain_activation_forward(f, y, x, count);
+    ft_plain_activation_backward(f, dx, dy, x, count);
+}

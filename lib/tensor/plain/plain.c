@@ -19,6 +19,7 @@ const struct ft_kernels ft_kernels_plain = {
     .layer_norm_gradient = ft_plain_layer_norm_gradient,
     .activation_forward = ft_plain_activation_forward,
     .activation_backward = ft_plain_activation_backward,
+    .activation_again = ft_plain_activation_again,
     .dropout = ft_plain_dropout,
     .dropout_add = ft_plain_dropout_add,
     .attention_forward = ft_plain_attention_forward,

@@ -23,6 +23,7 @@ void ft_plain_normalize_backward(float *dx, const float *dy, const float *y, con
 
 void ft_plain_activation_forward(enum ft_activation f, float *y, const float *x, size_t count);
 void ft_plain_activation_backward(enum ft_activation f, float *dx, const float *dy, const float *x, size_t count);
+void ft_plain_activation_again(enum ft_activation f, float *y, float *dx, const float *dy, const float *x, size_t count);
 
 void ft_plain_dropout(float *y, const float *x, const struct ft_dropout *dropout, const struct ft_rows *rows, size_t W);
 void ft_plain_dropout_add(float *y, const float *x, const float *residual, const struct ft_dropout *dropout,
