@@ -113,13 +113,14 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
 
 static int segment_shard(void *argument, size_t index, int worker)
 {
-    const struct ft_running *run = argument;
-    struct ft_runner *r = run->runner;
-    const struct ft_shard *shard = &r->shards[run->first_shard + index];
+    const struct ft_group *group = argument;
+    struct ft_runner *r = group->runner;
+    const struct ft_shard *shard = &r->shards[group->first_shard + index];
+    const struct ft_running *run = ft_group_run(group, shard);
     bool *written = r->workers[worker].written;
 
     memset(written, 0, (size_t)r->plan->value_count * sizeof *written);
-    for (int s = run->segment->last; s >= run->segment->first; s--) {
+    for (int s = group->segment->last; s >= group->segment->first; s--) {
         const struct ft_step *step = &r->plan->steps[s];
 
         if (r->plan->values[step->out].recomputed && !r->plan->values[step->out].late)
@@ -137,11 +138,9 @@ static float *parameter_gradient(const struct ft_running *run, int number)
     return p && !p->frozen ? run->gradient + p->offset : NULL;
 }
 
-static int segment_slice(void *argument, size_t index, int worker)
+static void slice_of_chunk(const struct ft_running *run, const struct ft_segment *segment, const struct ft_slice *slice, int worker)
 {
-    const struct ft_running *run = argument;
     struct ft_runner *r = run->runner;
-    const struct ft_slice *slice = &r->plan->slices[run->segment->slice + (int)index];
     const struct ft_step *step = &r->plan->steps[slice->step];
     const struct ft_node *node = &r->model->nodes[step->node];
     const struct ft_value *value = &r->plan->values[step->out];
@@ -152,8 +151,9 @@ static int segment_slice(void *argument, size_t index, int worker)
     const float *x = step->in_count ? ft_running_value(run, step->in[0], &whole, &r->workers[worker]) : NULL;
 
     if (step->kind == FT_STEP_LINEAR)
-        r->kernels->linear_gradient(dw, db, dy, x, ft_running_operand(run, slice->step, true),
-                                    ft_running_operand(run, slice->step, false), rows, step->inputs, step->outputs, slice->from, slice->to);
+        r->kernels->linear_gradient(dw, db, dy, x, ft_running_operand(run, segment, slice->step, true),
+                                    ft_running_operand(run, segment, slice->step, false), rows, step->inputs, step->outputs,
+                                    slice->from, slice->to);
     else if (step->kind == FT_STEP_NORM)
         r->kernels->layer_norm_gradient(dw, db, dy, x, ft_running_saved(run, step, &whole, 2, NULL), rows, value->width,
                                         slice->from, slice->to);
@@ -167,39 +167,59 @@ static int segment_slice(void *argument, size_t index, int worker)
                                            dy + shard->first_token * value->width, run->id + shard->first_token,
                                            &shard->rows, node->first_position, value->width, slice->from, slice->to);
         }
+}
+
+/* Chunks in their order, so that sums are the same however many go together. */
+static int segment_slice(void *argument, size_t index, int worker)
+{
+    const struct ft_group *group = argument;
+
+    for (size_t c = 0; c < group->count; c++)
+        slice_of_chunk(&group->run[c], group->segment, &group->runner->plan->slices[group->segment->slice + (int)index], worker);
     return 0;
 }
 
-int ft_runner_backward(struct ft_runner *r, size_t chunk, const float *dout, float *gradient)
+/* Places of the gradients of all chunks' values, and in them those of the embeddings. */
+static int start_gradients(struct ft_runner *r, struct ft_group *group, const float *dout, float *gradient)
 {
-    struct ft_running run = ft_running_start(r, chunk);
     const struct ft_plan *plan = r->plan;
-    int last = plan->steps[plan->step_count - 1].out, lowest = 0;
-    size_t kept = 0;
+    const struct ft_value *last = &plan->values[plan->steps[plan->step_count - 1].out];
+    size_t size = 0;
 
-    while (kept < r->kept_count && r->kept[kept].chunk != chunk)
-        kept++;
-    if (kept == r->kept_count)
-        return ft_fail(FT_SYSTEM, "backward of chunk %zu, which is not kept", chunk);
-    ft_runner_unpack(r);
-    if (!ft_floats_reserve(&r->gradient, plan->gradient_width * run.tokens + plan->gradient_pooled_width * run.sequences + 16))
+    for (size_t c = 0; c < group->count; c++)
+        size += plan->gradient_width * group->run[c].tokens + plan->gradient_pooled_width * group->run[c].sequences + 16;
+    if (!ft_floats_reserve(&r->gradient, size))
         return -1;
-    run.keep = run.backward = true;
-    run.kept = r->kept[kept].floats.data;
-    run.kept_pooled = run.kept + plan->kept_width * run.tokens;
-    run.dvalue = r->gradient.data;
-    run.dvalue_pooled = run.dvalue + plan->gradient_width * run.tokens;
-    run.gradient = gradient;
-    memcpy(run.dvalue_pooled + plan->values[last].gradient * run.sequences,
-           dout + run.first_text * plan->values[last].width, run.sequences * plan->values[last].width * sizeof(float));
+    size = 0;
+    for (size_t c = 0; c < group->count; c++) {
+        struct ft_running *run = &group->run[c];
+
+        run->dvalue = r->gradient.data + size;
+        run->dvalue_pooled = run->dvalue + plan->gradient_width * run->tokens;
+        run->gradient = gradient;
+        size += (plan->gradient_width * run->tokens + plan->gradient_pooled_width * run->sequences + 15) / 16 * 16;
+        memcpy(run->dvalue_pooled + last->gradient * run->sequences, dout + run->first_text * last->width,
+               run->sequences * last->width * sizeof(float));
+    }
+    return 0;
+}
+
+int ft_runner_backward(struct ft_runner *r, size_t chunk, size_t count, const float *dout, float *gradient)
+{
+    const struct ft_plan *plan = r->plan;
+    struct ft_group group;
+    int lowest = 0;
+
+    if (ft_group_start(r, chunk, count, true, &group) < 0 || start_gradients(r, &group, dout, gradient) < 0)
+        return -1;
     /* Segments below the lowest one that has something to learn are frozen whole: no backward there. */
     while (lowest < plan->segment_count && !plan->segments[lowest].slice_count)
         lowest++;
     for (int s = plan->segment_count - 1; s >= lowest; s--) {
-        run.segment = &plan->segments[s];
-        if (ft_runner_pack(r, run.segment->first, run.segment->last, true, run.tokens) < 0 ||
-            ft_pool_run(run.shard_count, segment_shard, &run) < 0 || ft_running_pack_operands(&run) < 0 ||
-            ft_pool_run((size_t)run.segment->slice_count, segment_slice, &run) < 0)
+        group.segment = &plan->segments[s];
+        if (ft_runner_pack(r, group.segment->first, group.segment->last, true, group.tokens) < 0 ||
+            ft_pool_run(group.shard_count, segment_shard, &group) < 0 || ft_group_pack_operands(&group) < 0 ||
+            ft_pool_run((size_t)group.segment->slice_count, segment_slice, &group) < 0)
             return -1;
     }
     for (int i = 0; i < plan->inert_count; i++) {
@@ -207,6 +227,5 @@ int ft_runner_backward(struct ft_runner *r, size_t chunk, const float *dout, flo
 
         memset(gradient + p->offset, 0, p->rows * p->columns * sizeof *gradient);
     }
-    r->kept[kept].chunk = SIZE_MAX;
     return 0;
 }

@@ -63,68 +63,83 @@ static bool wants_gradient(const struct ft_runner *r, const struct ft_step *step
     return step->kind == FT_STEP_LINEAR && !r->model->parameters[step->weight].frozen && !r->plan->values[step->out].pooled;
 }
 
-static int operands_open(struct ft_runner *r)
+static size_t width_of(const struct ft_step *step, bool of_output)
 {
-    struct ft_operands *o = &r->operands;
-    size_t steps = (size_t)r->plan->step_count, pieces = 0;
-
-    for (size_t s = 0; s < steps; s++)
-        pieces += r->plan->steps[s].inputs / PIECE + r->plan->steps[s].outputs / PIECE + 2;
-    o->pieces = ft_arena_take(&r->arena, pieces * sizeof *o->pieces);
-    o->offset[0] = ft_arena_zero(&r->arena, steps, sizeof(size_t));
-    o->offset[1] = ft_arena_zero(&r->arena, steps, sizeof(size_t));
-    return o->pieces && o->offset[0] && o->offset[1] ? 0 : -1;
+    return of_output ? step->outputs : step->inputs;
 }
 
-/* Offsets and pieces of one operand, after `size` floats; gives the floats then. */
-static size_t operand_add(const struct ft_running *run, int step, bool of_output, size_t size)
+/* Floats of the operands of a chunk in steps first .. last. */
+static size_t operands_size(const struct ft_running *run, int first, int last)
 {
-    struct ft_operands *o = &run->runner->operands;
-    size_t width = of_output ? run->runner->plan->steps[step].outputs : run->runner->plan->steps[step].inputs;
+    const struct ft_runner *r = run->runner;
+    size_t size = 0;
 
-    o->offset[of_output][step] = size;
-    for (size_t from = 0; from < width; from += PIECE)
-        o->pieces[o->piece_count++] = (struct ft_piece){step, of_output, from, width - from < PIECE ? width : from + PIECE};
-    return size + run->runner->kernels->gradient_packed(run->tokens, width);
+    for (int s = first; s <= last; s++)
+        for (int of_output = 0; of_output < 2 && wants_gradient(r, &r->plan->steps[s]); of_output++)
+            size += r->kernels->gradient_packed(run->tokens, width_of(&r->plan->steps[s], of_output));
+    return size;
+}
+
+const float *ft_running_operand(const struct ft_running *run, const struct ft_segment *segment, int step, bool of_output)
+{
+    const struct ft_runner *r = run->runner;
+    const struct ft_step *at = &r->plan->steps[step];
+
+    if (!r->kernels->gradient_pack || !wants_gradient(r, at))
+        return NULL;
+    return run->operands + operands_size(run, segment->first, step - 1) +
+           (of_output ? r->kernels->gradient_packed(run->tokens, at->inputs) : 0);
+}
+
+static int pieces_make(struct ft_group *group)
+{
+    struct ft_runner *r = group->runner;
+    struct ft_operands *o = &r->operands;
+    size_t most = 0;
+
+    for (int s = 0; !o->pieces && s < r->plan->step_count; s++)
+        most += r->plan->steps[s].inputs / PIECE + r->plan->steps[s].outputs / PIECE + 2;
+    if (!o->pieces && !(o->pieces = ft_arena_take(&r->arena, most * sizeof *o->pieces)))
+        return -1;
+    o->piece_count = 0;
+    for (int s = group->segment->first; s <= group->segment->last; s++)
+        for (int of_output = 0; of_output < 2 && wants_gradient(r, &r->plan->steps[s]); of_output++)
+            for (size_t from = 0, width = width_of(&r->plan->steps[s], of_output); from < width; from += PIECE)
+                o->pieces[o->piece_count++] = (struct ft_piece){s, of_output, from, width - from < PIECE ? width : from + PIECE};
+    return 0;
 }
 
 static int pack_piece(void *argument, size_t index, int worker)
 {
-    const struct ft_running *run = argument;
-    struct ft_runner *r = run->runner;
-    const struct ft_piece *piece = &r->operands.pieces[index];
+    const struct ft_group *group = argument;
+    struct ft_runner *r = group->runner;
+    const struct ft_running *run = &group->run[index / r->operands.piece_count];
+    const struct ft_piece *piece = &r->operands.pieces[index % r->operands.piece_count];
     const struct ft_step *step = &r->plan->steps[piece->step];
     const struct ft_shard whole = {.first_token = 0};
     const float *x = piece->of_output ? ft_running_gradient(run, step->out, &whole)
                                       : ft_running_value(run, step->in[0], &whole, &r->workers[worker]);
 
-    r->kernels->gradient_pack(r->operands.floats.data + r->operands.offset[piece->of_output][piece->step], x, run->tokens,
-                              piece->of_output ? step->outputs : step->inputs, piece->from, piece->until, piece->of_output);
+    r->kernels->gradient_pack((float *)ft_running_operand(run, group->segment, piece->step, piece->of_output), x, run->tokens,
+                              width_of(step, piece->of_output), piece->from, piece->until, piece->of_output);
     return 0;
 }
 
-int ft_running_pack_operands(struct ft_running *run)
+int ft_group_pack_operands(struct ft_group *group)
 {
-    struct ft_runner *r = run->runner;
+    struct ft_runner *r = group->runner;
     size_t size = 0;
 
     if (!r->kernels->gradient_pack)
         return 0;
-    if (!r->operands.pieces && operands_open(r) < 0)
+    for (size_t c = 0; c < group->count; c++)
+        size += operands_size(&group->run[c], group->segment->first, group->segment->last);
+    if (pieces_make(group) < 0 || !ft_floats_reserve(&r->operands.floats, size))
         return -1;
-    r->operands.piece_count = 0;
-    for (int s = run->segment->first; s <= run->segment->last; s++)
-        if (wants_gradient(r, &r->plan->steps[s])) {
-            size = operand_add(run, s, false, size);
-            size = operand_add(run, s, true, size);
-        }
-    return ft_floats_reserve(&r->operands.floats, size) ? ft_pool_run(r->operands.piece_count, pack_piece, run) : -1;
-}
-
-const float *ft_running_operand(const struct ft_running *run, int step, bool of_output)
-{
-    const struct ft_runner *r = run->runner;
-
-    return r->kernels->gradient_pack && wants_gradient(r, &r->plan->steps[step])
-               ? r->operands.floats.data + r->operands.offset[of_output][step] : NULL;
+    size = 0;
+    for (size_t c = 0; c < group->count; c++) {
+        group->run[c].operands = r->operands.floats.data + size;
+        size += operands_size(&group->run[c], group->segment->first, group->segment->last);
+    }
+    return ft_pool_run(group->count * r->operands.piece_count, pack_piece, group);
 }

@@ -154,6 +154,11 @@ int ft_runner_batch(struct ft_runner *r, const struct ft_packed *packed, const s
     return 0;
 }
 
+size_t ft_runner_tokens(const struct ft_runner *r, size_t chunk)
+{
+    return r->chunk_rows[chunk].tokens;
+}
+
 size_t ft_runner_kept_size(const struct ft_runner *r, size_t chunk)
 {
     return (r->plan->kept_width * r->chunk_rows[chunk].tokens +
@@ -324,32 +329,61 @@ int ft_runner_forward_all(struct ft_runner *r, float *out)
     return ft_pool_run(r->cut->shard_count, forward_any_shard, &batch);
 }
 
+struct ft_running *ft_group_run(const struct ft_group *group, const struct ft_shard *shard)
+{
+    return &group->run[shard->chunk - group->chunk];
+}
+
+int ft_group_start(struct ft_runner *r, size_t chunk, size_t count, bool backward, struct ft_group *group)
+{
+    *group = (struct ft_group){.runner = r, .chunk = chunk, .count = count, .first_shard = r->cut->chunk_shards[chunk].first};
+    if (!(group->run = ft_arena_take(&r->batch_arena, count * sizeof *group->run)))
+        return -1;
+    for (size_t c = 0; c < count; c++) {
+        struct ft_running run = ft_running_start(r, chunk + c);
+        struct ft_kept *kept = kept_find(r, chunk + c);
+
+        if (!kept)
+            return -1;
+        if (backward && kept->chunk != chunk + c)
+            return ft_fail(FT_SYSTEM, "backward of chunk %zu, which is not kept", chunk + c);
+        if (!backward && !ft_floats_reserve(&kept->floats, ft_runner_kept_size(r, chunk + c) / sizeof(float) + 16))
+            return -1;
+        kept->chunk = backward ? SIZE_MAX : chunk + c;
+        run.keep = true;
+        run.backward = backward;
+        run.kept = kept->floats.data;
+        run.kept_pooled = run.kept + r->plan->kept_width * run.tokens;
+        group->run[c] = run;
+        group->shard_count += run.shard_count;
+        group->tokens += run.tokens;
+    }
+    ft_runner_unpack(r);
+    return 0;
+}
+
 static int forward_segment_shard(void *argument, size_t index, int worker)
 {
-    const struct ft_running *run = argument;
+    const struct ft_group *group = argument;
+    const struct ft_shard *shard = &group->runner->shards[group->first_shard + index];
 
-    forward_steps(run, &run->runner->shards[run->first_shard + index], worker, run->segment->first, run->segment->last);
+    forward_steps(ft_group_run(group, shard), shard, worker, group->segment->first, group->segment->last);
     return 0;
 }
 
 /* Segment by segment, so that no more than one segment's weights lie packed. */
-int ft_runner_forward(struct ft_runner *r, size_t chunk, float *out)
+int ft_runner_forward(struct ft_runner *r, size_t chunk, size_t count, float *out)
 {
-    struct ft_running run = ft_running_start(r, chunk);
-    struct ft_kept *kept = kept_find(r, chunk);
+    struct ft_group group;
 
-    if (!kept || !ft_floats_reserve(&kept->floats, ft_runner_kept_size(r, chunk) / sizeof(float) + 16))
+    if (ft_group_start(r, chunk, count, false, &group) < 0)
         return -1;
-    kept->chunk = chunk;
-    run.out = out;
-    run.keep = true;
-    run.kept = kept->floats.data;
-    run.kept_pooled = run.kept + r->plan->kept_width * run.tokens;
-    ft_runner_unpack(r);
+    for (size_t c = 0; c < count; c++)
+        group.run[c].out = out;
     for (int s = 0; s < r->plan->segment_count; s++) {
-        run.segment = &r->plan->segments[s];
-        if (ft_runner_pack(r, run.segment->first, run.segment->last, false, run.tokens) < 0 ||
-            ft_pool_run(run.shard_count, forward_segment_shard, &run) < 0)
+        group.segment = &r->plan->segments[s];
+        if (ft_runner_pack(r, group.segment->first, group.segment->last, false, group.tokens) < 0 ||
+            ft_pool_run(group.shard_count, forward_segment_shard, &group) < 0)
             return -1;
     }
     return 0;

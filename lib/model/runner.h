@@ -19,18 +19,19 @@ void ft_runner_close(struct ft_runner *runner);
 int ft_runner_batch(struct ft_runner *runner, const struct ft_packed *packed, const struct ft_cut *cut,
                     uint64_t seed, uint64_t batch);
 
-/* Take one chunk through. out[texts of the batch, dim]: the chunk's rows are written, and its activations kept for the
+/* Take chunks `chunk` .. chunk + count - 1 through together. out[texts of the batch, dim]: their rows are written, and their activations kept for the
  * backward. */
-int ft_runner_forward(struct ft_runner *runner, size_t chunk, float *out);
+int ft_runner_forward(struct ft_runner *runner, size_t chunk, size_t count, float *out);
 
 /* All chunks, none kept: the same rows, the same bits. */
 int ft_runner_forward_all(struct ft_runner *runner, float *out);
 
-/* d(loss)/d(embedding)[texts of the batch, dim] back through one chunk that is kept (it is let go afterwards): adds to `gradient`, which is
- * laid out as the model's block. */
-int ft_runner_backward(struct ft_runner *runner, size_t chunk, const float *dout, float *gradient);
+/* d(loss)/d(embedding)[texts of the batch, dim] back through chunks that are kept (they are let go afterwards): adds to `gradient`, which is laid out as
+ * the model's block. Several at once give the bits that they give one after another; they take the memory of so many, and less time. */
+int ft_runner_backward(struct ft_runner *runner, size_t chunk, size_t count, const float *dout, float *gradient);
 
-/* Bytes of activations that keeping this chunk takes. */
+/* Of a chunk: its tokens, and the bytes of activations that keeping it takes. */
+size_t ft_runner_tokens(const struct ft_runner *runner, size_t chunk);
 size_t ft_runner_kept_size(const struct ft_runner *runner, size_t chunk);
 
 #endif

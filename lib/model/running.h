@@ -41,7 +41,6 @@ struct ft_packed_weights {
 /* What the parameter gradients of one segment multiply, in the order the products read it: made once for all slices. */
 struct ft_operands {
     struct ft_floats floats;
-    size_t *offset[2];           /* [steps] of the step's input, of its output's gradient */
     struct ft_piece {
         int step;
         bool of_output;
@@ -82,8 +81,21 @@ struct ft_running {
     /* backward */
     float *dvalue, *dvalue_pooled;   /* gradients of values, of the whole chunk */
     float *gradient;             /* of parameters */
+    float *operands;             /* of the segment at hand */
+};
+
+/* Kept chunks that go through together, segment by segment: what is packed for one serves all, and threads meet less often. */
+struct ft_group {
+    struct ft_runner *runner;
+    size_t chunk, count;         /* the first, how many */
+    struct ft_running *run;      /* [count] */
+    size_t first_shard, shard_count, tokens;
     const struct ft_segment *segment;
 };
+
+/* Chunks `chunk` .. chunk + count - 1; keep: with the places of what is kept of them, made or, for the backward, found. */
+int ft_group_start(struct ft_runner *r, size_t chunk, size_t count, bool backward, struct ft_group *group);
+struct ft_running *ft_group_run(const struct ft_group *group, const struct ft_shard *shard);
 
 struct ft_running ft_running_start(struct ft_runner *runner, size_t chunk);
 
@@ -105,7 +117,7 @@ void ft_runner_unpack(struct ft_runner *r);
 const float *ft_running_packed(const struct ft_runner *r, const struct ft_step *step, bool transposed);
 
 /* Pack the operands of the segment at hand; one of them: of the step's input or of its output's gradient, NULL when there is none packed. */
-int ft_running_pack_operands(struct ft_running *run);
-const float *ft_running_operand(const struct ft_running *run, int step, bool of_output);
+int ft_group_pack_operands(struct ft_group *group);
+const float *ft_running_operand(const struct ft_running *run, const struct ft_segment *segment, int step, bool of_output);
 
 #endif

@@ -74,6 +74,14 @@ struct outcome {
     float *embedding, *gradient;
 };
 
+/* How many chunks go together. */
+static size_t together = 1;
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Forward, loss = sum sin(7 i + 3 j + 1) e_ij, backward. */
 static int work(struct ft_model *model, const struct ft_packed *packed, int flags, size_t per_chunk, uint64_t batch,
                 struct outcome *outcome)
@@ -89,14 +97,14 @@ static int work(struct ft_model *model, const struct ft_packed *packed, int flag
     outcome->loss = 0;
     if (!runner || ft_cut_make(&arena, packed, per_chunk, &cut) < 0 || ft_runner_batch(runner, packed, &cut, 1, batch) < 0)
         return -1;
-    for (size_t c = 0; c < cut.chunk_count; c++)
-        result |= ft_runner_forward(runner, c, outcome->embedding);
+    for (size_t c = 0; c < cut.chunk_count; c += together)
+        result |= ft_runner_forward(runner, c, least(together, cut.chunk_count - c), outcome->embedding);
     for (size_t i = 0; i < n * d; i++) {
         dout[i] = (float)sin(7.0 * (double)(i / d) + 3.0 * (double)(i % d) + 1);
         outcome->loss += sin(7.0 * (double)(i / d) + 3.0 * (double)(i % d) + 1) * outcome->embedding[i];
     }
-    for (size_t c = 0; c < cut.chunk_count; c++)
-        result |= ft_runner_backward(runner, c, dout, outcome->gradient);
+    for (size_t c = 0; c < cut.chunk_count; c += together)
+        result |= ft_runner_backward(runner, c, least(together, cut.chunk_count - c), dout, outcome->gradient);
     ft_runner_close(runner);
     return result;
 }
@@ -173,7 +181,7 @@ static void test_gradients(struct ft_model *model, const struct ft_packed *packe
 
 static void test_fusion_with_dropout(struct ft_model *model, const struct ft_packed *packed)
 {
-    struct outcome fused, unfused, again, other, chunked;
+    struct outcome fused, unfused, again, other, chunked, joined;
     size_t n = packed->texts * model->dim;
 
     set_rates(model, .1f);
@@ -182,6 +190,11 @@ static void test_fusion_with_dropout(struct ft_model *model, const struct ft_pac
     work(model, packed, FT_PLAN_UNFUSED, 0, 3, &unfused);
     work(model, packed, 0, 0, 4, &other);
     work(model, packed, 0, 2, 3, &chunked);
+    together = 3;
+    work(model, packed, 0, 2, 3, &joined);
+    together = 1;
+    ok(memcmp(chunked.gradient, joined.gradient, model->block_count * 4) == 0 && memcmp(chunked.embedding, joined.embedding, n * 4) == 0,
+       "chunks that go together give the same bits");
     ok(memcmp(fused.gradient, again.gradient, model->block_count * 4) == 0, "dropout: the same batch number gives the same bits");
     ok(distance(fused.embedding, unfused.embedding, n) < 1e-6 * norm_of(fused.embedding, n), "dropout: fused and unfused embeddings agree");
     ok(distance(fused.gradient, unfused.gradient, model->block_count) < 1e-5 * norm_of(fused.gradient, model->block_count),
