@@ -6,17 +6,18 @@
  * i + 16 of 32 along k. A square is 16 lines (rows of A, columns of B) by 16 words, a kilobyte: what a tile register of AMX holds. A strip is 32 lines by all of k: two squares a step of 32
  * numbers along k for each part of the numbers. A number is one part or the sum of several bf16, each nearest to what those before it left:
  *
- *     1   bf16: a = a0; a b = a0 b0                                          (Kalamkar et al. 2019)
- *     2   bf16x3: a b = a1 b0 + a0 b0 + a0 b1; errs by 3 * 2^-18 at most     (Henry, Tang, Heinecke 2019)
- *     3   bf16x6: a b = all ai bj, i + j < 3; errs by 2^-25, and so is fp32
+ *     bf16     a = a0           a b = a0 b0                                                          (Kalamkar et al. 2019)
+ *     bf16x3   a = a0 + a1      a b = a0 b0 + a0 b1 + a1 b0; errs by 3 * 2^-18 at most               (Henry, Tang, Heinecke 2019)
+ *     bf16x4   a = a0 + a1      and a1 b1: errs by 2^-17
+ *     bf16x6   a = a0 + a1 + a2 a b = all ai bj with i + j < 3; errs by 2^-25, less than fp32 itself
  *
  * Products of two bf16 are exact in fp32, and sums are kept in fp32.
  *
  * Every element of C is one chain of sums in the order of k, its start (bias, zero, or the old C) first: its bits do not depend on R, nor on the block
  * it falls in, nor on whether an operand was packed in advance.
  *
- * The including file gives `strips`, which multiplies packed strips, and what comes before and after it; FT_PACKED_LINEAR and
- * FT_PACKED_GRADIENT make the functions of the table. */
+ * The including file gives `strips`, which multiplies packed strips, and what comes before and after it; FT_PACKED makes the functions
+ * of the table. */
 #ifndef FT_TENSOR_CPU_PACKED_LINEAR_H
 #define FT_TENSOR_CPU_PACKED_LINEAR_H
 
@@ -45,10 +46,16 @@ struct target {
     size_t c_row, start_row, rows, columns;
 };
 
-/* Floats of a step of a strip. */
-INLINE size_t step_size(const int parts)
+/* Parts of a number, by how many products of parts make one. */
+INLINE int parts_of(const int products)
 {
-    return (size_t)parts * 2 * SQUARE;
+    return products == 1 ? 1 : products == 6 ? 3 : 2;
+}
+
+/* Floats of a step of a strip. */
+INLINE size_t step_size(const int products)
+{
+    return (size_t)parts_of(products) * 2 * SQUARE;
 }
 
 INLINE size_t steps_of(size_t k)
@@ -57,7 +64,7 @@ INLINE size_t steps_of(size_t k)
 }
 
 /* c = start + A B for one block: strips of A one after another (`a_strip` floats apart), one strip of B, `steps` of them. */
-INLINE void strips(const int parts, const struct target *target, const float *a, size_t a_strip, const float *b, size_t steps);
+INLINE void strips(const int products, const struct target *target, const float *a, size_t a_strip, const float *b, size_t steps);
 
 /* Around a product. */
 INLINE void product_begin(void);
@@ -66,12 +73,12 @@ INLINE void product_end(void);
 /* ---- packing ------------------------------------------------------------------------------------------------------------- */
 
 /* Words from two vectors of numbers, first's in the low halves, for each part. A NaN stays one. */
-INLINE void words(const int parts, vf first, vf second, vf word[])
+INLINE void words(const int products, vf first, vf second, vf word[])
 {
     const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8,
                                            23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
 
-    for (int i = 0; i < parts; i++) {
+    for (int i = 0; i < parts_of(products); i++) {
         word[i] = (vf)_mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first));
         first -= (vf)((vu)word[i] << 16);
         second -= (vf)((vu)word[i] & 0xffff0000);
@@ -79,7 +86,7 @@ INLINE void words(const int parts, vf first, vf second, vf word[])
 }
 
 /* One square of each part: rows are lines for A, words for B. Numbers i and i + 16 of a STEP make word i, whichever way they lie. */
-INLINE void pack_square(const int parts, const bool is_b, const bool across, float *to, const float *from, size_t apart,
+INLINE void pack_square(const int products, const bool is_b, const bool across, float *to, const float *from, size_t apart,
                         size_t lines, size_t left)
 {
     vf square[3][LINES];
@@ -98,11 +105,11 @@ INLINE void pack_square(const int parts, const bool is_b, const bool across, flo
             if (left > V)
                 second = v_get(from + i * apart + V, left < 2 * V ? left - V : V);
         }
-        words(parts, first, second, word);
-        for (int n = 0; n < parts; n++)
+        words(products, first, second, word);
+        for (int n = 0; n < parts_of(products); n++)
             square[n][i] = word[n];
     }
-    for (int n = 0; n < parts; n++) {
+    for (int n = 0; n < parts_of(products); n++) {
         if (is_b != across)
             v_transpose(square[n]);
 #pragma GCC unroll 16
@@ -112,10 +119,10 @@ INLINE void pack_square(const int parts, const bool is_b, const bool across, flo
 }
 
 /* Lines [line, line + STRIP) of `lines`, places [p, p + depth) along k. */
-INLINE void pack_strip(const int parts, const bool is_b, const bool across, float *to, const struct operand *from, size_t line,
+INLINE void pack_strip(const int products, const bool is_b, const bool across, float *to, const struct operand *from, size_t line,
                        size_t lines, size_t p, size_t depth)
 {
-    size_t next = step_size(parts) / 2, place = across ? from->apart : 1, apart = across ? 1 : from->apart;
+    size_t next = step_size(products) / 2, place = across ? from->apart : 1, apart = across ? 1 : from->apart;
 
     lines = lines - line < STRIP ? lines - line : STRIP;
     for (size_t k = 0; k < depth; k += STEP)
@@ -124,15 +131,15 @@ INLINE void pack_strip(const int parts, const bool is_b, const bool across, floa
             size_t here = lines > l ? lines - l : 0, left = depth - k < STEP ? depth - k : STEP;
 
             if (here >= LINES && left == STEP)
-                pack_square(parts, is_b, across, to, at, from->apart, LINES, STEP);
+                pack_square(products, is_b, across, to, at, from->apart, LINES, STEP);
             else
-                pack_square(parts, is_b, across, to, at, from->apart, here < LINES ? here : LINES, left);
+                pack_square(products, is_b, across, to, at, from->apart, here < LINES ? here : LINES, left);
         }
 }
 
-static size_t packed_size(const int parts, size_t lines, size_t k)
+static size_t packed_size(const int products, size_t lines, size_t k)
 {
-    return (lines + STRIP - 1) / STRIP * steps_of(k) * step_size(parts);
+    return (lines + STRIP - 1) / STRIP * steps_of(k) * step_size(products);
 }
 
 /* ---- the product --------------------------------------------------------------------------------------------------------- */
@@ -147,28 +154,28 @@ struct product_of {
     size_t m, n, k;
 };
 
-INLINE void product_packed(const int parts, const bool a_across, const bool b_across, const struct product_of *t)
+INLINE void product_packed(const int products, const bool a_across, const bool b_across, const struct product_of *t)
 {
     for (size_t p = 0; p < t->k; p += DEEP) {
-        size_t depth = t->k - p < DEEP ? t->k - p : DEEP, steps = steps_of(depth), strip = steps * step_size(parts);
-        size_t tall = PACKED / strip * STRIP, ready = steps_of(t->k) * step_size(parts), done = p / STEP * step_size(parts);
+        size_t depth = t->k - p < DEEP ? t->k - p : DEEP, steps = steps_of(depth), strip = steps * step_size(products);
+        size_t tall = PACKED / strip * STRIP, ready = steps_of(t->k) * step_size(products), done = p / STEP * step_size(products);
 
         for (size_t first = 0; first < t->m; first += tall) {
             size_t rows = t->m - first < tall ? t->m - first : tall;
             const float *a = t->ready_a ? t->ready_a + first / STRIP * ready + done : packed_a;
 
             for (size_t r = 0; !t->ready_a && r < rows; r += STRIP)
-                pack_strip(parts, false, a_across, packed_a + r / STRIP * strip, &t->a, first + r, t->m, p, depth);
+                pack_strip(products, false, a_across, packed_a + r / STRIP * strip, &t->a, first + r, t->m, p, depth);
             for (size_t j = 0; j < t->n; j += STRIP) {
                 const float *b = t->ready_b ? t->ready_b + j / STRIP * ready + done : packed_b;
                 struct target target = {t->c + first * t->n + j, NULL, t->n, t->start_row, rows, t->n - j < STRIP ? t->n - j : STRIP};
 
                 if (!t->ready_b)
-                    pack_strip(parts, true, b_across, packed_b, &t->b, j, t->n, p, depth);
+                    pack_strip(products, true, b_across, packed_b, &t->b, j, t->n, p, depth);
                 target.start = t->start ? t->start + first * t->start_row + j : NULL;
                 if (p)
                     target.start = target.c, target.start_row = t->n;
-                strips(parts, &target, a, t->ready_a ? ready : strip, b, steps);
+                strips(products, &target, a, t->ready_a ? ready : strip, b, steps);
             }
         }
     }
@@ -176,27 +183,23 @@ INLINE void product_packed(const int parts, const bool a_across, const bool b_ac
 
 /* ---- the table's functions ----------------------------------------------------------------------------------------------- */
 
-INLINE void pack_weight(const int parts, float *to, const float *w, size_t I, size_t O, bool transposed)
-{
-    const struct operand from = {w, I, transposed};
-    size_t lines = transposed ? I : O, k = transposed ? O : I;
-
-    for (size_t l = 0; l < lines; l += STRIP, to += steps_of(k) * step_size(parts))
-        if (transposed)
-            pack_strip(parts, true, true, to, &from, l, lines, 0, k);
-        else
-            pack_strip(parts, true, false, to, &from, l, lines, 0, k);
-}
-
-#define FT_PACKED_LINEAR(suffix, parts)                                                                                                               \
+/* put_SUFFIX puts them in; FORWARD, BACKWARD and GRADIENT say of how many products of parts a product is made in each. */
+#define FT_PACKED(suffix, FORWARD, BACKWARD, GRADIENT)                                                                                                \
     static size_t linear_packed_##suffix(size_t I, size_t O, bool transposed)                                                                         \
     {                                                                                                                                                 \
-        return packed_size(parts, transposed ? I : O, transposed ? O : I);                                                                            \
+        return transposed ? packed_size(BACKWARD, I, O) : packed_size(FORWARD, O, I);                                                                 \
     }                                                                                                                                                 \
                                                                                                                                                       \
     static void linear_pack_##suffix(float *to, const float *w, size_t I, size_t O, bool transposed)                                                  \
     {                                                                                                                                                 \
-        pack_weight(parts, to, w, I, O, transposed);                                                                                                  \
+        const struct operand from = {w, I, transposed};                                                                                               \
+                                                                                                                                                      \
+        if (transposed)                                                                                                                               \
+            for (size_t i = 0; i < I; i += STRIP, to += packed_size(BACKWARD, STRIP, O))                                                              \
+                pack_strip(BACKWARD, true, true, to, &from, i, I, 0, O);                                                                              \
+        else                                                                                                                                          \
+            for (size_t o = 0; o < O; o += STRIP, to += packed_size(FORWARD, STRIP, I))                                                               \
+                pack_strip(FORWARD, true, false, to, &from, o, O, 0, I);                                                                              \
     }                                                                                                                                                 \
                                                                                                                                                       \
     static void linear_forward_##suffix(float *y, const float *x, const float *w, const float *packed, const float *b, size_t R, size_t I, size_t O)  \
@@ -204,7 +207,7 @@ INLINE void pack_weight(const int parts, float *to, const float *w, size_t I, si
         const struct product_of t = {y, b, 0, {x, I, false}, {w, I, false}, NULL, packed, R, O, I};                                                   \
                                                                                                                                                       \
         product_begin();                                                                                                                              \
-        product_packed(parts, false, false, &t);                                                                                                      \
+        product_packed(FORWARD, false, false, &t);                                                                                                    \
         product_end();                                                                                                                                \
     }                                                                                                                                                 \
                                                                                                                                                       \
@@ -213,46 +216,50 @@ INLINE void pack_weight(const int parts, float *to, const float *w, size_t I, si
         const struct product_of t = {dx, NULL, 0, {dy, O, false}, {w, I, true}, NULL, packed, R, I, O};                                               \
                                                                                                                                                       \
         product_begin();                                                                                                                              \
-        product_packed(parts, false, true, &t);                                                                                                       \
+        product_packed(BACKWARD, false, true, &t);                                                                                                    \
         product_end();                                                                                                                                \
-    }
-
-#define FT_PACKED_GRADIENT(suffix, parts)                                                                                                             \
+    }                                                                                                                                                 \
+                                                                                                                                                      \
     static size_t gradient_packed_##suffix(size_t R, size_t W)                                                                                        \
     {                                                                                                                                                 \
-        return packed_size(parts, W, R);                                                                                                              \
+        return packed_size(GRADIENT, W, R);                                                                                                           \
     }                                                                                                                                                 \
                                                                                                                                                       \
     static void gradient_pack_##suffix(float *to, const float *x, size_t R, size_t W, size_t from, size_t until, bool of_output)                      \
     {                                                                                                                                                 \
         const struct operand operand = {x, W, true};                                                                                                  \
-        size_t strip = packed_size(parts, STRIP, R);                                                                                                  \
+        size_t strip = packed_size(GRADIENT, STRIP, R);                                                                                               \
                                                                                                                                                       \
         for (size_t w = from; w < until; w += STRIP)                                                                                                  \
             if (of_output)                                                                                                                            \
-                pack_strip(parts, false, true, to + w / STRIP * strip, &operand, w, W, 0, R);                                                         \
+                pack_strip(GRADIENT, false, true, to + w / STRIP * strip, &operand, w, W, 0, R);                                                      \
             else                                                                                                                                      \
-                pack_strip(parts, true, true, to + w / STRIP * strip, &operand, w, W, 0, R);                                                          \
+                pack_strip(GRADIENT, true, true, to + w / STRIP * strip, &operand, w, W, 0, R);                                                       \
     }                                                                                                                                                 \
                                                                                                                                                       \
     static void linear_gradient_##suffix(float *dw, float *db, const float *dy, const float *x, const float *dy_packed, const float *x_packed,        \
                                          size_t R, size_t I, size_t O, size_t from, size_t to)                                                        \
     {                                                                                                                                                 \
         float *c = dw + from * I;                                                                                                                     \
-        const float *a = dy_packed ? dy_packed + packed_size(parts, from, R) : NULL;                                                                  \
+        const float *a = dy_packed ? dy_packed + packed_size(GRADIENT, from, R) : NULL;                                                               \
         const struct product_of t = {c, c, I, {dy + from, O, true}, {x, I, true}, a, x_packed, to - from, I, R};                                      \
                                                                                                                                                       \
         product_begin();                                                                                                                              \
-        product_packed(parts, true, true, &t);                                                                                                        \
+        product_packed(GRADIENT, true, true, &t);                                                                                                     \
         product_end();                                                                                                                                \
         if (db != NULL)                                                                                                                               \
             column_sums(db, NULL, dy, NULL, NULL, R, O, from, to);                                                                                    \
+    }                                                                                                                                                 \
+                                                                                                                                                      \
+    static void put_##suffix(struct ft_kernels *kernels)                                                                                              \
+    {                                                                                                                                                 \
+        kernels->linear_packed = linear_packed_##suffix;                                                                                              \
+        kernels->linear_pack = linear_pack_##suffix;                                                                                                  \
+        kernels->linear_forward = linear_forward_##suffix;                                                                                            \
+        kernels->linear_backward = linear_backward_##suffix;                                                                                          \
+        kernels->gradient_packed = gradient_packed_##suffix;                                                                                          \
+        kernels->gradient_pack = gradient_pack_##suffix;                                                                                              \
+        kernels->linear_gradient = linear_gradient_##suffix;                                                                                          \
     }
-
-#define FT_PUT_PACKED(kernels, products, gradient) \
-    (kernels)->linear_packed = linear_packed_##products, (kernels)->linear_pack = linear_pack_##products, \
-    (kernels)->linear_forward = linear_forward_##products, (kernels)->linear_backward = linear_backward_##products, \
-    (kernels)->gradient_packed = gradient_packed_##gradient, (kernels)->gradient_pack = gradient_pack_##gradient, \
-    (kernels)->linear_gradient = linear_gradient_##gradient
 
 #endif

@@ -18,9 +18,9 @@
 #include <unistd.h>
 
 /* Steps of a strip of B in the first cache: 24 to 36 KB, and what divides the usual widths. */
-INLINE size_t near_steps(const int parts)
+INLINE size_t near_steps(const int products)
 {
-    return parts == 1 ? 12 : 6;
+    return products == 1 ? 12 : 6;
 }
 
 /* The compiler does not know that tile instructions read and write memory. */
@@ -50,31 +50,33 @@ INLINE void multiply(const bool two)
     }
 }
 
-/* A step of 32 along k. Products of parts come in an order in which each needs only one new operand. */
-INLINE void step(const int parts, const bool two, const float *a, const float *b)
+/* A step of 32 along k. Products of parts come in an order in which each needs only one new operand: (i, j) stands for ai bj. */
+INLINE void step(const int products, const bool two, const float *a, const float *b)
 {
-    load_b(parts, b, 0);
-    if (parts == 3) {
-        load_a(two, parts, a, 2);
-        multiply(two);
+    const int parts = parts_of(products);
+
+    load_b(parts, b, products == 4 ? 1 : 0);
+    load_a(two, parts, a, parts - 1);
+    multiply(two);                     /* (0, 0) or (1, 0) or (1, 1) or (2, 0) */
+    if (products == 1)
+        return;
+    if (products == 4) {
+        load_b(parts, b, 0);
+        multiply(two);                 /* (1, 0) */
     }
-    if (parts >= 2) {
+    if (products == 6) {
         load_a(two, parts, a, 1);
-        multiply(two);
-    }
-    if (parts == 3) {
+        multiply(two);                 /* (1, 0) */
         load_b(parts, b, 1);
-        multiply(two);
+        multiply(two);                 /* (1, 1) */
         load_a(two, parts, a, 0);
-        multiply(two);
+        multiply(two);                 /* (0, 1) */
         load_b(parts, b, 0);
     } else
         load_a(two, parts, a, 0);
-    multiply(two);
-    if (parts >= 2) {
-        load_b(parts, b, parts - 1);
-        multiply(two);
-    }
+    multiply(two);                     /* (0, 0) */
+    load_b(parts, b, parts - 1);
+    multiply(two);                     /* (0, 1) or (0, 2) */
 }
 
 INLINE void load_c(const bool two, const float *c, size_t row)
@@ -127,7 +129,7 @@ INLINE void fetch_c(const struct ahead *ahead, size_t row, size_t rows)
 }
 
 /* Rows r .. r + 31 of C, or 16 of them, over `steps`. */
-INLINE void block(const int parts, const bool two, const struct target *t, size_t r, bool begin, const float *a, const float *b, size_t steps,
+INLINE void block(const int products, const bool two, const struct target *t, size_t r, bool begin, const float *a, const float *b, size_t steps,
                   struct ahead *ahead)
 {
     float whole[STRIP * STRIP] __attribute__((aligned(64)));
@@ -150,8 +152,8 @@ INLINE void block(const int parts, const bool two, const struct target *t, size_
     }
     MEMORY();
     load_c(two, start, start_row);
-    for (size_t s = 0; s < steps; s++, a += step_size(parts), b += step_size(parts)) {
-        step(parts, two, a, b);
+    for (size_t s = 0; s < steps; s++, a += step_size(products), b += step_size(products)) {
+        step(products, two, a, b);
         fetch(ahead);
         fetch_c(ahead, s * each, each);
     }
@@ -185,14 +187,14 @@ INLINE void product_end(void)
 
 /* A strip of B that was packed in advance comes from the third cache or from memory, and C goes there, in rows too far apart for the CPU to see what
  * comes next: both are fetched ahead. */
-INLINE void strips(const int parts, const struct target *t, const float *a, size_t a_strip, const float *b, size_t steps)
+INLINE void strips(const int products, const struct target *t, const float *a, size_t a_strip, const float *b, size_t steps)
 {
-    size_t near = near_steps(parts), blocks = (t->rows + STRIP - 1) / STRIP, lines = (step_size(parts) / V + blocks - 1) / blocks;
+    size_t near = near_steps(products), blocks = (t->rows + STRIP - 1) / STRIP, lines = (step_size(products) / V + blocks - 1) / blocks;
 
     for (size_t s = 0; s < steps; s += near) {
         size_t here = steps - s < near ? steps - s : near;
-        const float *at = a + s * step_size(parts), *with = b + s * step_size(parts);
-        struct ahead ahead = {with + here * step_size(parts), lines, t->c, t->c_row};
+        const float *at = a + s * step_size(products), *with = b + s * step_size(products);
+        struct ahead ahead = {with + here * step_size(products), lines, t->c, t->c_row};
 
         for (size_t r = 0; r < t->rows; r += STRIP, at += a_strip) {
             size_t next = r + STRIP;
@@ -200,17 +202,15 @@ INLINE void strips(const int parts, const struct target *t, const float *a, size
             /* After the last rows come the first ones of the next strip of C. Rows that are another thread's are left alone. */
             ahead.c = next + STRIP <= t->rows ? t->c + next * t->c_row : next >= t->rows && s + near >= steps ? t->c + STRIP : NULL;
             if (t->rows - r > LINES)
-                block(parts, true, t, r, s == 0, at, with, here, &ahead);
+                block(products, true, t, r, s == 0, at, with, here, &ahead);
             else
-                block(parts, false, t, r, s == 0, at, with, here, &ahead);
+                block(products, false, t, r, s == 0, at, with, here, &ahead);
         }
     }
 }
 
-FT_PACKED_LINEAR(bf16, 1)
-FT_PACKED_GRADIENT(bf16, 1)
-FT_PACKED_LINEAR(bf16x6, 3)
-FT_PACKED_GRADIENT(bf16x3, 2)
+FT_PACKED(bf16, 1, 1, 1)
+FT_PACKED(fp32, 6, 4, 3)
 
 /* The kernel gives a process the unit's registers when asked (Linux 5.16): 8 KB a thread that uses them. */
 static bool available(void)
@@ -224,15 +224,16 @@ static bool available(void)
     return (bf16 & bit_AVX512BF16) && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 }
 
-/* What errs in a product goes through all layers, what errs in a parameter's gradient stays there: three parts for the one, two for the other. */
+/* Where an error goes decides how much of it is allowed: the forward's into every embedding, the backward's into the gradients of the layers below, a
+ * parameter's gradient nowhere else. */
 bool ft_products_amx(struct ft_kernels *kernels, enum ft_precision precision)
 {
     if (!available())
         return false;
     if (precision == FT_BF16) {
-        FT_PUT_PACKED(kernels, bf16, bf16);
+        put_bf16(kernels);
     } else {
-        FT_PUT_PACKED(kernels, bf16x6, bf16x3);
+        put_fp32(kernels);
         kernels->gradient_rounding = 3 * 0x1p-18;
     }
     return true;

@@ -59,15 +59,14 @@ INLINE void block(const struct target *t, size_t r, const float *a, const float 
                 v_put(t->c + (r + i) * t->c_row + j * V, sum[i][j], t->columns - j * V < V ? t->columns - j * V : V);
 }
 
-INLINE void strips(const int parts, const struct target *t, const float *a, size_t a_strip, const float *b, size_t steps)
+INLINE void strips(const int products, const struct target *t, const float *a, size_t a_strip, const float *b, size_t steps)
 {
-    (void)parts;
+    (void)products;
     for (size_t r = 0; r < t->rows; r += ROWS)
         block(t, r, a + r / STRIP * a_strip + r % STRIP / LINES * SQUARE + r % LINES * V, b, steps);
 }
 
-FT_PACKED_LINEAR(bf16, 1)
-FT_PACKED_GRADIENT(bf16, 1)
+FT_PACKED(bf16, 1, 1, 1)
 
 bool ft_products_avx512_bf16(struct ft_kernels *kernels)
 {
@@ -78,7 +77,7 @@ bool ft_products_avx512_bf16(struct ft_kernels *kernels)
     __cpuid_count(7, 1, a, b, c, d);
     if (!(a & bit_AVX512BF16))
         return false;
-    FT_PUT_PACKED(kernels, bf16, bf16);
+    put_bf16(kernels);
     return true;
 }
 #ifdef __clang__
