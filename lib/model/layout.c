@@ -193,8 +193,18 @@ static void give_kept(struct ft_plan *plan, const struct life *life)
     plan->kept_width += shared;
 }
 
+/* The step, which has no parameters to need its output's gradient later, works in place: its input's gradient lies where its output's does. */
+static bool gradient_in_place(const struct ft_plan *plan, const struct life *life, const struct ft_step *step)
+{
+    const struct ft_value *in = step->in_count == 1 ? &plan->values[step->in[0]] : NULL, *out = &plan->values[step->out];
+
+    return (step->kind == FT_STEP_ACTIVATION || step->kind == FT_STEP_DROPOUT || step->kind == FT_STEP_NORMALIZE) && in &&
+           in->width == out->width && in->pooled == out->pooled && life[step->in[0]].readers == 1 &&
+           life[step->in[0]].segment == life[step->out].segment;
+}
+
 /* Backward: a segment's values side by side; the value between two segments lies in one of two places in turn. */
-static void give_gradients(struct ft_plan *plan)
+static void give_gradients(struct ft_plan *plan, const struct life *life)
 {
     size_t between[2][2] = {{0}};   /* [pooled][parity] */
 
@@ -207,11 +217,16 @@ static void give_gradients(struct ft_plan *plan)
     for (int g = 0; g < plan->segment_count; g++) {
         size_t used[2] = {between[0][0] + between[0][1], between[1][0] + between[1][1]};
 
-        for (int s = plan->segments[g].first; s <= plan->segments[g].last; s++) {
+        for (int s = plan->segments[g].last; s >= plan->segments[g].first; s--) {
             struct ft_value *v = &plan->values[plan->steps[s].out];
+            int reader = s + 1;
 
+            while (reader <= plan->segments[g].last && plan->steps[reader].in[0] != plan->steps[s].out)
+                reader++;
             if (s == plan->segments[g].last && g + 1 < plan->segment_count) {
                 v->gradient = g % 2 ? between[v->pooled][0] : 0;
+            } else if (reader <= plan->segments[g].last && gradient_in_place(plan, life, &plan->steps[reader])) {
+                v->gradient = plan->values[plan->steps[reader].out].gradient;
             } else {
                 v->gradient = used[v->pooled];
                 used[v->pooled] += v->width;
@@ -236,6 +251,6 @@ int ft_plan_lay_out(struct ft_arena *arena, struct ft_plan *plan)
     if (give_slots(arena, plan, life) < 0 || cut_segments(arena, plan, life) < 0)
         return -1;
     give_kept(plan, life);
-    give_gradients(plan);
+    give_gradients(plan, life);
     return 0;
 }
