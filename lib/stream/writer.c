@@ -25,7 +25,8 @@ struct ft_writer {
     struct ft_buffer buffer;         /* records not yet written, then the one being packed */
     size_t committed;                /* bytes of whole records in the buffer */
     msgpack_packer packer;
-    uint32_t crc;
+    uint32_t crc;                    /* of all that was written, and of the buffer up to `summed` */
+    size_t summed;
     uint64_t count;
     bool header;
     bool failed;                     /* sticky: the first error stands */
@@ -51,12 +52,19 @@ static int fail(struct ft_writer *writer)
     return -1;
 }
 
+/* The packer calls this several times for each string; often for one byte. */
 static int write_packed(void *data, const char *bytes, size_t size)
 {
     struct ft_writer *writer = data;
+    struct ft_buffer *buffer = &writer->buffer;
 
-    if (writer->failed || ft_buffer_add(&writer->buffer, bytes, size) < 0)
+    if (writer->failed || (size > buffer->capacity - buffer->size && ft_buffer_reserve(buffer, size) < 0))
         return fail(writer);
+    if (size == 1)
+        buffer->data[buffer->size] = *bytes;
+    else if (size)
+        memcpy(buffer->data + buffer->size, bytes, size);
+    buffer->size += size;
     return 0;
 }
 
@@ -129,6 +137,14 @@ uint64_t ft_writer_count(const struct ft_writer *writer)
     return writer->count;
 }
 
+/* Over many records at once: a checksum of one short record takes longer for its bytes. */
+static void sum_committed(struct ft_writer *writer)
+{
+    if (writer->summed < writer->committed)
+        writer->crc = ft_crc32c(writer->crc, writer->buffer.data + writer->summed, writer->committed - writer->summed);
+    writer->summed = writer->committed;
+}
+
 int ft_writer_flush(struct ft_writer *writer)
 {
     size_t left;
@@ -137,6 +153,7 @@ int ft_writer_flush(struct ft_writer *writer)
         return fail(writer);
     if (!writer->committed)
         return 0;
+    sum_committed(writer);
     if (ft_write_all(writer->fd, writer->buffer.data, writer->committed) < 0) {
         ft_fail_errno("%s", name_of(writer));
         return fail(writer);
@@ -145,14 +162,13 @@ int ft_writer_flush(struct ft_writer *writer)
     if (left)
         memmove(writer->buffer.data, writer->buffer.data + writer->committed, left);
     writer->buffer.size = left;
-    writer->committed = 0;
+    writer->committed = writer->summed = 0;
     return 0;
 }
 
 /* What was packed since the last commit becomes part of the stream. */
 static int seal(struct ft_writer *writer)
 {
-    writer->crc = ft_crc32c(writer->crc, writer->buffer.data + writer->committed, writer->buffer.size - writer->committed);
     writer->committed = writer->buffer.size;
     return writer->committed >= FLUSH_AT ? ft_writer_flush(writer) : 0;
 }
@@ -251,7 +267,6 @@ static int close_output(struct ft_writer *writer)
 int ft_writer_end(struct ft_writer *writer)
 {
     msgpack_packer *pk = ft_writer_begin(writer);
-    uint32_t crc = writer->crc;
     int rc = 0;
 
     unlink_writer(writer);
@@ -259,9 +274,10 @@ int ft_writer_end(struct ft_writer *writer)
         ft_fail(FT_SYSTEM, "%s: a stream without a header", name_of(writer));
         fail(writer);
     }
+    sum_committed(writer);
     msgpack_pack_map(pk, 2);
     ft_pack_text(pk, "end"), msgpack_pack_uint64(pk, writer->count);
-    ft_pack_text(pk, "crc32c"), msgpack_pack_uint32(pk, crc);
+    ft_pack_text(pk, "crc32c"), msgpack_pack_uint32(pk, writer->crc);
     writer->committed = writer->buffer.size;
     if (ft_writer_flush(writer) < 0) {
         rc = -1;
