@@ -163,7 +163,7 @@ static int next_bytes(struct ft_reader *reader, struct ft_string *bytes)
     }
     *bytes = (struct ft_string){reader->data + reader->start, reader->scan.at};
     reader->start += reader->scan.at;
-    reader->scan = (struct ft_scan){0};
+    ft_scan_begin(&reader->scan);
     return 0;
 }
 

@@ -8,7 +8,6 @@
 
 #include "stream/stream.h"
 
-/* Zero-initialised is ready. */
 struct ft_scan {
     size_t at;                        /* bytes of the object walked; past the end while a string's body is awaited */
     uint64_t items;                   /* entries claimed by all its maps and arrays */
@@ -16,6 +15,15 @@ struct ft_scan {
     int depth;
     uint32_t left[FT_LIMIT_DEPTH];    /* objects still to come in each open container */
 };
+
+/* Ready for an object. What is in `left` need not be cleared, which would take longer than a short record. */
+static inline void ft_scan_begin(struct ft_scan *scan)
+{
+    scan->at = 0;
+    scan->items = 0;
+    scan->started = false;
+    scan->depth = 0;
+}
 
 /* 1: the object is whole and `at` bytes long; 0: more bytes are needed; -1: FT_BAD. `bytes` begins with the object's first byte
  * at every call and may have grown or moved since the last. */
