@@ -167,33 +167,6 @@ static int next_bytes(struct ft_reader *reader, struct ft_string *bytes)
     return 0;
 }
 
-int ft_record_decode(msgpack_zone *zone, struct ft_string bytes, struct ft_record *record)
-{
-    size_t offset = 0;
-    msgpack_unpack_return rc = msgpack_unpack(bytes.data, bytes.size, &offset, zone, &record->object);
-
-    record->bytes = bytes;
-    if (rc == MSGPACK_UNPACK_NOMEM_ERROR)
-        return ft_fail(FT_SYSTEM, "out of memory for a record of %zu bytes", bytes.size);
-    if ((rc != MSGPACK_UNPACK_SUCCESS && rc != MSGPACK_UNPACK_EXTRA_BYTES) || offset != bytes.size)
-        return ft_fail(FT_BAD, "msgpack that cannot be decoded");
-    if (record->object.type != MSGPACK_OBJECT_MAP)
-        return ft_fail(FT_BAD, "expected a map");
-    return 0;
-}
-
-enum ft_record_type ft_record_type(const struct ft_record *record)
-{
-    static const struct { const char *key; enum ft_record_type type; } reserved[] = {
-        {"ft", FT_HEADER}, {"end", FT_END}, {"abort", FT_ABORT},
-    };
-
-    for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
-        if (ft_map_get(&record->object, reserved[i].key))
-            return reserved[i].type;
-    return FT_RECORD;
-}
-
 /* Another tool's words go to a terminal: no control characters. */
 static void copy_clean(char *to, size_t room, struct ft_string from)
 {

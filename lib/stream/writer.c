@@ -52,7 +52,26 @@ static int fail(struct ft_writer *writer)
     return -1;
 }
 
-/* The packer calls this several times for each string; often for one byte. */
+/* What the packer gives is mostly a few bytes, for which a call of memcpy is long: two words that overlap. */
+static inline void copy_small(char *to, const char *from, size_t size)
+{
+    uint64_t a, b;
+    uint32_t c, d;
+
+    if (size > 16) {
+        memcpy(to, from, size);
+    } else if (size >= 8) {
+        memcpy(&a, from, 8), memcpy(&b, from + size - 8, 8);
+        memcpy(to, &a, 8), memcpy(to + size - 8, &b, 8);
+    } else if (size >= 4) {
+        memcpy(&c, from, 4), memcpy(&d, from + size - 4, 4);
+        memcpy(to, &c, 4), memcpy(to + size - 4, &d, 4);
+    } else {
+        for (size_t i = 0; i < size; i++)
+            to[i] = from[i];
+    }
+}
+
 static int write_packed(void *data, const char *bytes, size_t size)
 {
     struct ft_writer *writer = data;
@@ -60,10 +79,7 @@ static int write_packed(void *data, const char *bytes, size_t size)
 
     if (writer->failed || (size > buffer->capacity - buffer->size && ft_buffer_reserve(buffer, size) < 0))
         return fail(writer);
-    if (size == 1)
-        buffer->data[buffer->size] = *bytes;
-    else if (size)
-        memcpy(buffer->data + buffer->size, bytes, size);
+    copy_small(buffer->data + buffer->size, bytes, size);
     buffer->size += size;
     return 0;
 }

@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RUNS = 7, BLOCK = 1 << 18, NAMES = 1000 };
+enum { RUNS = 15, BLOCK = 1 << 18, NAMES = 1000 };
 
 /* Made once: printing them is none of the stream's work. */
 static struct name {
