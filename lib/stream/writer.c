@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FLUSH_AT = 1 << 18 };
+enum { FLUSH_AT = 1 << 18, PIPE = 4 * FLUSH_AT };
 
 struct ft_writer {
     int fd;
@@ -101,6 +101,16 @@ static int open_path(struct ft_writer *writer, bool force)
     return writer->fd < 0 ? ft_fail_errno("%s", writer->path) : 0;
 }
 
+/* A pipe holds 64 KiB unless asked: a write of four times as much waits for its reader, which has little left when the next ones are being
+ * packed, so that the two take turns instead of working at the same time. As much as one may have by default; what cannot be had is no error. */
+static void widen_pipe(int fd)
+{
+    int size = fcntl(fd, F_GETPIPE_SZ);
+
+    if (size > 0 && size < PIPE)
+        fcntl(fd, F_SETPIPE_SZ, PIPE);
+}
+
 struct ft_writer *ft_writer_open(const char *path, bool force)
 {
     bool standard = !path || strcmp(path, "-") == 0;
@@ -118,6 +128,7 @@ struct ft_writer *ft_writer_open(const char *path, bool force)
         free(writer);
         return NULL;
     }
+    widen_pipe(writer->fd);
     msgpack_packer_init(&writer->packer, writer, write_packed);
     writer->next = writers;
     writers = writer;
