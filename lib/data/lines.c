@@ -55,21 +55,34 @@ static size_t sequence_size(const unsigned char *p, size_t left)
     return size;
 }
 
+typedef signed char bytes16 __attribute__((vector_size(16)));
+
+enum { PLAIN = 32 };
+
+/* PLAIN bytes of 1 to 127, as most are. */
+static inline bool is_plain(const char *data)
+{
+    bytes16 a, b, good;
+    uint64_t half[2];
+
+    memcpy(&a, data, 16);
+    memcpy(&b, data + 16, 16);
+    good = (a > 0) & (b > 0);
+    memcpy(half, &good, 16);
+    return (half[0] & half[1]) == UINT64_MAX;
+}
+
 size_t ft_utf8_check(const char *data, size_t size)
 {
-    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
     size_t i = 0, step;
-    uint64_t w[4];
 
     while (i < size) {
-        /* In words without top bits, w - ones has one exactly when some byte is null. */
-        while (size - i >= sizeof w) {
-            memcpy(w, data + i, sizeof w);
-            if ((w[0] | w[1] | w[2] | w[3] | (w[0] - ones) | (w[1] - ones) | (w[2] - ones) | (w[3] - ones)) & tops)
-                break;
-            i += sizeof w;
-        }
-        for (size_t stop = size - i < sizeof w ? size : i + sizeof w; i < stop; i += step) {
+        while (size - i >= PLAIN && is_plain(data + i))
+            i += PLAIN;
+        /* What is left of a line, together with what has been seen of it. */
+        if (size - i < PLAIN && size >= PLAIN && is_plain(data + size - PLAIN))
+            return size;
+        for (size_t stop = size - i < PLAIN ? size : i + PLAIN; i < stop; i += step) {
             step = (unsigned char)data[i] < 0x80 ? data[i] != '\0' : sequence_size((const unsigned char *)data + i, size - i);
             if (step == 0)
                 return i;
