@@ -62,12 +62,13 @@ enum { PLAIN = 32 };
 /* PLAIN bytes of 1 to 127, as most are. */
 static inline bool is_plain(const char *data)
 {
+    const bytes16 zero = {0};
     bytes16 a, b, good;
     uint64_t half[2];
 
     memcpy(&a, data, 16);
     memcpy(&b, data + 16, 16);
-    good = (a > 0) & (b > 0);
+    good = (a > zero) & (b > zero);
     memcpy(half, &good, 16);
     return (half[0] & half[1]) == UINT64_MAX;
 }

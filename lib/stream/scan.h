@@ -1,7 +1,7 @@
 /* scan.h - the walk over msgpack bytes that finds where an object ends, for the reader.
  *
  * Lengths in msgpack are promises of the sender. The scanner follows headers only, allocates nothing and refuses what is beyond
- * the limits, so that msgpack-c's unpacker, which allocates what an array's header claims, sees complete and bounded objects only.
+ * the limits, so that the decoder (decode.c), which allocates what an array's header claims, sees complete and bounded objects only.
  * Its state is kept between calls: a large record that arrives in small pieces is walked once. */
 #ifndef FT_STREAM_SCAN_H
 #define FT_STREAM_SCAN_H

@@ -103,7 +103,8 @@ uint64_t ft_writer_count(const struct ft_writer *writer);            /* records 
 void ft_writer_abort(struct ft_writer *writer, const char *tool, const char *message, int status);
 
 /* What ft_reader_next does with one record, for those who have it by another way (ft-cat's text). Decode a whole map that ft_msgpack_scan
- * has passed; which of the four it is; take an abort record as the failure of an earlier tool (always -1). */
+ * has passed (no other: nothing is checked again); which of the four it is; take an abort record as the failure of an earlier tool
+ * (always -1). */
 enum ft_record_type { FT_RECORD, FT_HEADER, FT_END, FT_ABORT };
 int ft_record_decode(msgpack_zone *zone, struct ft_string bytes, struct ft_record *record);
 enum ft_record_type ft_record_type(const struct ft_record *record);
