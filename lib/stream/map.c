@@ -76,8 +76,3 @@ void ft_pack_string(msgpack_packer *pk, struct ft_string text)
     if (text.size)
         msgpack_pack_str_body(pk, text.data, text.size);
 }
-
-void ft_pack_text(msgpack_packer *pk, const char *text)
-{
-    ft_pack_string(pk, ft_string_of(text));
-}

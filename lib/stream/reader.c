@@ -25,7 +25,8 @@ struct ft_reader {
     char *data;               /* what was read: [start, end) is not used up */
     size_t start, end, capacity;
     struct ft_scan scan;      /* of the record at start */
-    uint32_t crc;             /* of all records used up */
+    uint32_t crc;             /* of all that was in the buffer before `summed`: records used up */
+    size_t summed;
     uint64_t count;
     bool ended, aborted;
     msgpack_zone zone;        /* of the current record */
@@ -62,6 +63,14 @@ static int wait_for_input(struct ft_reader *reader)
     return 0;
 }
 
+/* Over many records at once: a checksum of one short record takes longer for its bytes. */
+static void sum_until(struct ft_reader *reader, size_t end)
+{
+    if (reader->summed < end)
+        reader->crc = ft_crc32c(reader->crc, reader->data + reader->summed, end - reader->summed);
+    reader->summed = end;
+}
+
 /* Room past `end`: move what is left to the front when that frees half of the buffer, else double it. Either way a byte is moved a
  * bounded number of times on average, and the buffer is never more than about twice what has really arrived. */
 static int make_room(struct ft_reader *reader)
@@ -71,6 +80,7 @@ static int make_room(struct ft_reader *reader)
 
     if (reader->capacity - reader->end >= reader->capacity / 4 && reader->capacity)
         return 0;
+    sum_until(reader, reader->start);
     if (left > reader->capacity / 2 || !reader->capacity) {
         size_t capacity = reader->capacity ? reader->capacity * 2 : FIRST_BUFFER;
 
@@ -81,7 +91,7 @@ static int make_room(struct ft_reader *reader)
     }
     if (left)
         memmove(reader->data, reader->data + reader->start, left);
-    reader->start = 0;
+    reader->start = reader->summed = 0;
     reader->end = left;
     return 0;
 }
@@ -153,35 +163,8 @@ static int next_bytes(struct ft_reader *reader, struct ft_string *bytes)
     }
     *bytes = (struct ft_string){reader->data + reader->start, reader->scan.at};
     reader->start += reader->scan.at;
-    reader->scan = (struct ft_scan){0};
+    ft_scan_begin(&reader->scan);
     return 0;
-}
-
-int ft_record_decode(msgpack_zone *zone, struct ft_string bytes, struct ft_record *record)
-{
-    size_t offset = 0;
-    msgpack_unpack_return rc = msgpack_unpack(bytes.data, bytes.size, &offset, zone, &record->object);
-
-    record->bytes = bytes;
-    if (rc == MSGPACK_UNPACK_NOMEM_ERROR)
-        return ft_fail(FT_SYSTEM, "out of memory for a record of %zu bytes", bytes.size);
-    if ((rc != MSGPACK_UNPACK_SUCCESS && rc != MSGPACK_UNPACK_EXTRA_BYTES) || offset != bytes.size)
-        return ft_fail(FT_BAD, "msgpack that cannot be decoded");
-    if (record->object.type != MSGPACK_OBJECT_MAP)
-        return ft_fail(FT_BAD, "expected a map");
-    return 0;
-}
-
-enum ft_record_type ft_record_type(const struct ft_record *record)
-{
-    static const struct { const char *key; enum ft_record_type type; } reserved[] = {
-        {"ft", FT_HEADER}, {"end", FT_END}, {"abort", FT_ABORT},
-    };
-
-    for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
-        if (ft_map_get(&record->object, reserved[i].key))
-            return reserved[i].type;
-    return FT_RECORD;
 }
 
 /* Another tool's words go to a terminal: no control characters. */
@@ -210,8 +193,9 @@ int ft_record_abort(const struct ft_record *record)
     return ft_fail(FT_BAD, "%s failed: %s", ft_abort_origin.tool, ft_abort_origin.message);
 }
 
-static int take_end(struct ft_reader *reader, const msgpack_object *object)
+static int take_end(struct ft_reader *reader, const struct ft_record *record)
 {
+    const msgpack_object *object = &record->object;
     uint64_t count, crc;
     ssize_t more = 1;
     char byte;
@@ -221,6 +205,7 @@ static int take_end(struct ft_reader *reader, const msgpack_object *object)
     if (count != reader->count)
         return ft_fail(FT_BAD, "%llu records before an end record that counts %llu: some were lost",
                        (unsigned long long)reader->count, (unsigned long long)count);
+    sum_until(reader, reader->start - record->bytes.size);
     if (crc != reader->crc)
         return ft_fail(FT_BAD, "the stream is damaged: checksum %08lx, expected %08lx", (unsigned long)reader->crc, (unsigned long)crc);
     /* Not into the buffer: the caller may still look at the end record. */
@@ -251,7 +236,6 @@ static int read_header(struct ft_reader *reader)
         return -1;
     memcpy(copy, bytes.data, bytes.size);
     reader->header_bytes = (struct ft_string){copy, bytes.size};
-    reader->crc = ft_crc32c(0, bytes.data, bytes.size);
     if (ft_record_decode(&reader->header_zone, reader->header_bytes, record) < 0)
         return ft_error_prefix("header: ");
     if (ft_record_type(record) == FT_ABORT)
@@ -315,7 +299,7 @@ static int take_record(struct ft_reader *reader, struct ft_record *record)
         return ft_error_prefix("record %llu: ", (unsigned long long)reader->count + 1);
     switch (ft_record_type(record)) {
     case FT_END:
-        return take_end(reader, &record->object);
+        return take_end(reader, record);
     case FT_ABORT:
         return take_abort(reader, record);
     case FT_HEADER:
@@ -323,7 +307,6 @@ static int take_record(struct ft_reader *reader, struct ft_record *record)
     case FT_RECORD:
         break;
     }
-    reader->crc = ft_crc32c(reader->crc, record->bytes.data, record->bytes.size);
     reader->count++;
     return 1;
 }

@@ -5,38 +5,30 @@
 
 enum shape { LEAF, TEXT, BLOB, ARRAY, MAP, INVALID };
 
-/* What follows the first byte: a length of `length` bytes (0 = none), then `body` bytes more than the length says. */
+/* What follows the first byte: a length of `length` bytes, or the bits of the first byte that are in `mask`; then `body` bytes more than
+ * the length says. */
 struct form {
-    unsigned char shape, length, body;
+    unsigned char shape, length, body, mask;
 };
 
-/* 0xc0 to 0xdf; the other first bytes carry their lengths in themselves. */
-static const struct form forms[32] = {
-    {LEAF, 0, 0}, {INVALID, 0, 0}, {LEAF, 0, 0}, {LEAF, 0, 0},     /* nil, never used, false, true */
-    {BLOB, 1, 0}, {BLOB, 2, 0}, {BLOB, 4, 0},                      /* bin 8, 16, 32 */
-    {BLOB, 1, 1}, {BLOB, 2, 1}, {BLOB, 4, 1},                      /* ext 8, 16, 32: a type byte and the data */
-    {LEAF, 0, 4}, {LEAF, 0, 8},                                    /* float 32, 64 */
-    {LEAF, 0, 1}, {LEAF, 0, 2}, {LEAF, 0, 4}, {LEAF, 0, 8},        /* uint 8 to 64 */
-    {LEAF, 0, 1}, {LEAF, 0, 2}, {LEAF, 0, 4}, {LEAF, 0, 8},        /* int 8 to 64 */
-    {LEAF, 0, 2}, {LEAF, 0, 3}, {LEAF, 0, 5}, {LEAF, 0, 9}, {LEAF, 0, 17},   /* fixext 1 to 16 */
-    {TEXT, 1, 0}, {TEXT, 2, 0}, {TEXT, 4, 0},                      /* str 8, 16, 32 */
-    {ARRAY, 2, 0}, {ARRAY, 4, 0}, {MAP, 2, 0}, {MAP, 4, 0},
-};
+#define NUMBER(bytes) {LEAF, 0, bytes, 0}
+#define LONG(shape, length) {shape, length, 0, 0}
+#define EXTENSION(length) {BLOB, length, 1, 0}   /* a type byte and the data */
 
-static inline struct form form_of(unsigned char first, uint32_t *value)
-{
-    if (first >= 0xc0 && first <= 0xdf)
-        return forms[first - 0xc0];
-    if (first >= 0xa0 && first <= 0xbf) {
-        *value = first & 31;
-        return (struct form){TEXT, 0, 0};
-    }
-    if (first >= 0x80 && first <= 0x9f) {
-        *value = first & 15;
-        return (struct form){first < 0x90 ? MAP : ARRAY, 0, 0};
-    }
-    return (struct form){LEAF, 0, 0};
-}
+static const struct form forms[256] = {
+    [0x00 ... 0x7f] = NUMBER(0),
+    [0x80 ... 0x8f] = {MAP, 0, 0, 15}, [0x90 ... 0x9f] = {ARRAY, 0, 0, 15}, [0xa0 ... 0xbf] = {TEXT, 0, 0, 31},
+    [0xc0] = NUMBER(0), LONG(INVALID, 0), NUMBER(0), NUMBER(0),              /* nil, never used, false, true */
+    [0xc4] = LONG(BLOB, 1), LONG(BLOB, 2), LONG(BLOB, 4),                    /* bin 8, 16, 32 */
+    [0xc7] = EXTENSION(1), EXTENSION(2), EXTENSION(4),
+    [0xca] = NUMBER(4), NUMBER(8),                                           /* float 32, 64 */
+    [0xcc] = NUMBER(1), NUMBER(2), NUMBER(4), NUMBER(8),                     /* uint 8 to 64 */
+    [0xd0] = NUMBER(1), NUMBER(2), NUMBER(4), NUMBER(8),                     /* int 8 to 64 */
+    [0xd4] = NUMBER(2), NUMBER(3), NUMBER(5), NUMBER(9), NUMBER(17),         /* fixext 1 to 16 */
+    [0xd9] = LONG(TEXT, 1), LONG(TEXT, 2), LONG(TEXT, 4),
+    [0xdc] = LONG(ARRAY, 2), LONG(ARRAY, 4), LONG(MAP, 2), LONG(MAP, 4),
+    [0xe0 ... 0xff] = NUMBER(0),
+};
 
 static int open_container(struct ft_scan *scan, bool map, uint32_t count)
 {
@@ -72,15 +64,38 @@ static int check(struct ft_scan *scan, unsigned char first, struct form form, ui
     return 0;
 }
 
+/* Most of what containers hold are short strings and small numbers, which open nothing and are within all limits: past as many of them as
+ * there are. Without the table, which would be waited for between one and the next. */
+static void step_over_small(struct ft_scan *scan, const unsigned char *p, size_t size)
+{
+    uint32_t left = scan->left[scan->depth - 1];
+    size_t at = scan->at;
+
+    for (; left && at < size; left--) {
+        unsigned char first = p[at];
+
+        if (first >= 0xa0 && first <= 0xbf)
+            at += (size_t)1 + (first & 31);
+        else if (first < 0x80 || first >= 0xe0)
+            at++;
+        else
+            break;
+    }
+    scan->left[scan->depth - 1] = left;
+    scan->at = at;
+}
+
 int ft_scan_step(struct ft_scan *scan, const void *bytes, size_t size)
 {
     const unsigned char *p = bytes;
 
     for (;;) {
-        uint32_t value = 0;
         struct form form;
+        uint32_t value;
         int parent;
 
+        if (scan->depth && scan->at < size)
+            step_over_small(scan, p, size);
         if (scan->at > FT_LIMIT_RECORD)
             return ft_fail(FT_BAD, "a record of more than %d bytes", FT_LIMIT_RECORD);
         if (scan->at > size)
@@ -91,9 +106,10 @@ int ft_scan_step(struct ft_scan *scan, const void *bytes, size_t size)
             return 1;
         if (scan->at == size)
             return 0;
-        form = form_of(p[scan->at], &value);
+        form = forms[p[scan->at]];
         if (size - scan->at < (size_t)1 + form.length)
             return 0;
+        value = p[scan->at] & form.mask;
         for (int i = 1; i <= form.length; i++)
             value = value << 8 | p[scan->at + (size_t)i];
         parent = scan->depth;
@@ -108,8 +124,10 @@ int ft_scan_step(struct ft_scan *scan, const void *bytes, size_t size)
 
 long ft_msgpack_scan(const void *bytes, size_t size)
 {
-    struct ft_scan scan = {0};
-    int whole = ft_scan_step(&scan, bytes, size);
+    struct ft_scan scan;
+    int whole;
 
+    ft_scan_begin(&scan);
+    whole = ft_scan_step(&scan, bytes, size);
     return whole > 0 ? (long)scan.at : whole;
 }

@@ -20,6 +20,7 @@
 #include "base/memory.h"
 
 #include <msgpack.h>
+#include <string.h>
 
 enum ft_kind { FT_DOCUMENTS, FT_BATCHES, FT_STEPS };
 const char *ft_kind_name(enum ft_kind kind);
@@ -102,7 +103,8 @@ uint64_t ft_writer_count(const struct ft_writer *writer);            /* records 
 void ft_writer_abort(struct ft_writer *writer, const char *tool, const char *message, int status);
 
 /* What ft_reader_next does with one record, for those who have it by another way (ft-cat's text). Decode a whole map that ft_msgpack_scan
- * has passed; which of the four it is; take an abort record as the failure of an earlier tool (always -1). */
+ * has passed (no other: nothing is checked again); which of the four it is; take an abort record as the failure of an earlier tool
+ * (always -1). */
 enum ft_record_type { FT_RECORD, FT_HEADER, FT_END, FT_ABORT };
 int ft_record_decode(msgpack_zone *zone, struct ft_string bytes, struct ft_record *record);
 enum ft_record_type ft_record_type(const struct ft_record *record);
@@ -115,8 +117,20 @@ bool ft_map_string(const msgpack_object *map, const char *key, struct ft_string 
 bool ft_map_unsigned(const msgpack_object *map, const char *key, uint64_t *value);
 bool ft_map_number(const msgpack_object *map, const char *key, double *value);
 
-void ft_pack_text(msgpack_packer *pk, const char *text);             /* str */
 void ft_pack_string(msgpack_packer *pk, struct ft_string text);      /* str */
+
+/* str. Keys are mostly short and known when compiling: one piece for the packer instead of two, and no strlen. */
+static inline void ft_pack_text(msgpack_packer *pk, const char *text)
+{
+    if (__builtin_constant_p(text && strlen(text) < 32) && text && strlen(text) < 32) {
+        char packed[32] = {(char)(0xa0 | strlen(text))};
+
+        memcpy(packed + 1, text, strlen(text));
+        pk->callback(pk->data, packed, strlen(text) + 1);
+    } else {
+        ft_pack_string(pk, ft_string_of(text));
+    }
+}
 
 /* Check one complete msgpack object at the start of `bytes` against the limits. >0: its size; 0: it goes on past `size`;
  * -1: FT_BAD. Never reads past `size`, never allocates. */

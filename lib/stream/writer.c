@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FLUSH_AT = 1 << 18 };
+enum { FLUSH_AT = 1 << 18, PIPE = 4 * FLUSH_AT };
 
 struct ft_writer {
     int fd;
@@ -25,7 +25,8 @@ struct ft_writer {
     struct ft_buffer buffer;         /* records not yet written, then the one being packed */
     size_t committed;                /* bytes of whole records in the buffer */
     msgpack_packer packer;
-    uint32_t crc;
+    uint32_t crc;                    /* of all that was written, and of the buffer up to `summed` */
+    size_t summed;
     uint64_t count;
     bool header;
     bool failed;                     /* sticky: the first error stands */
@@ -51,12 +52,35 @@ static int fail(struct ft_writer *writer)
     return -1;
 }
 
+/* What the packer gives is mostly a few bytes, for which a call of memcpy is long: two words that overlap. */
+static inline void copy_small(char *to, const char *from, size_t size)
+{
+    uint64_t a, b;
+    uint32_t c, d;
+
+    if (size > 16) {
+        memcpy(to, from, size);
+    } else if (size >= 8) {
+        memcpy(&a, from, 8), memcpy(&b, from + size - 8, 8);
+        memcpy(to, &a, 8), memcpy(to + size - 8, &b, 8);
+    } else if (size >= 4) {
+        memcpy(&c, from, 4), memcpy(&d, from + size - 4, 4);
+        memcpy(to, &c, 4), memcpy(to + size - 4, &d, 4);
+    } else {
+        for (size_t i = 0; i < size; i++)
+            to[i] = from[i];
+    }
+}
+
 static int write_packed(void *data, const char *bytes, size_t size)
 {
     struct ft_writer *writer = data;
+    struct ft_buffer *buffer = &writer->buffer;
 
-    if (writer->failed || ft_buffer_add(&writer->buffer, bytes, size) < 0)
+    if (writer->failed || (size > buffer->capacity - buffer->size && ft_buffer_reserve(buffer, size) < 0))
         return fail(writer);
+    copy_small(buffer->data + buffer->size, bytes, size);
+    buffer->size += size;
     return 0;
 }
 
@@ -77,6 +101,16 @@ static int open_path(struct ft_writer *writer, bool force)
     return writer->fd < 0 ? ft_fail_errno("%s", writer->path) : 0;
 }
 
+/* A pipe holds 64 KiB unless asked: a write of four times as much waits for its reader, which has little left when the next ones are being
+ * packed, so that the two take turns instead of working at the same time. As much as one may have by default; what cannot be had is no error. */
+static void widen_pipe(int fd)
+{
+    int size = fcntl(fd, F_GETPIPE_SZ);
+
+    if (size > 0 && size < PIPE)
+        fcntl(fd, F_SETPIPE_SZ, PIPE);
+}
+
 struct ft_writer *ft_writer_open(const char *path, bool force)
 {
     bool standard = !path || strcmp(path, "-") == 0;
@@ -94,6 +128,7 @@ struct ft_writer *ft_writer_open(const char *path, bool force)
         free(writer);
         return NULL;
     }
+    widen_pipe(writer->fd);
     msgpack_packer_init(&writer->packer, writer, write_packed);
     writer->next = writers;
     writers = writer;
@@ -129,6 +164,14 @@ uint64_t ft_writer_count(const struct ft_writer *writer)
     return writer->count;
 }
 
+/* Over many records at once: a checksum of one short record takes longer for its bytes. */
+static void sum_committed(struct ft_writer *writer)
+{
+    if (writer->summed < writer->committed)
+        writer->crc = ft_crc32c(writer->crc, writer->buffer.data + writer->summed, writer->committed - writer->summed);
+    writer->summed = writer->committed;
+}
+
 int ft_writer_flush(struct ft_writer *writer)
 {
     size_t left;
@@ -137,6 +180,7 @@ int ft_writer_flush(struct ft_writer *writer)
         return fail(writer);
     if (!writer->committed)
         return 0;
+    sum_committed(writer);
     if (ft_write_all(writer->fd, writer->buffer.data, writer->committed) < 0) {
         ft_fail_errno("%s", name_of(writer));
         return fail(writer);
@@ -145,14 +189,13 @@ int ft_writer_flush(struct ft_writer *writer)
     if (left)
         memmove(writer->buffer.data, writer->buffer.data + writer->committed, left);
     writer->buffer.size = left;
-    writer->committed = 0;
+    writer->committed = writer->summed = 0;
     return 0;
 }
 
 /* What was packed since the last commit becomes part of the stream. */
 static int seal(struct ft_writer *writer)
 {
-    writer->crc = ft_crc32c(writer->crc, writer->buffer.data + writer->committed, writer->buffer.size - writer->committed);
     writer->committed = writer->buffer.size;
     return writer->committed >= FLUSH_AT ? ft_writer_flush(writer) : 0;
 }
@@ -251,7 +294,6 @@ static int close_output(struct ft_writer *writer)
 int ft_writer_end(struct ft_writer *writer)
 {
     msgpack_packer *pk = ft_writer_begin(writer);
-    uint32_t crc = writer->crc;
     int rc = 0;
 
     unlink_writer(writer);
@@ -259,9 +301,10 @@ int ft_writer_end(struct ft_writer *writer)
         ft_fail(FT_SYSTEM, "%s: a stream without a header", name_of(writer));
         fail(writer);
     }
+    sum_committed(writer);
     msgpack_pack_map(pk, 2);
     ft_pack_text(pk, "end"), msgpack_pack_uint64(pk, writer->count);
-    ft_pack_text(pk, "crc32c"), msgpack_pack_uint32(pk, crc);
+    ft_pack_text(pk, "crc32c"), msgpack_pack_uint32(pk, writer->crc);
     writer->committed = writer->buffer.size;
     if (ft_writer_flush(writer) < 0) {
         rc = -1;

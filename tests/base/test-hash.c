@@ -33,18 +33,22 @@ static void check_crc(void)
 
 static void check_crc_pieces(void)
 {
-    unsigned char data[301];
-    bool same = true, plain = true;
+    static unsigned char data[10000];
+    bool same = true, plain = true, large = true;
 
     for (size_t i = 0; i < sizeof data; i++)
         data[i] = (unsigned char)(i * i + 7 * i);
-    for (size_t cut = 0; cut <= sizeof data; cut++)
+    for (size_t cut = 0; cut <= sizeof data; cut += cut < 300 ? 1 : 97)
         same &= ft_crc32c(ft_crc32c(0, data, cut), data + cut, sizeof data - cut) == ft_crc32c(0, data, sizeof data);
     ok(same, "a CRC goes on over pieces, wherever they are cut");
     for (size_t from = 0; from < 9; from++)
-        for (size_t size = 0; from + size <= sizeof data; size++)
+        for (size_t size = 0; from + size <= 301; size++)
             plain &= ft_crc32c(0, data + from, size) == ~crc_plain(~0u, data + from, size);
     ok(plain, "the instruction and the tables agree, at any alignment and length");
+    for (size_t from = 0; from < 3; from++)
+        for (size_t size = 1; from + size <= sizeof data; size += 67)
+            large &= ft_crc32c(77, data + from, size) == ~crc_plain(~77u, data + from, size);
+    ok(large, "and over lengths that are done in lanes");
 }
 
 static void check_siphash(void)

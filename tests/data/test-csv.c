@@ -166,6 +166,28 @@ static void test_sniff(void)
     ok(SNIFF("a,b\nc\n") == ',', "nothing fits: comma");
 }
 
+/* Short texts are looked at byte by byte, longer ones by vectors of 16 bytes where there are such. */
+static bool same_in_long(void)
+{
+    static const char third[] = {'\0', 'a', '\x7f', '\x80', '\x8f', '\x90', '\x9f', '\xa0', '\xbf', '\xc2', '\xff'};
+    char text[40], *p = text + 14;
+    size_t got, bad = 0;
+
+    memset(text, 'a', sizeof text);
+    for (int first = 0; first < 256; first++)
+        for (int second = 0; second < 256; second++)
+            for (size_t i = 0; i < sizeof third; i++)
+                for (size_t size = 15; size < 19; size++) {
+                    p[0] = (char)first, p[1] = (char)second, p[2] = third[i], p[3] = '\x80';
+                    got = ft_utf8_check(p, size - 14);
+                    bad += ft_utf8_check(text, size) != 14 + got;
+                    p[3] = 'a';
+                    got = ft_utf8_check(p, 5);
+                    bad += ft_utf8_check(text, sizeof text) != (got == 5 ? sizeof text : 14 + got);
+                }
+    return bad == 0;
+}
+
 static void test_utf8(void)
 {
     char long_text[200];
@@ -182,6 +204,7 @@ static void test_utf8(void)
         long_text[i] = 'a';
     }
     ok(found, "a bad byte at every place of a long line");
+    ok(same_in_long(), "three bytes of any kind across a vector's border, as in a short text");
     ok(ft_utf8_check("\x01\x7f\xc2\x80", 4) == 4 && ft_utf8_check("\xf4\x8f\xbf\xbf", 4) == 4, "limits inside");
     ok(ft_utf8_check("\xf4\x90\x80\x80", 4) == 0 && ft_utf8_check("\xe0\x9f\xbf", 3) == 0, "limits outside");
 }
