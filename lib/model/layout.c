@@ -150,21 +150,29 @@ static size_t statistics(const struct ft_plan *plan, const struct ft_step *step)
     }
 }
 
-/* Slices read a linear step's input after all shards are through; every other step's backward reads it on the way. */
+/* Slices read a linear step's input, and they come after all shards are through; every other step that looks at its input does so on the way. */
 static bool only_slices_read(const struct ft_plan *plan, int value)
 {
     for (int s = 0; s < plan->step_count; s++)
         for (int k = 0; k < plan->steps[s].in_count; k++)
-            if (plan->steps[s].in[k] == value && plan->steps[s].kind != FT_STEP_LINEAR)
+            if (plan->steps[s].in[k] == value && plan->steps[s].kind != FT_STEP_LINEAR && plan->steps[s].kind != FT_STEP_DROPOUT_ADD)
                 return false;
     return true;
 }
 
-/* Training: a buffer for each value, the same one where a step works in place on something nobody reads again. Outputs of activations are not kept
- * but computed again, and all share one buffer: none outlives its segment. */
+/* Is the output soon made again from an input that is kept anyway, by when it is read? */
+static bool can_recompute(const struct ft_plan *plan, const struct life *life, const struct ft_step *step)
+{
+    return (step->kind == FT_STEP_ACTIVATION || step->kind == FT_STEP_NORM) && !plan->values[step->out].pooled &&
+           life[step->in[0]].backward && !plan->values[step->in[0]].recomputed &&
+           all_readers_in(plan, step->out, life[step->out].segment) && only_slices_read(plan, step->out);
+}
+
+/* Training: a buffer for each value, the same one where a step works in place on something nobody reads again. Outputs of activations and norms are not
+ * kept but computed again, in places that all segments share: none outlives its segment. */
 static void give_kept(struct ft_plan *plan, const struct life *life)
 {
-    size_t shared = 0;
+    size_t shared = 0, here = 0;
 
     for (int s = 0; s < plan->step_count; s++) {
         const struct ft_step *step = &plan->steps[s];
@@ -172,11 +180,12 @@ static void give_kept(struct ft_plan *plan, const struct life *life)
         size_t *width = out->pooled ? &plan->kept_pooled_width : &plan->kept_width;
         const struct ft_value *in = step->in_count ? &plan->values[step->in[0]] : NULL;
 
-        if (step->kind == FT_STEP_ACTIVATION && !out->pooled && life[step->in[0]].backward &&
-            all_readers_in(plan, step->out, life[step->out].segment)) {
+        if (can_recompute(plan, life, step)) {
             out->recomputed = true;
-            out->late = out->needs_gradient && in->needs_gradient && only_slices_read(plan, step->out);
-            shared = out->width > shared ? out->width : shared;
+            out->late = step->kind == FT_STEP_ACTIVATION && out->needs_gradient && in->needs_gradient;
+            out->kept = here;
+            here += out->width;
+            shared = here > shared ? here : shared;
         } else if (in && in_place(step->kind) && in->width == out->width && in->pooled == out->pooled && !in->recomputed &&
                    life[step->in[0]].readers == 1 && !life[step->in[0]].backward) {
             out->kept = in->kept;
@@ -186,10 +195,12 @@ static void give_kept(struct ft_plan *plan, const struct life *life)
         }
         plan->steps[s].saved = *width;
         *width += statistics(plan, step);
+        if (s == plan->segments[life[step->out].segment].last)
+            here = 0;
     }
     for (int v = 0; v < plan->value_count; v++)
         if (plan->values[v].recomputed)
-            plan->values[v].kept = plan->kept_width;
+            plan->values[v].kept += plan->kept_width;
     plan->kept_width += shared;
 }
 

@@ -5,7 +5,7 @@
  *
  *   slots      forward only: a worker's buffers, reused as soon as a value is not read any more
  *   kept       training: one buffer a value for the whole chunk, shared where a step may work in place, and shared by all layers where
- *              the backward computes the value again (an activation's output)
+ *              the backward computes the value again (the output of an activation or a norm)
  *   segments   backward: stretches of steps between places where one single value is alive. Shards go through a segment without
  *              barriers; then the segment's parameter gradients are taken over the whole chunk, in slices (DESIGN, "Bytes")
  *
@@ -25,7 +25,7 @@ struct ft_value {
     bool pooled;             /* S rows instead of R */
     bool needs_gradient;     /* something trainable is above it */
     bool recomputed;         /* kept: not kept, but computed again in the backward */
-    bool late;               /* and only when the backward comes to its own step: nothing before that reads it */
+    bool late;               /* and in one pass with the gradient of the step's input */
     int slot;                /* forward only: which of a worker's buffers */
     size_t kept;             /* training: offset of its buffer, in floats a row, among the buffers of its kind of rows */
     size_t gradient;         /* backward: the same among the gradients' buffers */
