@@ -12,6 +12,8 @@ struct ft_slot {
     uint32_t piece;     /* 1 + index, 0 = free */
 };
 
+enum { SEEN = 4 };      /* bits of `seen` for each slot: 16 slots make a word of it */
+
 static uint64_t hash_step(uint64_t hash, char byte)
 {
     return hash * BASE + (uint8_t)byte + 1;
@@ -33,11 +35,10 @@ static uint64_t hash_mix(uint64_t hash)
     return (hash ^ hash >> 32) * 0xd6e8feb86659fd93u;
 }
 
-/* The slot of the piece prefix+text whose hash is `hash`, or the free slot where it would go. */
-static struct ft_slot *slot_find(const struct ft_vocabulary *v, uint64_t hash, struct ft_string prefix,
+/* The slot of the piece prefix+text whose mixed hash is `mixed`, or the free slot where it would go. */
+static struct ft_slot *slot_find(const struct ft_vocabulary *v, uint64_t mixed, struct ft_string prefix,
                                  const char *text, size_t size)
 {
-    uint64_t mixed = hash_mix(hash);
     size_t mask = ((size_t)1 << v->bits) - 1, i = (size_t)(mixed >> (64 - v->bits));
 
     for (;; i = (i + 1) & mask) {
@@ -53,6 +54,27 @@ static struct ft_slot *slot_find(const struct ft_vocabulary *v, uint64_t hash, s
             (prefix.size == 0 || memcmp(piece->text, prefix.data, prefix.size) == 0))
             return slot;
     }
+}
+
+/* The bit of `seen` that belongs to a mixed hash; the number of its slot is from the hash's other end. */
+static size_t seen_bit(const struct ft_vocabulary *v, uint64_t mixed)
+{
+    return (size_t)mixed & (((size_t)SEEN << v->bits) - 1);
+}
+
+static void seen_add(struct ft_vocabulary *v, uint64_t mixed)
+{
+    size_t bit = seen_bit(v, mixed);
+
+    v->seen[bit / 64] |= (uint64_t)1 << bit % 64;
+}
+
+/* False: no piece has this hash. True: one may have; at most an eighth of what is no piece gets that far. */
+static bool seen_has(const struct ft_vocabulary *v, uint64_t mixed)
+{
+    size_t bit = seen_bit(v, mixed);
+
+    return v->seen[bit / 64] >> bit % 64 & 1;
 }
 
 int ft_vocabulary_begin(struct ft_vocabulary *v, struct ft_arena *arena, size_t guess)
@@ -90,18 +112,20 @@ int ft_vocabulary_index(struct ft_vocabulary *v, struct ft_arena *arena)
     while ((size_t)1 << v->bits < v->count * 2)
         v->bits++;
     v->slots = ft_arena_zero(arena, (size_t)1 << v->bits, sizeof *v->slots);
+    v->seen = ft_arena_zero(arena, ((size_t)SEEN << v->bits) / 64, sizeof *v->seen);
     v->powers = ft_arena_take(arena, (v->longest + 1) * sizeof *v->powers);
-    if (!v->slots || !v->powers)
+    if (!v->slots || !v->seen || !v->powers)
         return -1;
     for (i = 0; i < v->count; i++) {
         struct ft_piece piece = v->pieces[i];
-        uint64_t hash = hash_text((struct ft_string){piece.text, piece.size});
-        struct ft_slot *slot = slot_find(v, hash, (struct ft_string){0}, piece.text, piece.size);
+        uint64_t mixed = hash_mix(hash_text((struct ft_string){piece.text, piece.size}));
+        struct ft_slot *slot = slot_find(v, mixed, (struct ft_string){0}, piece.text, piece.size);
 
         if (slot->piece)
             v->pieces[slot->piece - 1].id = piece.id;
         else
-            *slot = (struct ft_slot){(uint32_t)hash_mix(hash), (uint32_t)i + 1};
+            *slot = (struct ft_slot){(uint32_t)mixed, (uint32_t)i + 1};
+        seen_add(v, mixed);
     }
     v->powers[0] = 1;
     for (i = 1; i <= v->longest; i++)
@@ -117,7 +141,7 @@ void ft_vocabulary_prefix(struct ft_vocabulary *v, struct ft_string prefix)
 
 int32_t ft_vocabulary_find(const struct ft_vocabulary *v, struct ft_string text)
 {
-    struct ft_slot *slot = slot_find(v, hash_text(text), (struct ft_string){0}, text.data, text.size);
+    struct ft_slot *slot = slot_find(v, hash_mix(hash_text(text)), (struct ft_string){0}, text.data, text.size);
 
     return slot->piece ? v->pieces[slot->piece - 1].id : -1;
 }
@@ -136,10 +160,14 @@ static size_t longest_piece(const struct ft_vocabulary *v, const char *word, siz
         length = most;
     for (; length; length--) {
         struct ft_slot *slot;
+        uint64_t mixed;
 
         if (start + length < size && ((uint8_t)word[start + length] & 0xc0) == 0x80)
             continue;   /* inside a character */
-        slot = slot_find(v, hash[start + length] + before * v->powers[length], prefix, word + start, length);
+        mixed = hash_mix(hash[start + length] + before * v->powers[length]);
+        if (!seen_has(v, mixed))
+            continue;
+        slot = slot_find(v, mixed, prefix, word + start, length);
         if (slot->piece) {
             *id = v->pieces[slot->piece - 1].id;
             return length;

@@ -1,7 +1,10 @@
 /* wordpiece.h - a vocabulary of pieces, and the pieces of a word: longest match first, as BERT has it.
  *
  * The vocabulary is one hash table over the pieces' bytes. The hash is a polynomial modulo 2^64, so that the hash of any
- * part of a word, with the continuation prefix before it, comes from the word's running hashes by one multiplication. */
+ * part of a word, with the continuation prefix before it, comes from the word's running hashes by one multiplication.
+ *
+ * Longest match first asks for many parts that are no piece. A bit table says so of most of them: 32 KB for BERT's
+ * vocabulary, which stay in a core's first cache, where the slots are 512. */
 #ifndef FT_DATA_WORDPIECE_H
 #define FT_DATA_WORDPIECE_H
 
@@ -17,6 +20,7 @@ struct ft_vocabulary {
     struct ft_piece *pieces;
     size_t count, capacity;
     struct ft_slot *slots;     /* 1 << bits of them, at most half full */
+    uint64_t *seen;            /* bits, four a slot: one is set for each piece's hash */
     int bits;
     int32_t largest;           /* id, -1 when empty */
     size_t longest;            /* bytes of the longest piece */

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""compare.py [--time] [--fuzz N] MODEL_DIRECTORY [FILE.csv ...]
+"""compare.py [--fuzz N] [--no-points] MODEL_DIRECTORY [FILE.csv ...]
 
 Compares our ids with those of Hugging Face `tokenizers` for the model's tokenizer.json: every field of the CSV files,
 every code point alone and between letters, every code point that combines beside others of its kind, and N random texts
 under random settings and added tokens. Run from the top of the tree after make. Exits 1 when any text differs.
+How fast each is: tests/data/bench-tokenizer.c and bench/tokenize.py.
 """
-import argparse, csv, json, os, random, struct, subprocess, sys, tempfile, time, unicodedata
+import argparse, csv, json, os, random, struct, subprocess, sys, tempfile, unicodedata
 os.environ["RAYON_NUM_THREADS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 from tokenizers import Tokenizer
@@ -138,24 +139,8 @@ def fuzz(directory, count):
                 return
 
 
-def speed(what, directory, texts):
-    tokenizer = reference(os.path.join(directory, "tokenizer.json"))
-    decoded = [t.decode("utf-8", "replace") for t in texts]
-    best = 1e9
-    for _ in range(3):
-        start = time.perf_counter()
-        tokenizer.encode_batch(decoded)
-        best = min(best, time.perf_counter() - start)
-    out = subprocess.run([program, directory, "0", "time"], input=pack(texts), stdout=subprocess.PIPE, check=True).stdout
-    _, ids, opened, mine = (float(x) for x in out.split())
-    megabytes = sum(map(len, texts)) / 1e6
-    print(f"{what}: {len(texts)} texts, {megabytes:.2f} MB; tokenizers {best:.3f} s ({megabytes / best:.1f} MB/s), "
-          f"ft {mine:.4f} s ({megabytes / mine:.1f} MB/s), {best / mine:.1f} times as fast; opened in {opened * 1e3:.2f} ms")
-
-
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--time", action="store_true")
     parser.add_argument("--fuzz", type=int, default=40000)
     parser.add_argument("--no-points", action="store_true")
     parser.add_argument("model")
@@ -167,8 +152,6 @@ def main():
         texts = fields(path)
         compare(os.path.basename(path), a.model, texts)
         compare(os.path.basename(path) + ", limit 16", a.model, texts[:5000], 16)
-        if a.time:
-            speed(os.path.basename(path), a.model, texts)
     if a.fuzz:
         fuzz(a.model, a.fuzz)
     if not a.no_points:
