@@ -60,6 +60,9 @@ $(BIN)/%: $(BUILD)/tools/%.o $(LIB)
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIB)
 	$(link)
 
+$(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIB)
+	$(link)
+
 # Other flags, other objects.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)

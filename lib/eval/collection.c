@@ -2,6 +2,7 @@
 #include "eval/collection.h"
 #include "base/error.h"
 #include "eval/metrics.h"
+#include "eval/nearest.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -91,7 +92,6 @@ static int take_embedding(struct ft_collection *c, struct ft_view *view, const s
 {
     uint64_t shape[1];
     float *values;
-    double sum = 0;
 
     if (!document->embedding)
         return ft_fail(FT_BAD, "no embedding: add -m MODEL, or \"| ft-embed -m MODEL\" before");
@@ -102,9 +102,7 @@ static int take_embedding(struct ft_collection *c, struct ft_view *view, const s
     if (shape[0] != view->dim || !view->dim)
         return ft_fail(FT_BAD, "embedding has %zu dimensions, expected %zu", (size_t)shape[0],
                        view->dim ? view->dim : 1);
-    for (size_t i = 0; i < view->dim; i++)
-        sum += (double)values[i] * values[i];
-    if (!(sum <= 1e36))
+    if (!(ft_vector_square(values, view->dim) <= 1e36))
         return ft_fail(FT_BAD, "embedding has a number that is not finite, or is longer than 1e18");
     if (grow_view(view, c->count) < 0)
         return -1;

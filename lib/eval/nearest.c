@@ -34,36 +34,102 @@ double ft_distance_shown(enum ft_distance distance, float score)
     return score < 0 ? sqrt(-(double)score) : 0.0;      /* not -0 */
 }
 
-int ft_vectors_ready(enum ft_distance distance, float *vectors, size_t count, size_t dim, size_t *bad)
-{
-    for (size_t i = 0; i < count; i++) {
-        float *v = vectors + i * dim;
-        double sum = 0, length;
+enum { LANES = 8, SHARE = 1 << 10 };      /* vectors that a thread makes ready at once */
+typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
+typedef float float_lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
 
-        for (size_t k = 0; k < dim; k++)
-            sum += (double)v[k] * v[k];
+/* Eight sums, then their sum: one would wait for each addition. */
+double ft_vector_square(const float *vector, size_t dim)
+{
+    lanes sums = {0};
+    double sum = 0;
+    size_t k = 0;
+
+    for (; k + LANES <= dim; k += LANES) {
+        lanes v = __builtin_convertvector(*(const float_lanes *)(vector + k), lanes);
+
+        sums += v * v;
+    }
+    for (; k < dim; k++)
+        sum += (double)vector[k] * vector[k];
+    for (int i = 0; i < LANES; i++)
+        sum += sums[i];
+    return sum;
+}
+
+static void scale(float *vector, size_t dim, double by)
+{
+    size_t k = 0;
+
+    for (; k + LANES <= dim; k += LANES) {
+        float_lanes *v = (float_lanes *)(vector + k);
+
+        *v = __builtin_convertvector(__builtin_convertvector(*v, lanes) * by, float_lanes);
+    }
+    for (; k < dim; k++)
+        vector[k] = (float)(vector[k] * by);
+}
+
+struct ready {
+    enum ft_distance distance;
+    float *vectors;
+    size_t count, dim;
+    size_t *bad;               /* [shares] the first bad vector of each */
+};
+
+static int make_ready(void *argument, size_t share, int worker)
+{
+    struct ready *r = argument;
+    size_t end = (share + 1) * SHARE < r->count ? (share + 1) * SHARE : r->count;
+
+    (void)worker;
+    for (size_t i = share * SHARE; i < end; i++) {
+        float *v = r->vectors + i * r->dim;
+        double sum = ft_vector_square(v, r->dim);
+
         if (!(sum <= 1e36)) {
-            *bad = i;
+            r->bad[share] = i;
             return ft_fail(FT_BAD, "embedding %s", isfinite(sum) ? "is longer than 1e18" : "has a number that is not finite");
         }
-        length = sqrt(sum);
-        for (size_t k = 0; distance == FT_COSINE && length > 0 && k < dim; k++)
-            v[k] = (float)(v[k] / length);
+        if (r->distance == FT_COSINE && sum > 0)
+            scale(v, r->dim, 1 / sqrt(sum));
     }
     return 0;
 }
+
+int ft_vectors_ready(enum ft_distance distance, float *vectors, size_t count, size_t dim, size_t *bad)
+{
+    size_t shares = (count + SHARE - 1) / SHARE;
+    struct ready ready = {distance, vectors, count, dim, ft_resize(NULL, shares + 1, sizeof *ready.bad)};
+    int result;
+
+    if (!ready.bad)
+        return -1;
+    for (size_t i = 0; i < shares; i++)
+        ready.bad[i] = count;
+    result = ft_pool_run(shares, make_ready, &ready);
+    for (size_t i = shares; i-- > 0;)
+        if (ready.bad[i] < count)
+            *bad = ready.bad[i];
+    free(ready.bad);
+    return result;
+}
+
+/* ---- the k nearest ---- */
 
 struct heap {
     size_t count;
     struct ft_match *match;     /* the worst of them is first */
 };
 
-struct search {
-    const struct ft_nearest *nearest;
-    const struct ft_tile *tile;
-    size_t first, count, k;
-    struct heap *heap;          /* [threads][count] */
-    struct ft_match *match;     /* of the block's first query */
+struct ft_finder {
+    struct ft_arena arena;
+    struct ft_nearest nearest;
+    struct ft_sweep sweep;
+    size_t k;
+    struct heap *heap;          /* [threads][queries] */
+    struct ft_match *match;     /* where ft_finder_end puts them, */
+    size_t width;               /* so many a query */
 };
 
 static void sift_down(struct ft_match *match, size_t count)
@@ -99,21 +165,20 @@ static void push(struct heap *heap, size_t k, struct ft_match new)
     match[at] = new;
 }
 
-static void visit(void *argument, int worker, size_t query, const float *score, uint32_t item, size_t n)
+static void visit(void *argument, int worker, size_t query, const float *score, uint32_t item, uint32_t mask)
 {
-    struct search *s = argument;
-    struct heap *heap = s->heap + (size_t)worker * s->count + query;
-    const struct ft_items *excluded = s->nearest->excluded ? s->nearest->excluded + s->first + query : NULL;
-    uint32_t mask = s->tile->above(score, heap->count == s->k ? heap->match[0].score : -FLT_MAX);
+    struct ft_finder *f = argument;
+    struct heap *heap = f->heap + (size_t)worker * f->sweep.count + query;
+    const struct ft_items *excluded = f->nearest.excluded ? f->nearest.excluded + query : NULL;
 
-    if (n < 32)
-        mask &= (1u << n) - 1;
     for (; mask; mask &= mask - 1) {
         uint32_t bit = (uint32_t)__builtin_ctz(mask);
 
         if (!excluded || !ft_items_have(excluded, item + bit))
-            push(heap, s->k, (struct ft_match){score[bit], item + bit});
+            push(heap, f->k, (struct ft_match){score[bit], item + bit});
     }
+    if (heap->count == f->k)
+        f->sweep.threshold[worker][query] = heap->match[0].score;
 }
 
 int ft_match_compare(const void *a, const void *b)
@@ -126,55 +191,108 @@ int ft_match_compare(const void *a, const void *b)
 /* Into the first thread's heap, then sorted. */
 static int merge(void *argument, size_t query, int worker)
 {
-    struct search *s = argument;
-    struct heap *heap = s->heap + query;
-    struct ft_match *out = s->match + query * s->k;
+    struct ft_finder *f = argument;
+    struct heap *heap = f->heap + query;
+    struct ft_match *out = f->match + query * f->width;
 
     (void)worker;
     for (int t = 1; t < ft_pool_threads(); t++) {
-        struct heap *other = s->heap + (size_t)t * s->count + query;
+        struct heap *other = f->heap + (size_t)t * f->sweep.count + query;
 
         for (size_t i = 0; i < other->count; i++)
-            push(heap, s->k, other->match[i]);
+            push(heap, f->k, other->match[i]);
     }
     qsort(heap->match, heap->count, sizeof *heap->match, ft_match_compare);
-    memcpy(out, heap->match, heap->count * sizeof *out);
-    for (size_t i = heap->count; i < s->k; i++)
+    if (heap->count)
+        memcpy(out, heap->match, heap->count * sizeof *out);
+    for (size_t i = heap->count; i < f->width; i++)
         out[i] = (struct ft_match){-INFINITY, FT_NO_ITEM};
     return 0;
 }
 
-static int find_block(struct ft_arena *arena, struct search *s)
+static int start(struct ft_finder *f)
 {
-    size_t heaps = (size_t)ft_pool_threads() * s->count;
-    size_t k = s->k < s->nearest->index_count ? s->k : s->nearest->index_count;
-    struct ft_match *room = ft_arena_zero(arena, heaps * k, sizeof *room);
-    struct ft_sweep sweep;
+    size_t heaps = (size_t)ft_pool_threads() * f->nearest.query_count;
+    struct ft_match *room = NULL;
 
-    s->heap = ft_arena_take(arena, heaps * sizeof *s->heap);
-    if (!room || !s->heap || ft_sweep_start(&sweep, arena, s->nearest, s->first, s->count) < 0)
+    if (f->k && heaps > SIZE_MAX / sizeof *room / f->k)
+        return ft_fail(FT_SYSTEM, "out of memory for %zu matches of %zu queries", f->k, f->nearest.query_count);
+    room = ft_arena_take(&f->arena, heaps * f->k * sizeof *room);
+    f->heap = ft_arena_take(&f->arena, heaps * sizeof *f->heap);
+    if (!room || !f->heap || ft_sweep_start(&f->sweep, &f->arena, &f->nearest, 0, f->nearest.query_count) < 0)
         return -1;
     for (size_t i = 0; i < heaps; i++)
-        s->heap[i] = (struct heap){0, room + i * k};
-    s->tile = sweep.tile;
-    return ft_sweep_run(&sweep, visit, s) < 0 ? -1 : ft_pool_run(s->count, merge, s);
+        f->heap[i] = (struct heap){0, room + i * f->k};
+    return 0;
+}
+
+struct ft_finder *ft_finder_open(const struct ft_nearest *nearest, size_t k)
+{
+    struct ft_finder *finder = calloc(1, sizeof *finder);
+
+    if (!finder) {
+        ft_fail(FT_SYSTEM, "out of memory for a search");
+        return NULL;
+    }
+    finder->nearest = *nearest;
+    finder->k = k;
+    if (start(finder) == 0)
+        return finder;
+    ft_finder_close(finder);
+    return NULL;
+}
+
+void ft_finder_close(struct ft_finder *finder)
+{
+    if (!finder)
+        return;
+    ft_arena_free(&finder->arena);
+    free(finder);
+}
+
+int ft_finder_add(struct ft_finder *finder, const float *index, size_t count, uint32_t number, const struct ft_items *excluded,
+                  struct ft_beside beside)
+{
+    finder->nearest.index = index;
+    finder->nearest.index_count = count;
+    finder->nearest.excluded = excluded;
+    return ft_sweep_run(&finder->sweep, number, beside, visit, finder);
+}
+
+int ft_finder_end(struct ft_finder *finder, size_t width, struct ft_match *match)
+{
+    finder->match = match;
+    finder->width = width;
+    return ft_pool_run(finder->nearest.query_count, merge, finder);
+}
+
+static int find_block(const struct ft_nearest *nearest, size_t kept, size_t k, struct ft_match *match)
+{
+    struct ft_finder *finder = ft_finder_open(nearest, kept);
+    int result = -1;
+
+    if (finder && ft_finder_add(finder, nearest->index, nearest->index_count, 0, nearest->excluded,
+                                (struct ft_beside){NULL, NULL}) == 0)
+        result = ft_finder_end(finder, k, match);
+    ft_finder_close(finder);
+    return result;
 }
 
 int ft_nearest_find(const struct ft_nearest *nearest, size_t k, struct ft_match *match)
 {
-    struct ft_arena arena = {NULL};
     size_t kept = k < nearest->index_count ? k : nearest->index_count;
     size_t block = ft_sweep_block(nearest, kept * sizeof *match);
     int result = 0;
 
     for (size_t first = 0; k && result == 0 && first < nearest->query_count; first += block) {
         size_t left = nearest->query_count - first;
-        struct search s = {.nearest = nearest, .first = first, .k = k, .match = match + first * k,
-                           .count = left < block ? left : block};
+        struct ft_nearest part = *nearest;
 
-        ft_arena_reset(&arena);
-        result = find_block(&arena, &s);
+        part.query += first * part.dim;
+        part.query_count = left < block ? left : block;
+        if (part.excluded)
+            part.excluded += first;
+        result = find_block(&part, kept, k, match + first * k);
     }
-    ft_arena_free(&arena);
     return result;
 }

@@ -1,4 +1,4 @@
-/* nearest.h - exact nearest neighbours, and the ranks of given items, over vectors in memory.
+/* nearest.h - exact nearest neighbours, and the ranks of given items.
  *
  * Every item of the index is compared with every query; nothing is approximated. The order is total: the
  * higher score first, of equal scores the lower item number. Equal vectors have equal scores (tile.h), so the
@@ -45,9 +45,25 @@ struct ft_match {
     uint32_t item;
 };
 
+/* |vector|^2, the same bits for equal vectors; finite where the vector is and is not huge. */
+double ft_vector_square(const float *vector, size_t dim);
+
 /* The k nearest of each query, nearest first: match[query_count][k]. Where there are fewer the rest is
  * FT_NO_ITEM. */
 int ft_nearest_find(const struct ft_nearest *nearest, size_t k, struct ft_match *match);
+
+/* The same of an index that comes in pieces, none of which is held: of each query only the k nearest so far are,
+ * once for each thread. Not in blocks: room for all queries is taken at once. */
+struct ft_beside {                     /* something else to do meanwhile, once, on any thread; 0 or -1. NULL: nothing */
+    int (*work)(void *argument);
+    void *argument;
+};
+struct ft_finder;
+struct ft_finder *ft_finder_open(const struct ft_nearest *nearest, size_t k);    /* its queries stay the caller's; its index is not looked at */
+int ft_finder_add(struct ft_finder *finder, const float *index, size_t count, uint32_t number, const struct ft_items *excluded,
+                  struct ft_beside beside);    /* [count, dim], numbered from `number`; excluded [query_count], or NULL */
+int ft_finder_end(struct ft_finder *finder, size_t width, struct ft_match *match);     /* match[query_count][width], width at least k */
+void ft_finder_close(struct ft_finder *finder);                                        /* NULL is fine */
 
 struct ft_rank {
     uint32_t rank;             /* 1 = nearest; excluded items are not counted */

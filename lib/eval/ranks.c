@@ -8,6 +8,7 @@
 #include "base/pool.h"
 #include "eval/sweep.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,23 +99,20 @@ static int prepare(void *argument, size_t query, int worker)
             match[kept++] = (struct ft_match){score[i], relevant->item[i]};
     qsort(match, kept, sizeof *match, ft_match_compare);
     r->count[query] = kept;
+    for (int t = 0; t < ft_pool_threads(); t++)       /* what is below the worst of them moves none */
+        r->sweep.threshold[t][query] = kept ? match[kept - 1].score : INFINITY;
     if (kept)
         build_ladder(r->ladder + query, match, kept, r->step + r->at[query] * STEPS + query);
     return 0;
 }
 
-static void visit(void *argument, int worker, size_t query, const float *score, uint32_t item, size_t n)
+static void visit(void *argument, int worker, size_t query, const float *score, uint32_t item, uint32_t mask)
 {
     struct ranking *r = argument;
     const struct ft_match *match = r->match + r->at[query];
     size_t count = r->count[query];
-    uint32_t *seen = r->seen + (size_t)worker * r->at[r->sweep.count] + r->at[query], mask;
+    uint32_t *seen = r->seen + (size_t)worker * r->at[r->sweep.count] + r->at[query];
 
-    if (!count)
-        return;
-    mask = r->sweep.tile->above(score, match[count - 1].score);
-    if (n < 32)
-        mask &= (1u << n) - 1;
     for (; mask; mask &= mask - 1) {
         uint32_t bit = (uint32_t)__builtin_ctz(mask);
         size_t at = place(r->ladder + query, match, (struct ft_match){score[bit], item + bit});
@@ -162,7 +160,7 @@ static int rank_block(struct ft_arena *arena, struct ranking *r, size_t first, s
     r->seen = ft_arena_zero(arena, all * (size_t)ft_pool_threads(), sizeof *r->seen);
     if (!r->match || !r->score || !r->ladder || !r->step || !r->seen ||
         ft_sweep_start(&r->sweep, arena, r->nearest, first, count) < 0 ||
-        ft_pool_run(count, prepare, r) < 0 || ft_sweep_run(&r->sweep, visit, r) < 0)
+        ft_pool_run(count, prepare, r) < 0 || ft_sweep_run(&r->sweep, 0, (struct ft_beside){NULL, NULL}, visit, r) < 0)
         return -1;
     return ft_pool_run(count, finish, r);
 }

@@ -1,7 +1,27 @@
 /* tile-body.h - one size of tile for one instruction set, included by tile.c with NAME, ROWS, VECTORS, LANES
- * and the operations defined. The accumulators stay in registers: ROWS * VECTORS of them. */
+ * and the operations defined. The accumulators stay in registers: ROWS * VECTORS of them, and nearly always die there. */
 
-static void NAME(dot)(const float *a, const float *b, size_t dim, float *score)
+/* What dot and squares end with: most tiles have no score that matters, and are not written. */
+static inline __attribute__((always_inline)) uint32_t NAME(finish)(VECTOR sum[ROWS][VECTORS], const float *threshold, float *score)
+{
+    uint32_t rows = 0;
+
+    UNROLL for (int r = 0; r < ROWS; r++) {
+        uint32_t mask = 0;
+
+        UNROLL for (int v = 0; v < VECTORS; v++)
+            mask |= AT_LEAST(sum[r][v], threshold[r]);
+        rows |= (uint32_t)(mask != 0) << r;
+    }
+    if (!rows)
+        return 0;
+    UNROLL for (int r = 0; r < ROWS; r++)
+        UNROLL for (int v = 0; v < VECTORS; v++)
+            STORE(score + (r * VECTORS + v) * LANES, sum[r][v]);
+    return rows;
+}
+
+static uint32_t NAME(dot)(const float *a, const float *b, size_t dim, const float *threshold, float *score)
 {
     VECTOR sum[ROWS][VECTORS];
 
@@ -20,13 +40,11 @@ static void NAME(dot)(const float *a, const float *b, size_t dim, float *score)
                 sum[r][v] = MULTIPLY_ADD(query, item[v], sum[r][v]);
         }
     }
-    UNROLL for (int r = 0; r < ROWS; r++)
-        UNROLL for (int v = 0; v < VECTORS; v++)
-            STORE(score + (r * VECTORS + v) * LANES, sum[r][v]);
+    return NAME(finish)(sum, threshold, score);
 }
 
 /* Differences before squares: |q|^2 - 2qx + |x|^2 would lose the digits of near neighbours. */
-static void NAME(squares)(const float *a, const float *b, size_t dim, float *score)
+static uint32_t NAME(squares)(const float *a, const float *b, size_t dim, const float *threshold, float *score)
 {
     VECTOR sum[ROWS][VECTORS];
 
@@ -50,7 +68,8 @@ static void NAME(squares)(const float *a, const float *b, size_t dim, float *sco
     }
     UNROLL for (int r = 0; r < ROWS; r++)
         UNROLL for (int v = 0; v < VECTORS; v++)
-            STORE(score + (r * VECTORS + v) * LANES, SUBTRACT(ZERO(), sum[r][v]));
+            sum[r][v] = SUBTRACT(ZERO(), sum[r][v]);
+    return NAME(finish)(sum, threshold, score);
 }
 
 static uint32_t NAME(above)(const float *score, float threshold)

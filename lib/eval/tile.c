@@ -91,6 +91,24 @@ const struct ft_tile *ft_tile_best(void)
     return tile ? tile : &plain_tile;
 }
 
+typedef float four __attribute__((vector_size(16)));
+typedef float four_anywhere __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int32_t four_places __attribute__((vector_size(16)));
+
+/* Four dimensions of four rows: to[k * width + i] = row i's [k]. */
+static inline void transpose(float *to, size_t width, const float *const row[4], size_t k)
+{
+    four a = *(const four_anywhere *)(row[0] + k), b = *(const four_anywhere *)(row[1] + k);
+    four c = *(const four_anywhere *)(row[2] + k), d = *(const four_anywhere *)(row[3] + k);
+    four ab = __builtin_shuffle(a, b, (four_places){0, 4, 1, 5}), cd = __builtin_shuffle(c, d, (four_places){0, 4, 1, 5});
+
+    *(four_anywhere *)to = __builtin_shuffle(ab, cd, (four_places){0, 1, 4, 5});
+    *(four_anywhere *)(to + width) = __builtin_shuffle(ab, cd, (four_places){2, 3, 6, 7});
+    ab = __builtin_shuffle(a, b, (four_places){2, 6, 3, 7}), cd = __builtin_shuffle(c, d, (four_places){2, 6, 3, 7});
+    *(four_anywhere *)(to + 2 * width) = __builtin_shuffle(ab, cd, (four_places){0, 1, 4, 5});
+    *(four_anywhere *)(to + 3 * width) = __builtin_shuffle(ab, cd, (four_places){2, 3, 6, 7});
+}
+
 void ft_tile_pack(float *packed, size_t width, const float *source, const uint32_t *item, size_t count,
                   size_t dim)
 {
@@ -99,13 +117,22 @@ void ft_tile_pack(float *packed, size_t width, const float *source, const uint32
     if (count < width)
         memset(packed, 0, width * dim * sizeof *packed);
     for (size_t from = 0; from < dim; from += STEP) {
-        size_t to = dim - from < STEP ? dim : from + STEP;
+        size_t to = dim - from < STEP ? dim : from + STEP, i = 0;
 
-        for (size_t i = 0; i < count; i++) {
-            const float *row = source + (item ? item[i] : i) * dim;
+        for (; i + 4 <= count; i += 4) {
+            const float *row[4];
+            size_t k = from;
 
-            for (size_t k = from; k < to; k++)
-                packed[k * width + i] = row[k];
+            for (size_t r = 0; r < 4; r++)
+                row[r] = source + (item ? item[i + r] : i + r) * dim;
+            for (; k + 4 <= to; k += 4)
+                transpose(packed + k * width + i, width, row, k);
+            for (; k < to; k++)
+                for (size_t r = 0; r < 4; r++)
+                    packed[k * width + i + r] = row[r][k];
         }
+        for (; i < count; i++)
+            for (size_t k = from; k < to; k++)
+                packed[k * width + i] = source[(item ? item[i] : i) * dim + k];
     }
 }
