@@ -70,6 +70,17 @@ static void scale(float *vector, size_t dim, double by)
         vector[k] = (float)(vector[k] * by);
 }
 
+int ft_vector_ready(enum ft_distance distance, float *vector, size_t dim)
+{
+    double square = ft_vector_square(vector, dim);
+
+    if (!(square <= 1e36))
+        return ft_fail(FT_BAD, "embedding %s", isfinite(square) ? "is longer than 1e18" : "has a number that is not finite");
+    if (distance == FT_COSINE && square > 0)
+        scale(vector, dim, 1 / sqrt(square));
+    return 0;
+}
+
 struct ready {
     enum ft_distance distance;
     float *vectors;
@@ -83,17 +94,11 @@ static int make_ready(void *argument, size_t share, int worker)
     size_t end = (share + 1) * SHARE < r->count ? (share + 1) * SHARE : r->count;
 
     (void)worker;
-    for (size_t i = share * SHARE; i < end; i++) {
-        float *v = r->vectors + i * r->dim;
-        double sum = ft_vector_square(v, r->dim);
-
-        if (!(sum <= 1e36)) {
+    for (size_t i = share * SHARE; i < end; i++)
+        if (ft_vector_ready(r->distance, r->vectors + i * r->dim, r->dim) < 0) {
             r->bad[share] = i;
-            return ft_fail(FT_BAD, "embedding %s", isfinite(sum) ? "is longer than 1e18" : "has a number that is not finite");
+            return -1;
         }
-        if (r->distance == FT_COSINE && sum > 0)
-            scale(v, r->dim, 1 / sqrt(sum));
-    }
     return 0;
 }
 

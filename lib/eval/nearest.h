@@ -22,6 +22,7 @@ int ft_distance_parse(const char *name, enum ft_distance *distance);      /* FT_
  * stay zeros: score 0). FT_BAD and `bad` the first vector that is not finite or beyond 1e18 in length, whose
  * products could overflow. */
 int ft_vectors_ready(enum ft_distance distance, float *vectors, size_t count, size_t dim, size_t *bad);
+int ft_vector_ready(enum ft_distance distance, float *vector, size_t dim);     /* the same of one, not on the pool */
 
 struct ft_items {
     const uint32_t *item;      /* numbers of the index, none twice */
