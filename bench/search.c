@@ -1,11 +1,12 @@
 /* search.c - data for bench/search.sh, and the time of exact search by its parts.
  *
  *     search make COUNT DIM SEED PATH     a stream of documents with unit vectors, each a text of its own
- *     search time INDEX QUERIES K RUNS    one line: seconds to read, to make ready and to search, the least of RUNS; megabytes
+ *     search time INDEX QUERIES K THREADS     one line: seconds to search, to read and to make ready; megabytes
  *
  * Vectors are normal numbers scaled to length 1, a function of SEED alone. The whole command is timed from outside: bench/search.sh. */
 #include "base/pool.h"
 #include "base/error.h"
+#include "base/pool.h"
 #include "base/random.h"
 #include "base/tool.h"
 #include "eval/collection.h"
@@ -80,12 +81,12 @@ static int take(struct ft_collection *collection, const char *path)
     return ft_collections_read(&collection, 1, path, &records);
 }
 
-static int measure(const char *index_path, const char *query_path, size_t k, long runs)
+static int measure(const char *index_path, const char *query_path, size_t k)
 {
     struct ft_contents contents = {.model = ""};
     struct ft_collection index = {.shared = &contents, .side = FT_INDEX, .views = 1};
     struct ft_collection queries = {.shared = &contents, .side = FT_QUERIES, .views = 1};
-    double start = now(), read, ready, search = INFINITY;
+    double start = now(), read, ready, search;
     struct ft_nearest nearest;
     struct ft_match *match;
     struct rusage usage;
@@ -102,12 +103,10 @@ static int measure(const char *index_path, const char *query_path, size_t k, lon
     ready = now() - start;
     nearest = (struct ft_nearest){FT_COSINE, index.view->dim, index.view->vector, index.count, queries.view->vector,
                                   queries.count, NULL};
-    for (long run = 0; run < runs; run++) {
-        start = now();
-        if (ft_nearest_find(&nearest, k, match) < 0)
-            return -1;
-        search = fmin(search, now() - start);
-    }
+    start = now();
+    if (ft_nearest_find(&nearest, k, match) < 0)
+        return -1;
+    search = now() - start;
     getrusage(RUSAGE_SELF, &usage);
     printf("ft: %zu queries, %.3f s search, %.3f s read, %.3f s ready, %ld MB\n", queries.count, search, read, ready,
            usage.ru_maxrss / 1024);
@@ -124,10 +123,12 @@ int main(int argc, char **argv)
 
     if (argc == 6 && strcmp(argv[1], "make") == 0 && strtoull(argv[3], NULL, 10) - 1 < MOST_DIM)
         result = make(strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10), argv[5], argc, argv);
-    else if (argc == 6 && strcmp(argv[1], "time") == 0)
-        result = measure(argv[2], argv[3], (size_t)strtoull(argv[4], NULL, 10), strtol(argv[5], NULL, 10));
+    if (argc == 6 && strcmp(argv[1], "time") == 0) {
+        ft_pool_set_threads(strtol(argv[5], NULL, 10));
+        result = measure(argv[2], argv[3], (size_t)strtoull(argv[4], NULL, 10));
+    }
     if (result == -2)
-        fprintf(stderr, "search make COUNT DIM SEED PATH | search time INDEX QUERIES K RUNS\n");
+        fprintf(stderr, "search make COUNT DIM SEED PATH | search time INDEX QUERIES K THREADS\n");
     else if (result < 0)
         fprintf(stderr, "search: %s\n", ft_error());
     return result == 0 ? 0 : result == -2 ? FT_USAGE : 3;

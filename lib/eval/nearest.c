@@ -34,40 +34,11 @@ double ft_distance_shown(enum ft_distance distance, float score)
     return score < 0 ? sqrt(-(double)score) : 0.0;      /* not -0 */
 }
 
-enum { LANES = 8, SHARE = 1 << 10 };      /* vectors that a thread makes ready at once */
-typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
-typedef float float_lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
+enum { SHARE = 1 << 10 };      /* vectors that a thread makes ready at once */
 
-/* Eight sums, then their sum: one would wait for each addition. */
 double ft_vector_square(const float *vector, size_t dim)
 {
-    lanes sums = {0};
-    double sum = 0;
-    size_t k = 0;
-
-    for (; k + LANES <= dim; k += LANES) {
-        lanes v = __builtin_convertvector(*(const float_lanes *)(vector + k), lanes);
-
-        sums += v * v;
-    }
-    for (; k < dim; k++)
-        sum += (double)vector[k] * vector[k];
-    for (int i = 0; i < LANES; i++)
-        sum += sums[i];
-    return sum;
-}
-
-static void scale(float *vector, size_t dim, double by)
-{
-    size_t k = 0;
-
-    for (; k + LANES <= dim; k += LANES) {
-        float_lanes *v = (float_lanes *)(vector + k);
-
-        *v = __builtin_convertvector(__builtin_convertvector(*v, lanes) * by, float_lanes);
-    }
-    for (; k < dim; k++)
-        vector[k] = (float)(vector[k] * by);
+    return ft_tile_best()->square(vector, dim);
 }
 
 int ft_vector_ready(enum ft_distance distance, float *vector, size_t dim)
@@ -77,7 +48,7 @@ int ft_vector_ready(enum ft_distance distance, float *vector, size_t dim)
     if (!(square <= 1e36))
         return ft_fail(FT_BAD, "embedding %s", isfinite(square) ? "is longer than 1e18" : "has a number that is not finite");
     if (distance == FT_COSINE && square > 0)
-        scale(vector, dim, 1 / sqrt(square));
+        ft_tile_best()->scale(vector, dim, 1 / sqrt(square));
     return 0;
 }
 

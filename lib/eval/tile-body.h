@@ -81,7 +81,40 @@ static uint32_t NAME(above)(const float *score, float threshold)
     return mask;
 }
 
-static const struct ft_tile NAME(tile) = {TITLE, ROWS, VECTORS * LANES, NAME(dot), NAME(squares), NAME(above)};
+/* Eight sums, then their sum: one would wait for each addition. */
+static double NAME(square)(const float *vector, size_t dim)
+{
+    eight_doubles sums = {0};
+    double sum = 0;
+    size_t k = 0;
+
+    for (; k + 8 <= dim; k += 8) {
+        eight_doubles v = __builtin_convertvector(*(const eight_floats *)(vector + k), eight_doubles);
+
+        sums += v * v;
+    }
+    for (; k < dim; k++)
+        sum += (double)vector[k] * vector[k];
+    for (int i = 0; i < 8; i++)
+        sum += sums[i];
+    return sum;
+}
+
+static void NAME(scale)(float *vector, size_t dim, double by)
+{
+    size_t k = 0;
+
+    for (; k + 8 <= dim; k += 8) {
+        eight_floats *v = (eight_floats *)(vector + k);
+
+        *v = __builtin_convertvector(__builtin_convertvector(*v, eight_doubles) * by, eight_floats);
+    }
+    for (; k < dim; k++)
+        vector[k] = (float)(vector[k] * by);
+}
+
+static const struct ft_tile NAME(tile) = {TITLE,       ROWS,        VECTORS * LANES, NAME(dot), NAME(squares),
+                                          NAME(above), NAME(square), NAME(scale)};
 
 #undef NAME
 #undef TITLE

@@ -6,6 +6,9 @@
 
 #define UNROLL _Pragma("GCC unroll 16")
 
+typedef double eight_doubles __attribute__((vector_size(64)));
+typedef float eight_floats __attribute__((vector_size(32), aligned(4), may_alias));
+
 /* Any CPU: one lane a vector; no fused multiply-add, which would be a slow library call where the CPU has
  * none. */
 #define NAME(what) plain_##what
@@ -78,17 +81,27 @@ const struct ft_tile *ft_tile_named(const char *name)
 #endif
 
 /* FT_CPU as lib/tensor takes it: a wish of tests, passed over where it cannot be had. */
-const struct ft_tile *ft_tile_best(void)
+static const struct ft_tile *choose(void)
 {
     const char *forced = getenv("FT_CPU");
     const struct ft_tile *tile = forced ? ft_tile_named(strcmp(forced, "baseline") ? forced : "plain") : NULL;
 
     if (!tile)
         tile = ft_tile_named("avx512");
-
     if (!tile)
         tile = ft_tile_named("avx2");
     return tile ? tile : &plain_tile;
+}
+
+/* Chosen once; threads that choose at once choose the same. */
+const struct ft_tile *ft_tile_best(void)
+{
+    static const struct ft_tile *best;
+    const struct ft_tile *tile = __atomic_load_n(&best, __ATOMIC_RELAXED);
+
+    if (!tile)
+        __atomic_store_n(&best, tile = choose(), __ATOMIC_RELAXED);
+    return tile;
 }
 
 typedef float four __attribute__((vector_size(16)));
@@ -125,6 +138,8 @@ void ft_tile_pack(float *packed, size_t width, const float *source, const uint32
 
             for (size_t r = 0; r < 4; r++)
                 row[r] = source + (item ? item[i + r] : i + r) * dim;
+            for (size_t r = 0; r < 4; r++)
+                __builtin_prefetch(row[r] + from + 2 * STEP);
             for (; k + 4 <= to; k += 4)
                 transpose(packed + k * width + i, width, row, k);
             for (; k < to; k++)

@@ -28,6 +28,10 @@ struct ft_tile {
 
     /* Bit c is set where score[c] >= threshold; a NaN is not. */
     uint32_t (*above)(const float *score, float threshold);
+
+    /* Of one vector: the sum of its squares, and its product with a number, both in doubles. The same bits on every CPU. */
+    double (*square)(const float *vector, size_t dim);
+    void (*scale)(float *vector, size_t dim, double by);
 };
 
 /* The fastest this CPU has; every CPU has "plain". ft_tile_named is for tests: NULL when this CPU or build
