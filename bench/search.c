@@ -1,6 +1,6 @@
 /* search.c - data for bench/search.sh, and the time of exact search by its parts.
  *
- *     search make COUNT DIM SEED PATH     a stream of documents with unit vectors, each a text of its own
+ *     search make COUNT DIM SEED PATH     a stream of documents with unit vectors, each a text of its own, and 1,000 labels
  *     search time INDEX QUERIES K THREADS     one line: seconds to search, to read and to make ready; megabytes
  *
  * Vectors are normal numbers scaled to length 1, a function of SEED alone. The whole command is timed from outside: bench/search.sh. */
@@ -36,13 +36,17 @@ static int write_document(struct ft_writer *writer, uint64_t number, uint64_t di
 
     if (!pk)
         return -1;
-    msgpack_pack_map(pk, 3);
+    msgpack_pack_map(pk, 4);
     snprintf(text, sizeof text, "%llu", (unsigned long long)number);
     ft_pack_text(pk, "id");
     ft_pack_text(pk, text);
     snprintf(text, sizeof text, "document number %llu", (unsigned long long)number);
     ft_pack_text(pk, "text");
     ft_pack_text(pk, text);
+    ft_pack_text(pk, "tags");
+    msgpack_pack_map(pk, 1);
+    ft_pack_text(pk, "finetuner_label");
+    msgpack_pack_uint64(pk, number % 1000);
     ft_pack_text(pk, "embedding");
     ft_wire_write(pk, FT_WIRE_F4, 1, &dim, vector);
     return ft_writer_commit(writer);

@@ -1,5 +1,5 @@
 #!/bin/sh
-# search.sh - exact search: the whole ft-search, its parts, and faiss's IndexFlatIP. `make bench-search` builds first and runs this.
+# search.sh - exact search: the whole ft-search and ft-eval, their parts, and faiss's IndexFlatIP. `make bench-search` builds first and runs this.
 #
 #   COUNT=1000000 QUERIES=1000 DIM=384 K=20 THREADS=2 RUNS=3     the least seconds of RUNS count; all take turns
 #   PEER_PYTHON=     a Python with faiss and numpy (default: that of ~/.cache/ft-peers)
@@ -8,6 +8,7 @@
 # Prints lines for people and scripts:
 #
 #   ft-search: N queries, X s whole, Z MB              from start to exit: the index read, the answers written
+#   ft-eval: N queries, X s whole, Z MB                the same for the metrics: the whole ranking is looked at
 #   ft: N queries, X s search, Y s read, W s ready, Z MB          index in memory, as ft-eval has it
 #   faiss: N queries, X s search, Y s with add, Z MB              vectors in memory before, twice (numpy's and the index's)
 #
@@ -41,10 +42,14 @@ while test $run -lt "$RUNS"; do
     run=$((run + 1))
     /usr/bin/time -a -o "$OUT/ft-search.runs" -f '%e %M' \
         ft-search -q --index "$OUT/$index.ft" -k "$K" --threads "$THREADS" --force -o "$OUT/found.ft" <"$OUT/$queries.ft"
+    /usr/bin/time -a -o "$OUT/ft-eval.runs" -f '%e %M' \
+        ft-eval -q --index "$OUT/$index.ft" -k "$K" --threads "$THREADS" --force -o "$OUT/result" "$OUT/$queries.ft"
     build/bench/search time "$OUT/$index.ft" "$OUT/$queries.ft" "$K" "$THREADS" >>"$OUT/ft.runs"
     test -n "${PEER_LESS:-}" || "$PEER_PYTHON" bench/search.py "$OUT/$index.npy" "$OUT/$queries.npy" "$K" 1 >>"$OUT/faiss.runs"
 done
-sort -n "$OUT/ft-search.runs" | awk -v q="$QUERIES" 'NR == 1 { printf "ft-search: %d queries, %.3f s whole, %.0f MB\n", q, $1, $2 / 1024 }'
+for who in ft-search ft-eval; do
+    sort -n "$OUT/$who.runs" | awk -v who=$who -v q="$QUERIES" 'NR == 1 { printf "%s: %d queries, %.2f s whole, %.0f MB\n", who, q, $1, $2 / 1024 }'
+done
 for who in ft faiss; do
     test ! -f "$OUT/$who.runs" || sort -n -k4,4 "$OUT/$who.runs" | head -n 1
 done

@@ -1,11 +1,10 @@
-/* nearest.c - the k nearest: each thread keeps a heap for each query of the block, fed by what is above the
- * heap's worst; the heaps are merged at the end. The order is total, so who kept what does not matter. */
+/* nearest.c - vectors made ready, and the k nearest: a sweep that feeds heaps. */
 #include "eval/nearest.h"
 #include "base/error.h"
 #include "base/pool.h"
+#include "eval/heaps.h"
 #include "eval/sweep.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,113 +92,37 @@ int ft_vectors_ready(enum ft_distance distance, float *vectors, size_t count, si
 
 /* ---- the k nearest ---- */
 
-struct heap {
-    size_t count;
-    struct ft_match *match;     /* the worst of them is first */
-};
-
 struct ft_finder {
     struct ft_arena arena;
     struct ft_nearest nearest;
     struct ft_sweep sweep;
-    size_t k;
-    struct heap *heap;          /* [threads][queries] */
+    struct ft_heaps heaps;
     struct ft_match *match;     /* where ft_finder_end puts them, */
     size_t width;               /* so many a query */
 };
 
-static void sift_down(struct ft_match *match, size_t count)
-{
-    struct ft_match top = match[0];
-    size_t at = 0, child;
-
-    while ((child = 2 * at + 1) < count) {
-        if (child + 1 < count && ft_match_before(match[child], match[child + 1]))
-            child++;
-        if (!ft_match_before(top, match[child]))
-            break;
-        match[at] = match[child];
-        at = child;
-    }
-    match[at] = top;
-}
-
-static void push(struct heap *heap, size_t k, struct ft_match new)
-{
-    struct ft_match *match = heap->match;
-    size_t at;
-
-    if (heap->count == k) {
-        if (!ft_match_before(new, match[0]))
-            return;
-        match[0] = new;
-        sift_down(match, k);
-        return;
-    }
-    for (at = heap->count++; at && ft_match_before(match[(at - 1) / 2], new); at = (at - 1) / 2)
-        match[at] = match[(at - 1) / 2];
-    match[at] = new;
-}
-
 static void visit(void *argument, int worker, size_t query, const float *score, uint32_t item, uint32_t mask)
 {
     struct ft_finder *f = argument;
-    struct heap *heap = f->heap + (size_t)worker * f->sweep.count + query;
-    const struct ft_items *excluded = f->nearest.excluded ? f->nearest.excluded + query : NULL;
 
-    for (; mask; mask &= mask - 1) {
-        uint32_t bit = (uint32_t)__builtin_ctz(mask);
-
-        if (!excluded || !ft_items_have(excluded, item + bit))
-            push(heap, f->k, (struct ft_match){score[bit], item + bit});
-    }
-    if (heap->count == f->k)
-        f->sweep.threshold[worker][query] = heap->match[0].score;
+    ft_heaps_push(&f->heaps, worker, query, score, item, mask, f->nearest.excluded ? f->nearest.excluded + query : NULL);
+    f->sweep.threshold[worker][query] = ft_heaps_least(&f->heaps, worker, query);
 }
 
-int ft_match_compare(const void *a, const void *b)
-{
-    const struct ft_match *x = a, *y = b;
-
-    return ft_match_before(*x, *y) ? -1 : ft_match_before(*y, *x);
-}
-
-/* Into the first thread's heap, then sorted. */
 static int merge(void *argument, size_t query, int worker)
 {
     struct ft_finder *f = argument;
-    struct heap *heap = f->heap + query;
-    struct ft_match *out = f->match + query * f->width;
 
     (void)worker;
-    for (int t = 1; t < ft_pool_threads(); t++) {
-        struct heap *other = f->heap + (size_t)t * f->sweep.count + query;
-
-        for (size_t i = 0; i < other->count; i++)
-            push(heap, f->k, other->match[i]);
-    }
-    qsort(heap->match, heap->count, sizeof *heap->match, ft_match_compare);
-    if (heap->count)
-        memcpy(out, heap->match, heap->count * sizeof *out);
-    for (size_t i = heap->count; i < f->width; i++)
-        out[i] = (struct ft_match){-INFINITY, FT_NO_ITEM};
+    ft_heaps_merge(&f->heaps, query, f->match + query * f->width, f->width);
     return 0;
 }
 
-static int start(struct ft_finder *f)
+static int start(struct ft_finder *f, size_t k)
 {
-    size_t heaps = (size_t)ft_pool_threads() * f->nearest.query_count;
-    struct ft_match *room = NULL;
-
-    if (f->k && heaps > SIZE_MAX / sizeof *room / f->k)
-        return ft_fail(FT_SYSTEM, "out of memory for %zu matches of %zu queries", f->k, f->nearest.query_count);
-    room = ft_arena_take(&f->arena, heaps * f->k * sizeof *room);
-    f->heap = ft_arena_take(&f->arena, heaps * sizeof *f->heap);
-    if (!room || !f->heap || ft_sweep_start(&f->sweep, &f->arena, &f->nearest, 0, f->nearest.query_count) < 0)
+    if (ft_heaps_start(&f->heaps, &f->arena, f->nearest.query_count, k) < 0)
         return -1;
-    for (size_t i = 0; i < heaps; i++)
-        f->heap[i] = (struct heap){0, room + i * f->k};
-    return 0;
+    return ft_sweep_start(&f->sweep, &f->arena, &f->nearest, 0, f->nearest.query_count);
 }
 
 struct ft_finder *ft_finder_open(const struct ft_nearest *nearest, size_t k)
@@ -211,8 +134,7 @@ struct ft_finder *ft_finder_open(const struct ft_nearest *nearest, size_t k)
         return NULL;
     }
     finder->nearest = *nearest;
-    finder->k = k;
-    if (start(finder) == 0)
+    if (start(finder, k) == 0)
         return finder;
     ft_finder_close(finder);
     return NULL;

@@ -73,9 +73,10 @@ struct ft_rank {
 
 /* Where the relevant items of each query stand in the ranking of the whole index, nearest first. Query q's
  * are in rank[] from the sum of the earlier queries' relevant[].count on; how many goes to count[q], less
- * than relevant[q].count where some of those are excluded. */
+ * than relevant[q].count where some of those are excluded. With `match` also what ft_nearest_find gives, without
+ * a second look at the index. */
 int ft_nearest_ranks(const struct ft_nearest *nearest, const struct ft_items *relevant, struct ft_rank *rank,
-                     size_t *count);
+                     size_t *count, size_t k, struct ft_match *match);
 
 /* A score as people read it: euclidean as distance, the others as they are. */
 double ft_distance_shown(enum ft_distance distance, float score);

@@ -140,8 +140,10 @@ static bool check_find(const struct ft_nearest *n, size_t k)
     return good;
 }
 
-static bool check_ranks(const struct ft_nearest *n, const struct ft_items *relevant)
+/* And the k nearest on the way are those of a search of their own. */
+static bool check_ranks(const struct ft_nearest *n, const struct ft_items *relevant, size_t k)
 {
+    struct ft_match *found = calloc(n->query_count * k + 1, sizeof *found), *same = calloc(n->query_count * k + 1, sizeof *same);
     size_t all = 0, at = 0, *count = calloc(n->query_count + 1, sizeof *count);
     struct naive *order = calloc(n->index_count + 1, sizeof *order);
     struct ft_rank *rank;
@@ -150,7 +152,10 @@ static bool check_ranks(const struct ft_nearest *n, const struct ft_items *relev
     for (size_t q = 0; q < n->query_count; q++)
         all += relevant[q].count;
     rank = calloc(all + 1, sizeof *rank);
-    good = ft_nearest_ranks(n, relevant, rank, count) == 0;
+    good = ft_nearest_ranks(n, relevant, rank, count, k, found) == 0 && ft_nearest_find(n, k, same) == 0 &&
+           memcmp(found, same, n->query_count * k * sizeof *found) == 0;
+    memset(rank, 0, (all + 1) * sizeof *rank);
+    good &= ft_nearest_ranks(n, relevant, rank, count, 0, NULL) == 0;
     for (size_t q = 0; good && q < n->query_count; at += relevant[q++].count) {
         size_t next = 0;
 
@@ -164,7 +169,7 @@ static bool check_ranks(const struct ft_nearest *n, const struct ft_items *relev
                 }
         good &= next == count[q];
     }
-    free(count), free(order), free(rank);
+    free(count), free(order), free(rank), free(found), free(same);
     return good;
 }
 
@@ -190,7 +195,7 @@ static void test_sizes(size_t queries, size_t items, size_t dim, size_t k, uint6
                                    with ? excluded : NULL};
 
             found &= check_find(&n, k);
-            ranked &= check_ranks(&n, relevant);
+            ranked &= check_ranks(&n, relevant, k);
         }
     ok(found, "%zu queries, %zu items, %zu dimensions%s: the %zu nearest are those of a full sort", queries,
        items, dim,
