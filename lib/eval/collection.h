@@ -23,9 +23,11 @@ struct ft_contents {
 };
 void ft_contents_free(struct ft_contents *contents);
 
+#define FT_NO_CONTENT UINT32_MAX
+
 struct ft_item {
     struct ft_hash id;                 /* FT_ID_NONE, FT_ID_CHUNK, or the id's hash */
-    uint32_t content;                  /* node of contents */
+    uint32_t content;                  /* node of contents; FT_NO_CONTENT = of none that was known, see `passing` */
     uint32_t label;                    /* node of labels; FT_NO_CLASS = none */
 };
 
@@ -36,7 +38,7 @@ struct ft_view {
     struct ft_encoder *encoder;        /* NULL: embeddings come with the documents */
     bool own;                          /* the present stream's embeddings are taken as they are */
     size_t dim;                        /* 0 = not known yet */
-    float *vector;                     /* [count, dim] */
+    float *vector;                     /* [count - gone, dim] */
     size_t capacity;
 };
 
@@ -50,12 +52,14 @@ struct ft_collection {
     struct ft_contents *shared;
     enum ft_side side;
     bool anchors_only;                 /* of chunks only the anchors become items */
+    bool passing;                      /* plain documents of new contents are not remembered by content */
     struct ft_view view[2];
     int views;
     struct ft_corpus *kept;            /* id and text of each item go there, or NULL; the caller's */
 
     struct ft_item *item;
     size_t count, capacity;
+    size_t gone;                       /* the first items, whose vectors were given away */
     bool chunked;                      /* a document had chunks */
     uint32_t *anchor;                  /* [anchor_count] items that are anchors */
     size_t anchor_count, anchor_capacity;
@@ -78,6 +82,10 @@ int ft_collections_read(struct ft_collection *const *collections, size_t count, 
 int ft_collection_start(struct ft_collection *collection, const struct ft_header *header);
 int ft_collection_add(struct ft_collection *collection, const struct ft_document *document);
 int ft_collection_flush(struct ft_collection *collection);      /* embed what waits; after the last ft_collection_add */
+
+/* Exchange the vectors of the only view, those of items [gone, count), for room that an earlier call gave (or NULL, 0):
+ * the caller frees what it holds last. After a flush. */
+void ft_collection_give(struct ft_collection *collection, float **vector, size_t *capacity);
 void ft_collection_free(struct ft_collection *collection);      /* not `shared`, encoders and `kept` */
 
 /* Id and text of an item as `kept` holds them, pointing into `into`. */

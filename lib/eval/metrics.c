@@ -190,11 +190,9 @@ static int evaluate_block(const struct ft_evaluation *e, struct block *b, size_t
     b->rank = ft_arena_take(&b->arena, items * sizeof *b->rank);
     b->gain = ft_arena_take(&b->arena, items * sizeof *b->gain);
     b->count = ft_arena_take(&b->arena, count * sizeof *b->count);
-    if (!b->rank || !b->gain || !b->count ||
-        ft_nearest_ranks(&part, e->relevant + first, b->rank, b->count) < 0)
-        return -1;
-    if (e->query_class && (!(b->match = ft_arena_zero(&b->arena, count, b->k * sizeof *b->match)) ||
-                           ft_nearest_find(&part, b->k, b->match) < 0))
+    b->match = e->query_class ? ft_arena_zero(&b->arena, count, b->k * sizeof *b->match) : NULL;
+    if (!b->rank || !b->gain || !b->count || (e->query_class && !b->match) ||
+        ft_nearest_ranks(&part, e->relevant + first, b->rank, b->count, b->k, b->match) < 0)
         return -1;
     rank = b->rank;
     for (size_t q = 0; q < count; q++) {

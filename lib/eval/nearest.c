@@ -1,11 +1,10 @@
-/* nearest.c - the k nearest: each thread keeps a heap for each query of the block, fed by what is above the
- * heap's worst; the heaps are merged at the end. The order is total, so who kept what does not matter. */
+/* nearest.c - vectors made ready, and the k nearest: a sweep that feeds heaps. */
 #include "eval/nearest.h"
 #include "base/error.h"
 #include "base/pool.h"
+#include "eval/heaps.h"
 #include "eval/sweep.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,147 +33,164 @@ double ft_distance_shown(enum ft_distance distance, float score)
     return score < 0 ? sqrt(-(double)score) : 0.0;      /* not -0 */
 }
 
-int ft_vectors_ready(enum ft_distance distance, float *vectors, size_t count, size_t dim, size_t *bad)
-{
-    for (size_t i = 0; i < count; i++) {
-        float *v = vectors + i * dim;
-        double sum = 0, length;
+enum { SHARE = 1 << 10 };      /* vectors that a thread makes ready at once */
 
-        for (size_t k = 0; k < dim; k++)
-            sum += (double)v[k] * v[k];
-        if (!(sum <= 1e36)) {
-            *bad = i;
-            return ft_fail(FT_BAD, "embedding %s", isfinite(sum) ? "is longer than 1e18" : "has a number that is not finite");
-        }
-        length = sqrt(sum);
-        for (size_t k = 0; distance == FT_COSINE && length > 0 && k < dim; k++)
-            v[k] = (float)(v[k] / length);
-    }
+double ft_vector_square(const float *vector, size_t dim)
+{
+    return ft_tile_best()->square(vector, dim);
+}
+
+int ft_vector_ready(enum ft_distance distance, float *vector, size_t dim)
+{
+    double square = ft_vector_square(vector, dim);
+
+    if (!(square <= 1e36))
+        return ft_fail(FT_BAD, "embedding %s", isfinite(square) ? "is longer than 1e18" : "has a number that is not finite");
+    if (distance == FT_COSINE && square > 0)
+        ft_tile_best()->scale(vector, dim, 1 / sqrt(square));
     return 0;
 }
 
-struct heap {
-    size_t count;
-    struct ft_match *match;     /* the worst of them is first */
+struct ready {
+    enum ft_distance distance;
+    float *vectors;
+    size_t count, dim;
+    size_t *bad;               /* [shares] the first bad vector of each */
 };
 
-struct search {
-    const struct ft_nearest *nearest;
-    const struct ft_tile *tile;
-    size_t first, count, k;
-    struct heap *heap;          /* [threads][count] */
-    struct ft_match *match;     /* of the block's first query */
-};
-
-static void sift_down(struct ft_match *match, size_t count)
+static int make_ready(void *argument, size_t share, int worker)
 {
-    struct ft_match top = match[0];
-    size_t at = 0, child;
-
-    while ((child = 2 * at + 1) < count) {
-        if (child + 1 < count && ft_match_before(match[child], match[child + 1]))
-            child++;
-        if (!ft_match_before(top, match[child]))
-            break;
-        match[at] = match[child];
-        at = child;
-    }
-    match[at] = top;
-}
-
-static void push(struct heap *heap, size_t k, struct ft_match new)
-{
-    struct ft_match *match = heap->match;
-    size_t at;
-
-    if (heap->count == k) {
-        if (!ft_match_before(new, match[0]))
-            return;
-        match[0] = new;
-        sift_down(match, k);
-        return;
-    }
-    for (at = heap->count++; at && ft_match_before(match[(at - 1) / 2], new); at = (at - 1) / 2)
-        match[at] = match[(at - 1) / 2];
-    match[at] = new;
-}
-
-static void visit(void *argument, int worker, size_t query, const float *score, uint32_t item, size_t n)
-{
-    struct search *s = argument;
-    struct heap *heap = s->heap + (size_t)worker * s->count + query;
-    const struct ft_items *excluded = s->nearest->excluded ? s->nearest->excluded + s->first + query : NULL;
-    uint32_t mask = s->tile->above(score, heap->count == s->k ? heap->match[0].score : -FLT_MAX);
-
-    if (n < 32)
-        mask &= (1u << n) - 1;
-    for (; mask; mask &= mask - 1) {
-        uint32_t bit = (uint32_t)__builtin_ctz(mask);
-
-        if (!excluded || !ft_items_have(excluded, item + bit))
-            push(heap, s->k, (struct ft_match){score[bit], item + bit});
-    }
-}
-
-int ft_match_compare(const void *a, const void *b)
-{
-    const struct ft_match *x = a, *y = b;
-
-    return ft_match_before(*x, *y) ? -1 : ft_match_before(*y, *x);
-}
-
-/* Into the first thread's heap, then sorted. */
-static int merge(void *argument, size_t query, int worker)
-{
-    struct search *s = argument;
-    struct heap *heap = s->heap + query;
-    struct ft_match *out = s->match + query * s->k;
+    struct ready *r = argument;
+    size_t end = (share + 1) * SHARE < r->count ? (share + 1) * SHARE : r->count;
 
     (void)worker;
-    for (int t = 1; t < ft_pool_threads(); t++) {
-        struct heap *other = s->heap + (size_t)t * s->count + query;
-
-        for (size_t i = 0; i < other->count; i++)
-            push(heap, s->k, other->match[i]);
-    }
-    qsort(heap->match, heap->count, sizeof *heap->match, ft_match_compare);
-    memcpy(out, heap->match, heap->count * sizeof *out);
-    for (size_t i = heap->count; i < s->k; i++)
-        out[i] = (struct ft_match){-INFINITY, FT_NO_ITEM};
+    for (size_t i = share * SHARE; i < end; i++)
+        if (ft_vector_ready(r->distance, r->vectors + i * r->dim, r->dim) < 0) {
+            r->bad[share] = i;
+            return -1;
+        }
     return 0;
 }
 
-static int find_block(struct ft_arena *arena, struct search *s)
+int ft_vectors_ready(enum ft_distance distance, float *vectors, size_t count, size_t dim, size_t *bad)
 {
-    size_t heaps = (size_t)ft_pool_threads() * s->count;
-    size_t k = s->k < s->nearest->index_count ? s->k : s->nearest->index_count;
-    struct ft_match *room = ft_arena_zero(arena, heaps * k, sizeof *room);
-    struct ft_sweep sweep;
+    size_t shares = (count + SHARE - 1) / SHARE;
+    struct ready ready = {distance, vectors, count, dim, ft_resize(NULL, shares + 1, sizeof *ready.bad)};
+    int result;
 
-    s->heap = ft_arena_take(arena, heaps * sizeof *s->heap);
-    if (!room || !s->heap || ft_sweep_start(&sweep, arena, s->nearest, s->first, s->count) < 0)
+    if (!ready.bad)
         return -1;
-    for (size_t i = 0; i < heaps; i++)
-        s->heap[i] = (struct heap){0, room + i * k};
-    s->tile = sweep.tile;
-    return ft_sweep_run(&sweep, visit, s) < 0 ? -1 : ft_pool_run(s->count, merge, s);
+    for (size_t i = 0; i < shares; i++)
+        ready.bad[i] = count;
+    result = ft_pool_run(shares, make_ready, &ready);
+    for (size_t i = shares; i-- > 0;)
+        if (ready.bad[i] < count)
+            *bad = ready.bad[i];
+    free(ready.bad);
+    return result;
+}
+
+/* ---- the k nearest ---- */
+
+struct ft_finder {
+    struct ft_arena arena;
+    struct ft_nearest nearest;
+    struct ft_sweep sweep;
+    struct ft_heaps heaps;
+    struct ft_match *match;     /* where ft_finder_end puts them, */
+    size_t width;               /* so many a query */
+};
+
+static void visit(void *argument, int worker, size_t query, const float *score, uint32_t item, uint32_t mask)
+{
+    struct ft_finder *f = argument;
+
+    ft_heaps_push(&f->heaps, worker, query, score, item, mask, f->nearest.excluded ? f->nearest.excluded + query : NULL);
+    f->sweep.threshold[worker][query] = ft_heaps_least(&f->heaps, worker, query);
+}
+
+static int merge(void *argument, size_t query, int worker)
+{
+    struct ft_finder *f = argument;
+
+    (void)worker;
+    ft_heaps_merge(&f->heaps, query, f->match + query * f->width, f->width);
+    return 0;
+}
+
+static int start(struct ft_finder *f, size_t k)
+{
+    if (ft_heaps_start(&f->heaps, &f->arena, f->nearest.query_count, k) < 0)
+        return -1;
+    return ft_sweep_start(&f->sweep, &f->arena, &f->nearest, 0, f->nearest.query_count);
+}
+
+struct ft_finder *ft_finder_open(const struct ft_nearest *nearest, size_t k)
+{
+    struct ft_finder *finder = calloc(1, sizeof *finder);
+
+    if (!finder) {
+        ft_fail(FT_SYSTEM, "out of memory for a search");
+        return NULL;
+    }
+    finder->nearest = *nearest;
+    if (start(finder, k) == 0)
+        return finder;
+    ft_finder_close(finder);
+    return NULL;
+}
+
+void ft_finder_close(struct ft_finder *finder)
+{
+    if (!finder)
+        return;
+    ft_arena_free(&finder->arena);
+    free(finder);
+}
+
+int ft_finder_add(struct ft_finder *finder, const float *index, size_t count, uint32_t number, const struct ft_items *excluded,
+                  struct ft_beside beside)
+{
+    finder->nearest.index = index;
+    finder->nearest.index_count = count;
+    finder->nearest.excluded = excluded;
+    return ft_sweep_run(&finder->sweep, number, beside, visit, finder);
+}
+
+int ft_finder_end(struct ft_finder *finder, size_t width, struct ft_match *match)
+{
+    finder->match = match;
+    finder->width = width;
+    return ft_pool_run(finder->nearest.query_count, merge, finder);
+}
+
+static int find_block(const struct ft_nearest *nearest, size_t kept, size_t k, struct ft_match *match)
+{
+    struct ft_finder *finder = ft_finder_open(nearest, kept);
+    int result = -1;
+
+    if (finder && ft_finder_add(finder, nearest->index, nearest->index_count, 0, nearest->excluded,
+                                (struct ft_beside){NULL, NULL}) == 0)
+        result = ft_finder_end(finder, k, match);
+    ft_finder_close(finder);
+    return result;
 }
 
 int ft_nearest_find(const struct ft_nearest *nearest, size_t k, struct ft_match *match)
 {
-    struct ft_arena arena = {NULL};
     size_t kept = k < nearest->index_count ? k : nearest->index_count;
     size_t block = ft_sweep_block(nearest, kept * sizeof *match);
     int result = 0;
 
     for (size_t first = 0; k && result == 0 && first < nearest->query_count; first += block) {
         size_t left = nearest->query_count - first;
-        struct search s = {.nearest = nearest, .first = first, .k = k, .match = match + first * k,
-                           .count = left < block ? left : block};
+        struct ft_nearest part = *nearest;
 
-        ft_arena_reset(&arena);
-        result = find_block(&arena, &s);
+        part.query += first * part.dim;
+        part.query_count = left < block ? left : block;
+        if (part.excluded)
+            part.excluded += first;
+        result = find_block(&part, kept, k, match + first * k);
     }
-    ft_arena_free(&arena);
     return result;
 }

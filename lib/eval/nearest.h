@@ -1,4 +1,4 @@
-/* nearest.h - exact nearest neighbours, and the ranks of given items, over vectors in memory.
+/* nearest.h - exact nearest neighbours, and the ranks of given items.
  *
  * Every item of the index is compared with every query; nothing is approximated. The order is total: the
  * higher score first, of equal scores the lower item number. Equal vectors have equal scores (tile.h), so the
@@ -22,6 +22,7 @@ int ft_distance_parse(const char *name, enum ft_distance *distance);      /* FT_
  * stay zeros: score 0). FT_BAD and `bad` the first vector that is not finite or beyond 1e18 in length, whose
  * products could overflow. */
 int ft_vectors_ready(enum ft_distance distance, float *vectors, size_t count, size_t dim, size_t *bad);
+int ft_vector_ready(enum ft_distance distance, float *vector, size_t dim);     /* the same of one, not on the pool */
 
 struct ft_items {
     const uint32_t *item;      /* numbers of the index, none twice */
@@ -45,9 +46,25 @@ struct ft_match {
     uint32_t item;
 };
 
+/* |vector|^2, the same bits for equal vectors; finite where the vector is and is not huge. */
+double ft_vector_square(const float *vector, size_t dim);
+
 /* The k nearest of each query, nearest first: match[query_count][k]. Where there are fewer the rest is
  * FT_NO_ITEM. */
 int ft_nearest_find(const struct ft_nearest *nearest, size_t k, struct ft_match *match);
+
+/* The same of an index that comes in pieces, none of which is held: of each query only the k nearest so far are,
+ * once for each thread. Not in blocks: room for all queries is taken at once. */
+struct ft_beside {                     /* something else to do meanwhile, once, on any thread; 0 or -1. NULL: nothing */
+    int (*work)(void *argument);
+    void *argument;
+};
+struct ft_finder;
+struct ft_finder *ft_finder_open(const struct ft_nearest *nearest, size_t k);    /* its queries stay the caller's; its index is not looked at */
+int ft_finder_add(struct ft_finder *finder, const float *index, size_t count, uint32_t number, const struct ft_items *excluded,
+                  struct ft_beside beside);    /* [count, dim], numbered from `number`; excluded [query_count], or NULL */
+int ft_finder_end(struct ft_finder *finder, size_t width, struct ft_match *match);     /* match[query_count][width], width at least k */
+void ft_finder_close(struct ft_finder *finder);                                        /* NULL is fine */
 
 struct ft_rank {
     uint32_t rank;             /* 1 = nearest; excluded items are not counted */
@@ -56,9 +73,10 @@ struct ft_rank {
 
 /* Where the relevant items of each query stand in the ranking of the whole index, nearest first. Query q's
  * are in rank[] from the sum of the earlier queries' relevant[].count on; how many goes to count[q], less
- * than relevant[q].count where some of those are excluded. */
+ * than relevant[q].count where some of those are excluded. With `match` also what ft_nearest_find gives, without
+ * a second look at the index. */
 int ft_nearest_ranks(const struct ft_nearest *nearest, const struct ft_items *relevant, struct ft_rank *rank,
-                     size_t *count);
+                     size_t *count, size_t k, struct ft_match *match);
 
 /* A score as people read it: euclidean as distance, the others as they are. */
 double ft_distance_shown(enum ft_distance distance, float score);

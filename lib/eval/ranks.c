@@ -6,8 +6,10 @@
  * count in any order. */
 #include "eval/nearest.h"
 #include "base/pool.h"
+#include "eval/heaps.h"
 #include "eval/sweep.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +43,9 @@ struct ranking {
     struct ladder *ladder;             /* [queries] */
     uint32_t *step;                    /* what the ladders point into: [at[queries] + queries] * STEPS */
     uint32_t *seen;                    /* [threads][at[queries]] */
+    struct ft_heaps heaps;
+    size_t k;
+    struct ft_match *nearest_match;    /* [queries][k] of the block's first query, or NULL: not wanted */
 };
 
 static uint32_t step_of(const struct ladder *ladder, float score)
@@ -83,6 +88,19 @@ static size_t place(const struct ladder *ladder, const struct ft_match *match, s
     return at;
 }
 
+/* What is below the worst relevant item moves none of them. */
+static float worst_relevant(const struct ranking *r, size_t query)
+{
+    return r->count[query] ? r->match[r->at[query] + r->count[query] - 1].score : INFINITY;
+}
+
+static void set_threshold(struct ranking *r, int worker, size_t query)
+{
+    float least = r->nearest_match ? ft_heaps_least(&r->heaps, worker, query) : INFINITY, worst = worst_relevant(r, query);
+
+    r->sweep.threshold[worker][query] = least < worst ? least : worst;
+}
+
 /* Copy the relevant items without the excluded ones, score and sort them. */
 static int prepare(void *argument, size_t query, int worker)
 {
@@ -100,21 +118,23 @@ static int prepare(void *argument, size_t query, int worker)
     r->count[query] = kept;
     if (kept)
         build_ladder(r->ladder + query, match, kept, r->step + r->at[query] * STEPS + query);
+    for (int t = 0; t < ft_pool_threads(); t++)
+        set_threshold(r, t, query);
     return 0;
 }
 
-static void visit(void *argument, int worker, size_t query, const float *score, uint32_t item, size_t n)
+static void visit(void *argument, int worker, size_t query, const float *score, uint32_t item, uint32_t mask)
 {
     struct ranking *r = argument;
     const struct ft_match *match = r->match + r->at[query];
     size_t count = r->count[query];
-    uint32_t *seen = r->seen + (size_t)worker * r->at[r->sweep.count] + r->at[query], mask;
+    uint32_t *seen = r->seen + (size_t)worker * r->at[r->sweep.count] + r->at[query], near;
 
-    if (!count)
-        return;
-    mask = r->sweep.tile->above(score, match[count - 1].score);
-    if (n < 32)
-        mask &= (1u << n) - 1;
+    if (r->nearest_match && (near = mask & r->sweep.tile->above(score, ft_heaps_least(&r->heaps, worker, query)))) {
+        ft_heaps_push(&r->heaps, worker, query, score, item, near, r->excluded ? r->excluded + query : NULL);
+        set_threshold(r, worker, query);
+    }
+    mask &= r->sweep.tile->above(score, worst_relevant(r, query));
     for (; mask; mask &= mask - 1) {
         uint32_t bit = (uint32_t)__builtin_ctz(mask);
         size_t at = place(r->ladder + query, match, (struct ft_match){score[bit], item + bit});
@@ -148,7 +168,14 @@ static int finish(void *argument, size_t query, int worker)
         sum += seen[i];
         r->rank[at + i] = (struct ft_rank){sum, r->match[at + i].item};
     }
+    if (r->nearest_match)
+        ft_heaps_merge(&r->heaps, query, r->nearest_match + query * r->k, r->k);
     return 0;
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
 }
 
 static int rank_block(struct ft_arena *arena, struct ranking *r, size_t first, size_t count)
@@ -161,22 +188,24 @@ static int rank_block(struct ft_arena *arena, struct ranking *r, size_t first, s
     r->step = ft_arena_take(arena, (all * STEPS + count) * sizeof *r->step);
     r->seen = ft_arena_zero(arena, all * (size_t)ft_pool_threads(), sizeof *r->seen);
     if (!r->match || !r->score || !r->ladder || !r->step || !r->seen ||
+        (r->nearest_match && ft_heaps_start(&r->heaps, arena, count, least(r->k, r->nearest->index_count)) < 0) ||
         ft_sweep_start(&r->sweep, arena, r->nearest, first, count) < 0 ||
-        ft_pool_run(count, prepare, r) < 0 || ft_sweep_run(&r->sweep, visit, r) < 0)
+        ft_pool_run(count, prepare, r) < 0 || ft_sweep_run(&r->sweep, 0, (struct ft_beside){NULL, NULL}, visit, r) < 0)
         return -1;
     return ft_pool_run(count, finish, r);
 }
 
 int ft_nearest_ranks(const struct ft_nearest *nearest, const struct ft_items *relevant, struct ft_rank *rank,
-                     size_t *count)
+                     size_t *count, size_t k, struct ft_match *match)
 {
     struct ft_arena arena = {NULL};
-    size_t most = ft_sweep_block(nearest, sizeof *count), first = 0;
+    size_t matches = match ? least(k, nearest->index_count) * sizeof *match : 0, first = 0;
+    size_t most = ft_sweep_block(nearest, sizeof *count + matches);
     int result = 0;
 
     while (result == 0 && first < nearest->query_count) {
         struct ranking r = {.nearest = nearest, .relevant = relevant + first, .rank = rank,
-                            .count = count + first,
+                            .count = count + first, .k = k, .nearest_match = match ? match + first * k : NULL,
                             .excluded = nearest->excluded ? nearest->excluded + first : NULL};
         size_t n = 0, sum = 0;
 

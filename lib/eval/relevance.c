@@ -93,6 +93,72 @@ int ft_relevance_selves(struct ft_relevance *r, const struct ft_collection *quer
     return 0;
 }
 
+int ft_selves_start(struct ft_selves *s, struct ft_arena *arena, const struct ft_collection *queries)
+{
+    uint32_t *content = ft_arena_take(arena, queries->count * sizeof *content);
+    struct classes classes;
+
+    for (size_t q = 0; content && q < queries->count; q++)
+        content[q] = queries->item[q].content;
+    if (!content || sort_by_class(arena, content, queries->count, queries->shared->contents.count, &classes) < 0)
+        return -1;
+    *s = (struct ft_selves){queries, classes.order, classes.start, classes.count};
+    return 0;
+}
+
+/* Call `found` for each query that an item is. */
+static void each_self(const struct ft_selves *s, const struct ft_collection *index, size_t first,
+                      void (*found)(struct ft_items *excluded, uint32_t query, uint32_t item), struct ft_items *excluded)
+{
+    for (size_t i = first; i < index->count; i++) {
+        uint32_t content = index->item[i].content;
+
+        if (content >= s->contents)
+            continue;
+        for (size_t at = s->start[content]; at < s->start[content + 1]; at++)
+            if (is_self(&s->queries->item[s->order[at]], s->order[at], &index->item[i], i, false))
+                found(excluded, s->order[at], (uint32_t)i);
+    }
+}
+
+static void count_self(struct ft_items *excluded, uint32_t query, uint32_t item)
+{
+    (void)item;
+    excluded[query].count++;
+}
+
+static void list_self(struct ft_items *excluded, uint32_t query, uint32_t item)
+{
+    ((uint32_t *)excluded[query].item)[excluded[query].count++] = item;
+}
+
+int ft_selves_find(const struct ft_selves *s, struct ft_arena *arena, const struct ft_collection *index, size_t first,
+                   const struct ft_items **excluded)
+{
+    size_t queries = s->queries->count, all = 0;
+    struct ft_items *list = ft_arena_zero(arena, queries + 1, sizeof *list);
+    uint32_t *room;
+
+    *excluded = NULL;
+    if (!list)
+        return -1;
+    each_self(s, index, first, count_self, list);
+    for (size_t q = 0; q < queries; q++)
+        all += list[q].count;
+    if (!all)
+        return 0;
+    if (!(room = ft_arena_take(arena, all * sizeof *room)))
+        return -1;
+    for (size_t q = 0; q < queries; q++) {
+        list[q].item = room;
+        room += list[q].count;
+        list[q].count = 0;
+    }
+    each_self(s, index, first, list_self, list);
+    *excluded = list;
+    return 0;
+}
+
 /* ---- by class ---- */
 
 static uint32_t class_of(const struct ft_item *item, const struct ft_groups *groups)

@@ -28,6 +28,19 @@ struct ft_relevance {
 int ft_relevance_selves(struct ft_relevance *relevance, const struct ft_collection *queries,
                         const struct ft_collection *index);
 
+/* The same for an index that passes by: the plain queries in the order of their contents, which are all known by then. */
+struct ft_selves {
+    const struct ft_collection *queries;
+    const uint32_t *order;             /* content c: queries order[start[c]] .. order[start[c + 1] - 1] */
+    const size_t *start;
+    size_t contents;
+};
+int ft_selves_start(struct ft_selves *selves, struct ft_arena *arena, const struct ft_collection *queries);
+
+/* excluded[queries->count] of the items [first, index->count), from the arena; NULL where none is a query. */
+int ft_selves_find(const struct ft_selves *selves, struct ft_arena *arena, const struct ft_collection *index, size_t first,
+                   const struct ft_items **excluded);
+
 /* All of it. `queries` and `index` may be one collection. `path` of the qrels, or NULL. Numbers the groups:
  * nothing can be added afterwards. FT_BAD when nothing says what is relevant. */
 int ft_relevance_build(struct ft_relevance *relevance, const struct ft_collection *queries,

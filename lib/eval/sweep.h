@@ -1,8 +1,7 @@
-/* sweep.h - all scores of a block of queries, tile by tile: what ft_nearest_find and ft_nearest_ranks have in
- * common.
+/* sweep.h - all scores of a block of queries, tile by tile: what the k nearest and the ranks have in common.
  *
  * The index is cut into segments, one index of the pool each; a worker packs its segment and runs every query
- * of the block over it. */
+ * of the block over it, so that the index comes from memory once. */
 #ifndef FT_EVAL_SWEEP_H
 #define FT_EVAL_SWEEP_H
 
@@ -28,12 +27,13 @@ static inline bool ft_items_have(const struct ft_items *items, uint32_t item)
 }
 
 struct ft_sweep {
-    const struct ft_nearest *nearest;
+    const struct ft_nearest *nearest;  /* its index may be another one, or longer, at each run */
     const struct ft_tile *tile;
     size_t first, count;           /* the block: queries [first, first + count) of nearest */
     float *query;                  /* packed */
-    size_t segment;                /* items */
+    size_t segment;                /* items at most */
     float **item;                  /* [threads] room for a packed segment */
+    float **threshold;             /* [threads][count] scores below it are not seen; at first all are */
 };
 
 /* How many queries a block may have when each takes `bytes` beside its packed vector; at least 1. */
@@ -43,12 +43,13 @@ size_t ft_sweep_block(const struct ft_nearest *nearest, size_t bytes);
 int ft_sweep_start(struct ft_sweep *sweep, struct ft_arena *arena, const struct ft_nearest *nearest,
                    size_t first, size_t count);
 
-/* `visit` sees score[n] of query (0 = the block's first) with items [item, item + n), n at most
- * tile->columns; score has room for all columns. Calls of one worker are never at once; items of one query
- * come in no order that could be relied on. */
+/* `visit` sees the scores of query (0 = the block's first) with items item, item + 1 ... where `mask` has a bit,
+ * at least one: those that are at least the worker's threshold, which `visit` may raise. Calls of one worker are
+ * never at once; items of one query come in no order that could be relied on. Items are numbered from `number`. */
 typedef void ft_sweep_visit(void *argument, int worker, size_t query, const float *score, uint32_t item,
-                            size_t n);
-int ft_sweep_run(struct ft_sweep *sweep, ft_sweep_visit *visit, void *argument);
+                            uint32_t mask);
+
+int ft_sweep_run(struct ft_sweep *sweep, uint32_t number, struct ft_beside beside, ft_sweep_visit *visit, void *argument);
 
 /* Scores of one query of the block with items given by number; `room` as ft_sweep_room gives, one for each
  * thread. The same bits as in a run. */

@@ -1,7 +1,27 @@
 /* tile-body.h - one size of tile for one instruction set, included by tile.c with NAME, ROWS, VECTORS, LANES
- * and the operations defined. The accumulators stay in registers: ROWS * VECTORS of them. */
+ * and the operations defined. The accumulators stay in registers: ROWS * VECTORS of them, and nearly always die there. */
 
-static void NAME(dot)(const float *a, const float *b, size_t dim, float *score)
+/* What dot and squares end with: most tiles have no score that matters, and are not written. */
+static inline __attribute__((always_inline)) uint32_t NAME(finish)(VECTOR sum[ROWS][VECTORS], const float *threshold, float *score)
+{
+    uint32_t rows = 0;
+
+    UNROLL for (int r = 0; r < ROWS; r++) {
+        uint32_t mask = 0;
+
+        UNROLL for (int v = 0; v < VECTORS; v++)
+            mask |= AT_LEAST(sum[r][v], threshold[r]);
+        rows |= (uint32_t)(mask != 0) << r;
+    }
+    if (!rows)
+        return 0;
+    UNROLL for (int r = 0; r < ROWS; r++)
+        UNROLL for (int v = 0; v < VECTORS; v++)
+            STORE(score + (r * VECTORS + v) * LANES, sum[r][v]);
+    return rows;
+}
+
+static uint32_t NAME(dot)(const float *a, const float *b, size_t dim, const float *threshold, float *score)
 {
     VECTOR sum[ROWS][VECTORS];
 
@@ -20,13 +40,11 @@ static void NAME(dot)(const float *a, const float *b, size_t dim, float *score)
                 sum[r][v] = MULTIPLY_ADD(query, item[v], sum[r][v]);
         }
     }
-    UNROLL for (int r = 0; r < ROWS; r++)
-        UNROLL for (int v = 0; v < VECTORS; v++)
-            STORE(score + (r * VECTORS + v) * LANES, sum[r][v]);
+    return NAME(finish)(sum, threshold, score);
 }
 
 /* Differences before squares: |q|^2 - 2qx + |x|^2 would lose the digits of near neighbours. */
-static void NAME(squares)(const float *a, const float *b, size_t dim, float *score)
+static uint32_t NAME(squares)(const float *a, const float *b, size_t dim, const float *threshold, float *score)
 {
     VECTOR sum[ROWS][VECTORS];
 
@@ -50,7 +68,8 @@ static void NAME(squares)(const float *a, const float *b, size_t dim, float *sco
     }
     UNROLL for (int r = 0; r < ROWS; r++)
         UNROLL for (int v = 0; v < VECTORS; v++)
-            STORE(score + (r * VECTORS + v) * LANES, SUBTRACT(ZERO(), sum[r][v]));
+            sum[r][v] = SUBTRACT(ZERO(), sum[r][v]);
+    return NAME(finish)(sum, threshold, score);
 }
 
 static uint32_t NAME(above)(const float *score, float threshold)
@@ -62,7 +81,40 @@ static uint32_t NAME(above)(const float *score, float threshold)
     return mask;
 }
 
-static const struct ft_tile NAME(tile) = {TITLE, ROWS, VECTORS * LANES, NAME(dot), NAME(squares), NAME(above)};
+/* Eight sums, then their sum: one would wait for each addition. */
+static double NAME(square)(const float *vector, size_t dim)
+{
+    eight_doubles sums = {0};
+    double sum = 0;
+    size_t k = 0;
+
+    for (; k + 8 <= dim; k += 8) {
+        eight_doubles v = __builtin_convertvector(*(const eight_floats *)(vector + k), eight_doubles);
+
+        sums += v * v;
+    }
+    for (; k < dim; k++)
+        sum += (double)vector[k] * vector[k];
+    for (int i = 0; i < 8; i++)
+        sum += sums[i];
+    return sum;
+}
+
+static void NAME(scale)(float *vector, size_t dim, double by)
+{
+    size_t k = 0;
+
+    for (; k + 8 <= dim; k += 8) {
+        eight_floats *v = (eight_floats *)(vector + k);
+
+        *v = __builtin_convertvector(__builtin_convertvector(*v, eight_doubles) * by, eight_floats);
+    }
+    for (; k < dim; k++)
+        vector[k] = (float)(vector[k] * by);
+}
+
+static const struct ft_tile NAME(tile) = {TITLE,       ROWS,        VECTORS * LANES, NAME(dot), NAME(squares),
+                                          NAME(above), NAME(square), NAME(scale)};
 
 #undef NAME
 #undef TITLE

@@ -6,6 +6,9 @@
 
 #define UNROLL _Pragma("GCC unroll 16")
 
+typedef double eight_doubles __attribute__((vector_size(64)));
+typedef float eight_floats __attribute__((vector_size(32), aligned(4), may_alias));
+
 /* Any CPU: one lane a vector; no fused multiply-add, which would be a slow library call where the CPU has
  * none. */
 #define NAME(what) plain_##what
@@ -78,17 +81,45 @@ const struct ft_tile *ft_tile_named(const char *name)
 #endif
 
 /* FT_CPU as lib/tensor takes it: a wish of tests, passed over where it cannot be had. */
-const struct ft_tile *ft_tile_best(void)
+static const struct ft_tile *choose(void)
 {
     const char *forced = getenv("FT_CPU");
     const struct ft_tile *tile = forced ? ft_tile_named(strcmp(forced, "baseline") ? forced : "plain") : NULL;
 
     if (!tile)
         tile = ft_tile_named("avx512");
-
     if (!tile)
         tile = ft_tile_named("avx2");
     return tile ? tile : &plain_tile;
+}
+
+/* Chosen once; threads that choose at once choose the same. */
+const struct ft_tile *ft_tile_best(void)
+{
+    static const struct ft_tile *best;
+    const struct ft_tile *tile = __atomic_load_n(&best, __ATOMIC_RELAXED);
+
+    if (!tile)
+        __atomic_store_n(&best, tile = choose(), __ATOMIC_RELAXED);
+    return tile;
+}
+
+typedef float four __attribute__((vector_size(16)));
+typedef float four_anywhere __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int32_t four_places __attribute__((vector_size(16)));
+
+/* Four dimensions of four rows: to[k * width + i] = row i's [k]. */
+static inline void transpose(float *to, size_t width, const float *const row[4], size_t k)
+{
+    four a = *(const four_anywhere *)(row[0] + k), b = *(const four_anywhere *)(row[1] + k);
+    four c = *(const four_anywhere *)(row[2] + k), d = *(const four_anywhere *)(row[3] + k);
+    four ab = __builtin_shuffle(a, b, (four_places){0, 4, 1, 5}), cd = __builtin_shuffle(c, d, (four_places){0, 4, 1, 5});
+
+    *(four_anywhere *)to = __builtin_shuffle(ab, cd, (four_places){0, 1, 4, 5});
+    *(four_anywhere *)(to + width) = __builtin_shuffle(ab, cd, (four_places){2, 3, 6, 7});
+    ab = __builtin_shuffle(a, b, (four_places){2, 6, 3, 7}), cd = __builtin_shuffle(c, d, (four_places){2, 6, 3, 7});
+    *(four_anywhere *)(to + 2 * width) = __builtin_shuffle(ab, cd, (four_places){0, 1, 4, 5});
+    *(four_anywhere *)(to + 3 * width) = __builtin_shuffle(ab, cd, (four_places){2, 3, 6, 7});
 }
 
 void ft_tile_pack(float *packed, size_t width, const float *source, const uint32_t *item, size_t count,
@@ -99,13 +130,24 @@ void ft_tile_pack(float *packed, size_t width, const float *source, const uint32
     if (count < width)
         memset(packed, 0, width * dim * sizeof *packed);
     for (size_t from = 0; from < dim; from += STEP) {
-        size_t to = dim - from < STEP ? dim : from + STEP;
+        size_t to = dim - from < STEP ? dim : from + STEP, i = 0;
 
-        for (size_t i = 0; i < count; i++) {
-            const float *row = source + (item ? item[i] : i) * dim;
+        for (; i + 4 <= count; i += 4) {
+            const float *row[4];
+            size_t k = from;
 
-            for (size_t k = from; k < to; k++)
-                packed[k * width + i] = row[k];
+            for (size_t r = 0; r < 4; r++)
+                row[r] = source + (item ? item[i + r] : i + r) * dim;
+            for (size_t r = 0; r < 4; r++)
+                __builtin_prefetch(row[r] + from + 2 * STEP);
+            for (; k + 4 <= to; k += 4)
+                transpose(packed + k * width + i, width, row, k);
+            for (; k < to; k++)
+                for (size_t r = 0; r < 4; r++)
+                    packed[k * width + i + r] = row[r][k];
         }
+        for (; i < count; i++)
+            for (size_t k = from; k < to; k++)
+                packed[k * width + i] = source[(item ? item[i] : i) * dim + k];
     }
 }

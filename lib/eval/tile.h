@@ -4,7 +4,7 @@
  * copies of one document could stand apart by an ulp, and an order with ties would hang on the cut. Here each
  * score is one chain of fused multiply-adds over the dimensions in their order, whatever the tile's place:
  * equal vectors have equal scores, bit for bit, and any cut of the work, by any number of threads, gives the
- * same ranking. Scores also stay in the first-level cache, where only those above a threshold are looked at.
+ * same ranking. Scores also stay in registers, and leave them only where one is above a threshold.
  *
  * Packed vectors: `rows` queries as [dim][rows], `columns` index items as [dim][columns], zeros where there
  * are fewer. */
@@ -20,13 +20,18 @@ struct ft_tile {
     const char *name;
     size_t rows, columns;
 
-    /* score[rows][columns] of a packed [dim][rows] and b packed [dim][columns]. Both 64-byte aligned, as is
-     * score. */
-    void (*dot)(const float *a, const float *b, size_t dim, float *score);
-    void (*squares)(const float *a, const float *b, size_t dim, float *score);     /* minus the squared distance */
+    /* score[rows][columns] of a packed [dim][rows] and b packed [dim][columns]; all three 64-byte aligned. The
+     * rows where a score is at least threshold[row], a bit each; when there are none score is not written.
+     * squares: minus the squared distance. */
+    uint32_t (*dot)(const float *a, const float *b, size_t dim, const float *threshold, float *score);
+    uint32_t (*squares)(const float *a, const float *b, size_t dim, const float *threshold, float *score);
 
     /* Bit c is set where score[c] >= threshold; a NaN is not. */
     uint32_t (*above)(const float *score, float threshold);
+
+    /* Of one vector: the sum of its squares, and its product with a number, both in doubles. The same bits on every CPU. */
+    double (*square)(const float *vector, size_t dim);
+    void (*scale)(float *vector, size_t dim, double by);
 };
 
 /* The fastest this CPU has; every CPU has "plain". ft_tile_named is for tests: NULL when this CPU or build

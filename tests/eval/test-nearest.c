@@ -45,7 +45,7 @@ static void test_tile(const char *name)
     }
     float *a = vectors(tile->rows, DIM, 0), *b = vectors(tile->columns, DIM, 0);
     float *pa = vectors(tile->rows, DIM, 0), *pb = vectors(tile->columns, DIM, 0);
-    float *out = vectors(tile->rows, tile->columns, 0);
+    float *out = vectors(tile->rows, tile->columns, 0), *again = vectors(tile->rows, tile->columns, 0);
     uint32_t item[FT_TILE_COLUMNS];
 
     for (size_t i = 0; i < tile->columns; i++)
@@ -53,7 +53,13 @@ static void test_tile(const char *name)
     ft_tile_pack(pa, tile->rows, a, NULL, tile->rows - 1, DIM);
     ft_tile_pack(pb, tile->columns, b, item, tile->columns, DIM);
     for (int distance = FT_DOT; distance <= FT_EUCLIDEAN; distance++) {
-        (distance == FT_DOT ? tile->dot : tile->squares)(pa, pb, DIM, out);
+        uint32_t (*scores)(const float *, const float *, size_t, const float *, float *) =
+            distance == FT_DOT ? tile->dot : tile->squares;
+        float threshold[FT_TILE_ROWS];
+
+        for (size_t r = 0; r < tile->rows; r++)
+            threshold[r] = -INFINITY;
+        masks &= scores(pa, pb, DIM, threshold, out) == (1u << tile->rows) - 1;
         for (size_t r = 0; r < tile->rows - 1; r++)
             for (size_t c = 0; c < tile->columns; c++) {
                 double want = score((enum ft_distance)distance, a + r * DIM, b + item[c] * DIM, DIM);
@@ -68,14 +74,26 @@ static void test_tile(const char *name)
             for (size_t i = 0; i < tile->columns; i++)
                 masks &= (mask >> i & 1) == (out[i] >= out[c]);
         }
+        for (size_t r = 0; r < tile->rows; r++) {
+            float largest = -INFINITY, untouched = 7;
+
+            for (size_t c = 0; c < tile->columns; c++)
+                largest = fmaxf(largest, out[r * tile->columns + c]);
+            for (size_t i = 0; i < tile->rows; i++)
+                threshold[i] = i == r ? largest : INFINITY;
+            masks &= scores(pa, pb, DIM, threshold, again) == 1u << r && memcmp(again, out, tile->rows * tile->columns * 4) == 0;
+            threshold[r] = nextafterf(largest, INFINITY);
+            again[0] = untouched;
+            masks &= scores(pa, pb, DIM, threshold, again) == 0 && again[0] == untouched;
+        }
     }
     for (size_t c = 0; c < tile->columns; c++)
         out[(tile->rows - 1) * tile->columns + c] = NAN;
     masks &= tile->above(out + (tile->rows - 1) * tile->columns, -3e38f) == 0;
     is_close(worst, 0, 5e-5, tile->name);
     ok(same, "%s: equal vectors have equal scores at every place", name);
-    ok(masks, "%s: above() marks what is at least the threshold, never NaN", name);
-    free(a), free(b), free(pa), free(pb), free(out);
+    ok(masks, "%s: rows and columns are marked where a score is at least the threshold, never NaN", name);
+    free(a), free(b), free(pa), free(pb), free(out), free(again);
 }
 
 struct naive {
@@ -122,8 +140,10 @@ static bool check_find(const struct ft_nearest *n, size_t k)
     return good;
 }
 
-static bool check_ranks(const struct ft_nearest *n, const struct ft_items *relevant)
+/* And the k nearest on the way are those of a search of their own. */
+static bool check_ranks(const struct ft_nearest *n, const struct ft_items *relevant, size_t k)
 {
+    struct ft_match *found = calloc(n->query_count * k + 1, sizeof *found), *same = calloc(n->query_count * k + 1, sizeof *same);
     size_t all = 0, at = 0, *count = calloc(n->query_count + 1, sizeof *count);
     struct naive *order = calloc(n->index_count + 1, sizeof *order);
     struct ft_rank *rank;
@@ -132,7 +152,10 @@ static bool check_ranks(const struct ft_nearest *n, const struct ft_items *relev
     for (size_t q = 0; q < n->query_count; q++)
         all += relevant[q].count;
     rank = calloc(all + 1, sizeof *rank);
-    good = ft_nearest_ranks(n, relevant, rank, count) == 0;
+    good = ft_nearest_ranks(n, relevant, rank, count, k, found) == 0 && ft_nearest_find(n, k, same) == 0 &&
+           memcmp(found, same, n->query_count * k * sizeof *found) == 0;
+    memset(rank, 0, (all + 1) * sizeof *rank);
+    good &= ft_nearest_ranks(n, relevant, rank, count, 0, NULL) == 0;
     for (size_t q = 0; good && q < n->query_count; at += relevant[q++].count) {
         size_t next = 0;
 
@@ -146,7 +169,7 @@ static bool check_ranks(const struct ft_nearest *n, const struct ft_items *relev
                 }
         good &= next == count[q];
     }
-    free(count), free(order), free(rank);
+    free(count), free(order), free(rank), free(found), free(same);
     return good;
 }
 
@@ -172,7 +195,7 @@ static void test_sizes(size_t queries, size_t items, size_t dim, size_t k, uint6
                                    with ? excluded : NULL};
 
             found &= check_find(&n, k);
-            ranked &= check_ranks(&n, relevant);
+            ranked &= check_ranks(&n, relevant, k);
         }
     ok(found, "%zu queries, %zu items, %zu dimensions%s: the %zu nearest are those of a full sort", queries,
        items, dim,
@@ -183,8 +206,37 @@ static void test_sizes(size_t queries, size_t items, size_t dim, size_t k, uint6
 
 enum { Q = 50, N = 3000, DIM = 24, K = 9 };
 
+static int count_one(void *argument)
+{
+    ++*(size_t *)argument;
+    return 0;
+}
+
+/* Vectors made ready, and searched: whole, or in pieces with something to do beside. */
+static int find(float *index, float *query, size_t piece, struct ft_match *match)
+{
+    const struct ft_nearest n = {FT_COSINE, DIM, index, N, query, Q, NULL};
+    struct ft_finder *finder;
+    size_t bad, beside = 0, pieces = 0;
+    int result = 0;
+
+    if (ft_vectors_ready(FT_COSINE, index, N, DIM, &bad) < 0 || ft_vectors_ready(FT_COSINE, query, Q, DIM, &bad) < 0)
+        return -1;
+    if (!piece)
+        return ft_nearest_find(&n, K, match);
+    if (!(finder = ft_finder_open(&n, K)))
+        return -1;
+    for (size_t i = 0; result == 0 && i < N; i += piece, pieces++)
+        result = ft_finder_add(finder, index + i * DIM, i + piece < N ? piece : N - i, (uint32_t)i, NULL,
+                               (struct ft_beside){count_one, &beside});
+    if (result == 0)
+        result = ft_finder_end(finder, K, match);
+    ft_finder_close(finder);
+    return beside == pieces ? result : -1;
+}
+
 /* In a process of its own: a pool's threads are set once. */
-static void find_with(int threads, struct ft_nearest *n, struct ft_match *match)
+static void find_with(int threads, float *index, float *query, size_t piece, struct ft_match *match)
 {
     int ends[2];
     size_t at = 0, size = Q * K * sizeof *match;
@@ -194,7 +246,7 @@ static void find_with(int threads, struct ft_nearest *n, struct ft_match *match)
         return;
     if (fork() == 0) {
         ft_pool_set_threads(threads);
-        _exit(ft_nearest_find(n, K, match) < 0 || write(ends[1], match, size) != (ssize_t)size);
+        _exit(find(index, query, piece, match) < 0 || write(ends[1], match, size) != (ssize_t)size);
     }
     close(ends[1]);
     while (at < size && (got = read(ends[0], (char *)match + at, size - at)) > 0)
@@ -206,16 +258,16 @@ static void find_with(int threads, struct ft_nearest *n, struct ft_match *match)
 static void test_threads(void)
 {
     float *index = vectors(N, DIM, 0), *query = vectors(Q, DIM, 0);
-    struct ft_nearest n = {FT_COSINE, DIM, index, N, query, Q, NULL};
-    static struct ft_match one[Q * K], three[Q * K], none[Q * K];
-    size_t bad;
-    bool good = ft_vectors_ready(FT_COSINE, index, N, DIM, &bad) == 0 &&
-                ft_vectors_ready(FT_COSINE, query, Q, DIM, &bad) == 0;
+    static struct ft_match one[Q * K], three[Q * K], pieces[Q * K], none[Q * K];
 
-    find_with(1, &n, one);
-    find_with(3, &n, three);
-    ok(good && memcmp(one, none, sizeof one) != 0 && memcmp(one, three, sizeof one) == 0,
+    find_with(1, index, query, 0, one);
+    find_with(3, index, query, 0, three);
+    ok(memcmp(one, none, sizeof one) != 0 && memcmp(one, three, sizeof one) == 0,
        "one thread and three give the same bytes");
+    find_with(2, index, query, 7, pieces);
+    ok(memcmp(one, pieces, sizeof one) == 0, "so does an index that comes in pieces of 7");
+    find_with(3, index, query, 1001, pieces);
+    ok(memcmp(one, pieces, sizeof one) == 0, "and of 1001");
     free(index), free(query);
 }
 
