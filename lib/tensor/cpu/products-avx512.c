@@ -24,21 +24,15 @@ INLINE void product_end(void)
 {
 }
 
-/* Rows r .. r + ROWS - 1 of C. */
-INLINE void block(const struct target *t, size_t r, const float *a, const float *b, size_t steps)
+/* c[ROWS, 2 V] += A B: all but pointers and `steps` are constants, so that the sums stay in registers. */
+INLINE void tile(float *c, size_t c_row, const float *start, size_t start_row, const float *a, const float *b, size_t steps)
 {
-    size_t rows = t->rows - r < ROWS ? t->rows - r : ROWS;
     vf sum[ROWS][2];
 
 #pragma GCC unroll 8
     for (size_t i = 0; i < ROWS; i++) {
-        const float *start = t->start != NULL && i < rows ? t->start + (r + i) * t->start_row : NULL;
-
-        for (size_t j = 0; j < 2; j++) {
-            size_t m = t->columns > j * V ? (t->columns - j * V < V ? t->columns - j * V : V) : 0;
-
-            sum[i][j] = start != NULL && m > 0 ? v_get(start + j * V, m) : v_set(0.0f);
-        }
+        sum[i][0] = start != NULL ? v_load(start + i * start_row) : v_set(0.0f);
+        sum[i][1] = start != NULL ? v_load(start + i * start_row + V) : v_set(0.0f);
     }
     for (size_t s = 0; s < steps; s++, a += step_size(1), b += step_size(1))
         for (size_t w = 0; w < LINES; w++) {
@@ -53,10 +47,30 @@ INLINE void block(const struct target *t, size_t r, const float *a, const float 
             }
         }
 #pragma GCC unroll 8
-    for (size_t i = 0; i < ROWS; i++)
-        for (size_t j = 0; j < 2 && i < rows; j++)
-            if (t->columns > j * V)
-                v_put(t->c + (r + i) * t->c_row + j * V, sum[i][j], t->columns - j * V < V ? t->columns - j * V : V);
+    for (size_t i = 0; i < ROWS; i++) {
+        v_store(c + i * c_row, sum[i][0]);
+        v_store(c + i * c_row + V, sum[i][1]);
+    }
+}
+
+/* Rows r .. r + ROWS - 1 of C; at its edge, through a whole tile. */
+INLINE void block(const struct target *t, size_t r, const float *a, const float *b, size_t steps)
+{
+    float whole[ROWS * STRIP] __attribute__((aligned(64)));
+    size_t rows = t->rows - r < ROWS ? t->rows - r : ROWS;
+    const float *start = t->start != NULL ? t->start + r * t->start_row : NULL;
+    float *c = t->c + r * t->c_row;
+
+    if (rows == ROWS && t->columns == STRIP) {
+        tile(c, t->c_row, start, t->start_row, a, b, steps);
+        return;
+    }
+    memset(whole, 0, sizeof whole);
+    for (size_t i = 0; start != NULL && i < rows; i++)
+        memcpy(whole + i * STRIP, start + i * t->start_row, t->columns * sizeof *whole);
+    tile(whole, STRIP, whole, STRIP, a, b, steps);
+    for (size_t i = 0; i < rows; i++)
+        memcpy(c + i * t->c_row, whole + i * STRIP, t->columns * sizeof *whole);
 }
 
 INLINE void strips(const int products, const struct target *t, const float *a, size_t a_strip, const float *b, size_t steps)
