@@ -28,7 +28,8 @@ override CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-fr
 endif
 # -ffp-contract=off: a fused multiply-add only where the code says so, so that the same source gives the same bits.
 ALL_CFLAGS = -std=gnu11 $(WARN) -Ilib -D_GNU_SOURCE -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread $(if $(ONEDNN),-DFT_ONEDNN) $(CFLAGS)
-LDLIBS  = -lcsv $(MSGPACK) $(ONEDNN) -lopenblas -ljansson -lutf8proc -lm
+# OpenBLAS and oneDNN are loaded when they are first called (lib/tensor/blas.h).
+LDLIBS  = -lcsv $(MSGPACK) -ljansson -lutf8proc -lm
 
 find     = $(shell find $(1) -name '$(2)' 2>/dev/null | LC_ALL=C sort)
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(call find,lib,*.c))

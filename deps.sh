@@ -139,9 +139,9 @@ install) install "${@:-build}" ;;
 config)
     check build >&2 || { echo "ft cannot be built without them (make deps installs them)" >&2; exit 1; }
     echo "MSGPACK := $(msgpack)"
-    # Faster products where it is; libgomp is what it makes its threads through, and is told to make none.
+    # Faster products where it is.
     if links dnnl.h -ldnnl; then
-        echo "ONEDNN := -ldnnl -lgomp"
+        echo "ONEDNN := yes"
     else
         echo "oneDNN is not here: the products are OpenBLAS's (libdnnl-dev makes training about a tenth faster)" >&2
         echo "ONEDNN :="

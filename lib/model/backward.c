@@ -138,7 +138,7 @@ static float *parameter_gradient(const struct ft_running *run, int number)
     return p && !p->frozen ? run->gradient + p->offset : NULL;
 }
 
-static void slice_of_chunk(const struct ft_running *run, const struct ft_segment *segment, const struct ft_slice *slice, int worker)
+static void slice_of_chunk(const struct ft_running *run, const struct ft_slice *slice, int worker)
 {
     struct ft_runner *r = run->runner;
     const struct ft_step *step = &r->plan->steps[slice->step];
@@ -151,8 +151,8 @@ static void slice_of_chunk(const struct ft_running *run, const struct ft_segment
     const float *x = step->in_count ? ft_running_value(run, step->in[0], &whole, &r->workers[worker]) : NULL;
 
     if (step->kind == FT_STEP_LINEAR)
-        r->kernels->linear_gradient(dw, db, dy, x, ft_running_operand(run, segment, slice->step, true),
-                                    ft_running_operand(run, segment, slice->step, false), rows, step->inputs, step->outputs,
+        r->kernels->linear_gradient(dw, db, dy, x, ft_running_operand(run, step, true),
+                                    ft_running_operand(run, step, false), rows, step->inputs, step->outputs,
                                     slice->from, slice->to);
     else if (step->kind == FT_STEP_NORM)
         r->kernels->layer_norm_gradient(dw, db, dy, x, ft_running_saved(run, step, &whole, 2, NULL), rows, value->width,
@@ -170,12 +170,29 @@ static void slice_of_chunk(const struct ft_running *run, const struct ft_segment
 }
 
 /* Chunks in their order, so that sums are the same however many go together. */
-static int segment_slice(void *argument, size_t index, int worker)
+static int step_slice(void *argument, size_t index, int worker)
 {
     const struct ft_group *group = argument;
 
     for (size_t c = 0; c < group->count; c++)
-        slice_of_chunk(&group->run[c], group->segment, &group->runner->plan->slices[group->segment->slice + (int)index], worker);
+        slice_of_chunk(&group->run[c], &group->runner->plan->slices[group->slice + (int)index], worker);
+    return 0;
+}
+
+/* The gradients of a segment's parameters, step by step, so that no more than one step's operands lie packed. */
+static int segment_gradients(struct ft_group *group)
+{
+    const struct ft_plan *plan = group->runner->plan;
+    int end = group->segment->slice + group->segment->slice_count;
+
+    for (int s = group->segment->slice, count; s < end; s += count) {
+        for (count = 1; s + count < end && plan->slices[s + count].step == plan->slices[s].step; count++)
+            ;
+        group->slice = s;
+        group->step = &plan->steps[plan->slices[s].step];
+        if (ft_group_pack_operands(group) < 0 || ft_pool_run((size_t)count, step_slice, group) < 0)
+            return -1;
+    }
     return 0;
 }
 
@@ -218,8 +235,7 @@ int ft_runner_backward(struct ft_runner *r, size_t chunk, size_t count, const fl
     for (int s = plan->segment_count - 1; s >= lowest; s--) {
         group.segment = &plan->segments[s];
         if (ft_runner_pack(r, group.segment->first, group.segment->last, true, group.tokens) < 0 ||
-            ft_pool_run(group.shard_count, segment_shard, &group) < 0 || ft_group_pack_operands(&group) < 0 ||
-            ft_pool_run((size_t)group.segment->slice_count, segment_slice, &group) < 0)
+            ft_pool_run(group.shard_count, segment_shard, &group) < 0 || segment_gradients(&group) < 0)
             return -1;
     }
     for (int i = 0; i < plan->inert_count; i++) {

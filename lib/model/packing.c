@@ -1,5 +1,5 @@
 /* packing.c - operands in the order the products read them: weights once a chunk or a batch instead of once a call, activations and their gradients
- * once a segment instead of once a slice. */
+ * once a step instead of once a slice. */
 #include "base/error.h"
 #include "base/pool.h"
 #include "model/running.h"
@@ -68,60 +68,42 @@ static size_t width_of(const struct ft_step *step, bool of_output)
     return of_output ? step->outputs : step->inputs;
 }
 
-/* Floats of the operands of a chunk in steps first .. last. */
-static size_t operands_size(const struct ft_running *run, int first, int last)
+/* Floats of the operands of a chunk. */
+static size_t operands_size(const struct ft_running *run, const struct ft_step *step)
 {
-    const struct ft_runner *r = run->runner;
-    size_t size = 0;
+    const struct ft_kernels *k = run->runner->kernels;
 
-    for (int s = first; s <= last; s++)
-        for (int of_output = 0; of_output < 2 && wants_gradient(r, &r->plan->steps[s]); of_output++)
-            size += r->kernels->gradient_packed(run->tokens, width_of(&r->plan->steps[s], of_output));
-    return size;
+    return k->gradient_packed(run->tokens, step->inputs) + k->gradient_packed(run->tokens, step->outputs);
 }
 
-const float *ft_running_operand(const struct ft_running *run, const struct ft_segment *segment, int step, bool of_output)
+const float *ft_running_operand(const struct ft_running *run, const struct ft_step *step, bool of_output)
 {
-    const struct ft_runner *r = run->runner;
-    const struct ft_step *at = &r->plan->steps[step];
-
-    if (!r->kernels->gradient_pack || !wants_gradient(r, at))
+    if (!run->runner->kernels->gradient_pack || !wants_gradient(run->runner, step))
         return NULL;
-    return run->operands + operands_size(run, segment->first, step - 1) +
-           (of_output ? r->kernels->gradient_packed(run->tokens, at->inputs) : 0);
+    return run->operands + (of_output ? run->runner->kernels->gradient_packed(run->tokens, step->inputs) : 0);
 }
 
-static int pieces_make(struct ft_group *group)
+/* Pieces of the input come first, then those of the output's gradient, chunk by chunk. */
+static size_t pieces_of(size_t width)
 {
-    struct ft_runner *r = group->runner;
-    struct ft_operands *o = &r->operands;
-    size_t most = 0;
-
-    for (int s = 0; !o->pieces && s < r->plan->step_count; s++)
-        most += r->plan->steps[s].inputs / PIECE + r->plan->steps[s].outputs / PIECE + 2;
-    if (!o->pieces && !(o->pieces = ft_arena_take(&r->arena, most * sizeof *o->pieces)))
-        return -1;
-    o->piece_count = 0;
-    for (int s = group->segment->first; s <= group->segment->last; s++)
-        for (int of_output = 0; of_output < 2 && wants_gradient(r, &r->plan->steps[s]); of_output++)
-            for (size_t from = 0, width = width_of(&r->plan->steps[s], of_output); from < width; from += PIECE)
-                o->pieces[o->piece_count++] = (struct ft_piece){s, of_output, from, width - from < PIECE ? width : from + PIECE};
-    return 0;
+    return (width + PIECE - 1) / PIECE;
 }
 
 static int pack_piece(void *argument, size_t index, int worker)
 {
     const struct ft_group *group = argument;
+    const struct ft_step *step = group->step;
     struct ft_runner *r = group->runner;
-    const struct ft_running *run = &group->run[index / r->operands.piece_count];
-    const struct ft_piece *piece = &r->operands.pieces[index % r->operands.piece_count];
-    const struct ft_step *step = &r->plan->steps[piece->step];
+    size_t in = pieces_of(step->inputs), each = in + pieces_of(step->outputs), piece = index % each;
+    const struct ft_running *run = &group->run[index / each];
+    bool of_output = piece >= in;
+    size_t width = width_of(step, of_output), from = (of_output ? piece - in : piece) * PIECE;
     const struct ft_shard whole = {.first_token = 0};
-    const float *x = piece->of_output ? ft_running_gradient(run, step->out, &whole)
-                                      : ft_running_value(run, step->in[0], &whole, &r->workers[worker]);
+    const float *x = of_output ? ft_running_gradient(run, step->out, &whole)
+                               : ft_running_value(run, step->in[0], &whole, &r->workers[worker]);
 
-    r->kernels->gradient_pack((float *)ft_running_operand(run, group->segment, piece->step, piece->of_output), x, run->tokens,
-                              width_of(step, piece->of_output), piece->from, piece->until, piece->of_output);
+    r->kernels->gradient_pack((float *)ft_running_operand(run, step, of_output), x, run->tokens, width, from,
+                              width - from < PIECE ? width : from + PIECE, of_output);
     return 0;
 }
 
@@ -130,16 +112,16 @@ int ft_group_pack_operands(struct ft_group *group)
     struct ft_runner *r = group->runner;
     size_t size = 0;
 
-    if (!r->kernels->gradient_pack)
+    if (!r->kernels->gradient_pack || !wants_gradient(r, group->step))
         return 0;
     for (size_t c = 0; c < group->count; c++)
-        size += operands_size(&group->run[c], group->segment->first, group->segment->last);
-    if (pieces_make(group) < 0 || !ft_floats_reserve(&r->operands.floats, size))
+        size += operands_size(&group->run[c], group->step);
+    if (!ft_floats_reserve(&r->operands, size))
         return -1;
     size = 0;
     for (size_t c = 0; c < group->count; c++) {
-        group->run[c].operands = r->operands.floats.data + size;
-        size += operands_size(&group->run[c], group->segment->first, group->segment->last);
+        group->run[c].operands = r->operands.data + size;
+        size += operands_size(&group->run[c], group->step);
     }
-    return ft_pool_run(group->count * r->operands.piece_count, pack_piece, group);
+    return ft_pool_run(group->count * (pieces_of(group->step->inputs) + pieces_of(group->step->outputs)), pack_piece, group);
 }

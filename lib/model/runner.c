@@ -78,7 +78,7 @@ void ft_runner_close(struct ft_runner *r)
     free_kept(r);
     free(r->gradient.data);
     free(r->weights.floats.data);
-    free(r->operands.floats.data);
+    free(r->operands.data);
     ft_arena_free(&r->batch_arena);
     ft_arena_free(&r->arena);
     free(r);

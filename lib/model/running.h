@@ -38,17 +38,6 @@ struct ft_packed_weights {
     bool transposed;
 };
 
-/* What the parameter gradients of one segment multiply, in the order the products read it: made once for all slices. */
-struct ft_operands {
-    struct ft_floats floats;
-    struct ft_piece {
-        int step;
-        bool of_output;
-        size_t from, until;
-    } *pieces;
-    size_t piece_count;          /* of the segment at hand */
-};
-
 struct ft_runner {
     const struct ft_model *model;
     const struct ft_kernels *kernels;
@@ -67,7 +56,7 @@ struct ft_runner {
     size_t kept_count;
     struct ft_floats gradient;
     struct ft_packed_weights weights;
-    struct ft_operands operands;
+    struct ft_floats operands;   /* what the parameter gradients of one step multiply, in the order the products read it */
 };
 
 /* One chunk going through. */
@@ -81,7 +70,7 @@ struct ft_running {
     /* backward */
     float *dvalue, *dvalue_pooled;   /* gradients of values, of the whole chunk */
     float *gradient;             /* of parameters */
-    float *operands;             /* of the segment at hand */
+    float *operands;             /* of the step at hand */
 };
 
 /* Kept chunks that go through together, segment by segment: what is packed for one serves all, and threads meet less often. */
@@ -91,6 +80,8 @@ struct ft_group {
     struct ft_running *run;      /* [count] */
     size_t first_shard, shard_count, tokens;
     const struct ft_segment *segment;
+    const struct ft_step *step;  /* whose parameter gradients are at hand, */
+    int slice;                   /* and the first of its slices */
 };
 
 /* Chunks `chunk` .. chunk + count - 1; keep: with the places of what is kept of them, made or, for the backward, found. */
@@ -116,8 +107,8 @@ void ft_runner_unpack(struct ft_runner *r);
 /* A step's packed weight, NULL when it is not packed. */
 const float *ft_running_packed(const struct ft_runner *r, const struct ft_step *step, bool transposed);
 
-/* Pack the operands of the segment at hand; one of them: of the step's input or of its output's gradient, NULL when there is none packed. */
+/* Pack the operands of the step at hand; one of them: of the step's input or of its output's gradient, NULL when there is none packed. */
 int ft_group_pack_operands(struct ft_group *group);
-const float *ft_running_operand(const struct ft_running *run, const struct ft_segment *segment, int step, bool of_output);
+const float *ft_running_operand(const struct ft_running *run, const struct ft_step *step, bool of_output);
 
 #endif

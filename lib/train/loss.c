@@ -19,7 +19,6 @@
  * A miner is the same in miner.c: a function that strikes items from two lists, and a line in its table. */
 #include "train/miner.h"
 
-#include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -344,7 +343,6 @@ int ft_losses_compute(const struct ft_losses *losses, const struct ft_loss_input
             gradient[k] = NAN;
         return 0;
     }
-    openblas_set_num_threads(1);   /* the pool is the only one who makes threads: bits must not depend on them */
     if (losses->count == 1 && losses->losses[0].weight == 1)
         return compute_one(losses, &losses->losses[0], input, loss, gradient, counted);
     if (!(one = ft_resize(NULL, count ? count : 1, sizeof *one)))

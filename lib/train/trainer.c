@@ -205,7 +205,7 @@ int ft_trainer_forward(struct ft_trainer *t, float *embedding)
 /* How many kept chunks from c on go back together. Their gradients lie side by side, about 30 KB a token for MiniLM. */
 static size_t together(const struct ft_trainer *t, size_t c)
 {
-    enum { TOKENS = 2048 };
+    enum { TOKENS = 1024 };
     size_t count = 1, tokens = ft_runner_tokens(t->runner, c);
 
     while (c + count < t->cut.chunk_count && (tokens += ft_runner_tokens(t->runner, c + count)) <= TOKENS)

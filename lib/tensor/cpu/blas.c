@@ -2,51 +2,52 @@
  * shapes by a tenth to a fifth; else OpenBLAS's. One call is one thread's, the pool runs several at a time.
  *
  * FT_BLAS=openblas|onednn in the environment asks for one (tests, measuring); what cannot be had is passed over. */
+#include "tensor/blas.h"
 #include "tensor/cpu/tables.h"
 
-#include <cblas.h>
-#include <stdbool.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-
-#undef I    /* cblas.h brings complex.h, whose I is not ours */
 
 #if defined(FT_ONEDNN) && defined(__x86_64__)
 #include <dnnl.h>
 
-void omp_set_num_threads(int threads);   /* libgomp's: oneDNN makes its threads through it */
+#define NAME_OF(major) "libdnnl.so." #major
+#define NAME(major) NAME_OF(major)
 
-static bool onednn;
+static dnnl_status_t (*sgemm)(char, char, dnnl_dim_t, dnnl_dim_t, dnnl_dim_t, float, const float *, dnnl_dim_t, const float *, dnnl_dim_t,
+                              float, float *, dnnl_dim_t);
+static void (*set_threads)(int);    /* libgomp's: oneDNN makes its threads through it */
 
 /* oneDNN before AVX2 has no fast code of its own. */
-void ft_blas_choose(void)
+static void load(void)
 {
     const char *asked = getenv("FT_BLAS");
 
-    openblas_set_num_threads(1);
-    onednn = __builtin_cpu_supports("avx2") && !(asked && strcmp(asked, "openblas") == 0);
+    if (!__builtin_cpu_supports("avx2") || (asked && strcmp(asked, "openblas") == 0))
+        return;
+    *(void **)&set_threads = ft_blas_load(NAME(DNNL_VERSION_MAJOR), "omp_set_num_threads");
+    if (set_threads != NULL)
+        *(void **)&sgemm = ft_blas_load(NAME(DNNL_VERSION_MAJOR), "dnnl_sgemm");
 }
 
 static bool product_onednn(bool ta, bool tb, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
                            float beta, float *c, size_t ldc)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     static _Thread_local bool alone;
 
-    if (!onednn)
+    pthread_once(&once, load);
+    if (sgemm == NULL)
         return false;
     if (!alone) {   /* OpenMP counts its threads a thread that calls it; ours are the pool's */
-        omp_set_num_threads(1);
+        set_threads(1);
         alone = true;
     }
-    return dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', (dnnl_dim_t)m, (dnnl_dim_t)n, (dnnl_dim_t)k, 1, a, (dnnl_dim_t)lda, b,
-                      (dnnl_dim_t)ldb, beta, c, (dnnl_dim_t)ldc) == dnnl_success;
+    return sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', (dnnl_dim_t)m, (dnnl_dim_t)n, (dnnl_dim_t)k, 1, a, (dnnl_dim_t)lda, b,
+                 (dnnl_dim_t)ldb, beta, c, (dnnl_dim_t)ldc) == dnnl_success;
 }
 #else
-void ft_blas_choose(void)
-{
-    openblas_set_num_threads(1);
-}
-
 #define product_onednn(...) false
 #endif
 
@@ -54,10 +55,8 @@ void ft_blas_choose(void)
 static void product(bool ta, bool tb, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
                     float beta, float *c, size_t ldc)
 {
-    if (product_onednn(ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc))
-        return;
-    cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)k, 1, a,
-                (int)lda, b, (int)ldb, beta, c, (int)ldc);
+    if (!product_onednn(ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc))
+        ft_blas_sgemm(ta, tb, m, n, k, 1, a, lda, b, ldb, beta, c, ldc);
 }
 
 /* The bias goes in first and the product is added to it: one pass less over y than adding it after. */

@@ -64,7 +64,6 @@ static void choose(void)
 {
     const char *forced = getenv("FT_CPU");
 
-    ft_blas_choose();
     for (int i = 0; i < LEVELS; i++)
         fill(&levels[i]);
     if (forced != NULL)

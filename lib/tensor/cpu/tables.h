@@ -4,9 +4,6 @@
 
 #include "tensor/kernels.h"
 
-/* Which library's products, and one thread a call; before the first of them. */
-void ft_blas_choose(void);
-
 /* linear_forward and _backward of kernels.h, and _gradient without the bias. */
 void ft_blas_linear_forward(float *y, const float *x, const float *w, const float *packed, const float *b, size_t R, size_t I, size_t O);
 void ft_blas_linear_backward(float *dx, const float *dy, const float *w, const float *packed, size_t R, size_t I, size_t O);

@@ -8,9 +8,9 @@
  * steep slope there (the Euclidean distance has 1/d) would multiply the rounding. For them the distance is |u - v|^2 / 2 and the
  * gradient slope * (u - v), from the differences themselves; both are exact, and the gradient of two equal vectors is 0. */
 #include "base/pool.h"
+#include "tensor/blas.h"
 #include "train/losses/losses.h"
 
-#include <cblas.h>
 #include <limits.h>
 #include <string.h>
 
@@ -74,9 +74,8 @@ static int do_rows(void *argument, size_t piece, int worker)
     const struct ft_compare *compare = block->compare;
     size_t from = piece * PIECE_ROWS, count = smaller(block->rows - from, PIECE_ROWS), n = compare->candidates, d = compare->d;
 
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)count, (int)n, (int)d, 1,
-                compare->query + (block->first + from) * d, (int)d, compare->candidate, (int)d, 0,
-                block->distance + from * n, (int)n);
+    ft_blas_sgemm(false, true, count, n, d, 1, compare->query + (block->first + from) * d, d, compare->candidate, d, 0,
+                  block->distance + from * n, n);
     for (size_t r = from; r < from + count; r++)
         do_row(block, r, block->scratch + (size_t)worker * block->stride);
     return 0;
@@ -101,8 +100,7 @@ static int do_candidate_gradient(void *argument, size_t piece, int worker)
                 slope[j] = 0;
             }
     }
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)count, (int)d, (int)block->rows, -1,
-                block->slope + from, (int)n, u, (int)d, 1, compare->candidate_gradient + from * d, (int)d);
+    ft_blas_sgemm(true, false, count, d, block->rows, -1, block->slope + from, n, u, d, 1, compare->candidate_gradient + from * d, d);
     return 0;
 }
 
@@ -113,8 +111,8 @@ static int do_query_gradient(void *argument, size_t piece, int worker)
     size_t from = piece * PIECE_ROWS, count = smaller(block->rows - from, PIECE_ROWS), n = compare->candidates, d = compare->d;
 
     (void)worker;
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)count, (int)d, (int)n, -1, block->slope + from * n, (int)n,
-                compare->candidate, (int)d, 1, compare->query_gradient + (block->first + from) * d, (int)d);
+    ft_blas_sgemm(false, false, count, d, n, -1, block->slope + from * n, n, compare->candidate, d, 1,
+                  compare->query_gradient + (block->first + from) * d, d);
     return 0;
 }
 
