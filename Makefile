@@ -108,7 +108,7 @@ demo: install-deps
 	+@$(MAKE) --no-print-directory -C pipelines/demo DEPS='$(DEPS)'
 
 bench: install-deps
-	$(again) all
+	$(again) all $(addprefix $(BUILD)/tests/,data/bench-tokenizer data/bench-ingest stream/bench-stream) $(BUILD)/bench/search
 	@bench/bench.sh
 
 # Exact search among a million vectors, beside faiss where it is (bench/search.sh).

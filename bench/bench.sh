@@ -2,22 +2,27 @@
 # bench.sh - speed and peak memory of whole commands, beside the peers where their environment is. `make bench` builds first and runs this.
 #
 #   ROWS=4096 PAIRS=1024 RUNS=3     texts, pairs, and how often; the median counts
+#   PEER_PAIRS=256                  pairs a peer trains on, of the same: it is slow
 #   DATA=DIR                        train.csv of text,label rows (default: ../shared/data/clinc150, else the demo's packages)
-#   PEER_DIR= PEER_PYTHON= PEERS=   scripts st-train.py and encode.py, their Python, and which of st ort ov embed beside us
+#   PEER_DIR= PEER_PYTHON=          scripts st-train.py and encode.py, and their Python
+#   TABLE=1                         only the table again, of the runs that are there
+#   SEARCH=1                        exact search among a million vectors too (bench/search.sh: three minutes and 3 GB of disk)
 #
 # Ours is timed from start to exit, saving included; a peer prints its own figure, with Python, the libraries and the model already loaded and
-# nothing saved: ratios are against that. Both take turns, in one run. Memory is the largest process's. Writes bench/RESULTS.md.
+# nothing saved. The two take turns, and a ratio is the median of the ratios of neighbours: machines change their speed from minute to
+# minute. Memory is the largest process's. Writes bench/RESULTS.md.
 set -eu
 cd "$(dirname "$0")/.."
+ROOT=$PWD
 OUT=$PWD/build/bench
 PATH=$PWD/bin:$PATH
-ROWS=${ROWS:-4096} PAIRS=${PAIRS:-1024} RUNS=${RUNS:-3} PEERS=${PEERS:-st}
+ROWS=${ROWS:-4096} PAIRS=${PAIRS:-1024} RUNS=${RUNS:-3} PEER_PAIRS=${PEER_PAIRS:-256}
 PEER_DIR=${PEER_DIR:-$PWD/../shared/peers}
 PEER_PYTHON=${PEER_PYTHON:-$HOME/.cache/ft-peers/bin/python}
 # They hold OpenBLAS to slower kernels than the machine has.
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 mkdir -p "$OUT"
-rm -f "$OUT"/*.runs "$OUT"/*.command
+test -n "${TABLE:-}" || rm -f "$OUT"/*.runs "$OUT"/*.command "$OUT/search.txt"
 
 # ---- data ---------------------------------------------------------------------------------------------------------------
 
@@ -38,88 +43,158 @@ done | LC_ALL=C awk -f bench/pairs.awk >"$OUT/all.csv"
 shuf -n "$PAIRS" --random-source="$OUT/all.csv" "$OUT/all.csv" >"$OUT/pairs.csv"
 test -s "$OUT/pairs.csv" || echo "no descriptions of packages here (apt-get -o Acquire::Languages=en update fetches them): pairs are left out"
 ROWS=$(wc -l <"$OUT/labelled.csv") PAIRS=$(wc -l <"$OUT/pairs.csv")
+for list in labelled pairs; do
+    ft-ingest -q --unlabeled --columns text=1 "$OUT/$list.csv" | ft-cat -q | sed -n 's/.*"text":"//; s/","tags".*//p' >"$OUT/$list.txt"
+done
 test -n "${PEER_LESS:-}" || "$PEER_PYTHON" -c 'import sentence_transformers' 2>/dev/null || PEER_LESS=t
 test -z "${PEER_LESS:-}" || echo "no peers here ($PEER_PYTHON): ours alone"
 ft-pull -q minilm >/dev/null
+MODEL=${FT_HOME:-$HOME/.cache/ft}/models/minilm
 
-# ---- runs ---------------------------------------------------------------------------------------------------------------
+# ---- runs: each adds a line "rate MB" to WORK.WHO.runs ------------------------------------------------------------------
 
-# ours WORK TEXTS COMMAND: one line "texts/s MB" into WORK.ours.runs.
+# ours WORK TEXTS COMMAND
 ours () {
-    echo "$3" >"$OUT/$1.ours.command"
+    echo "$3" >"$OUT/$1.0ours.command"
     (cd "$OUT" && /usr/bin/time -f '%e %M' -o time sh -c "$3") 2>"$OUT/log" || { cat "$OUT/log"; exit 1; }
     awk -v n="$2" '{ printf "%.6f %.1f\n", n / ($1 > 0 ? $1 : 0.001), $2 / 1024 }' "$OUT/time" >>"$OUT/$1.ours.runs"
 }
 
-# peer WORK NAME SCRIPT ARGUMENT...: likewise, from the line it prints.
+# peer WORK NAME SCRIPT ARGUMENT...: from the line it prints. Without a figure the run has none, so that neighbours stay neighbours.
 peer () {
     work=$1 name=$2 script=$3
     shift 3
     test -z "${PEER_LESS:-}" || return 0
-    echo "$script $*" >"$OUT/$work.$name.command"
-    (cd "$OUT" && "$PEER_PYTHON" "$PEER_DIR/$script" "$@") >"$OUT/log" 2>&1 || { tail -n 5 "$OUT/log"; return 0; }
-    sed -n 's,.* \([0-9.]*\) texts/s\, \([0-9.]*\) MB$,\1 \2,p' "$OUT/log" >>"$OUT/$work.$name.runs"
+    echo "$script $*" >"$OUT/$work.1$name.command"
+    (cd "$OUT" && "$PEER_PYTHON" "$PEER_DIR/$script" "$@") >"$OUT/log" 2>&1 || tail -n 5 "$OUT/log"
+    sed -n 's,.* \([0-9.]*\) texts/s\, \([0-9.]*\) MB$,\1 \2,p' "$OUT/log" | grep . >>"$OUT/$work.$name.runs" || echo "- -" >>"$OUT/$work.$name.runs"
+}
+
+# figure WORK WHO NAME: from a line "NAME: ... X texts/s ..." or MB/s on standard input, the first.
+figure () {
+    awk -v name="$3:" '$1 == name { for (i = 3; i <= NF; i++) if ($i ~ /^(texts|MB)\/s/) { print $(i - 1), "-"; exit } }' >>"$OUT/$1.$2.runs"
+}
+
+# The three parts that have no model in them.
+parts () {
+    echo "bench-tokenizer minilm labelled.txt" >"$OUT/tokenize.0ours.command"
+    "$ROOT/build/tests/data/bench-tokenizer" "$MODEL" "$OUT/labelled.txt" | figure tokenize ours ft
+    if test -z "${PEER_LESS:-}"; then
+        echo "tokenize.py minilm labelled.txt" >"$OUT/tokenize.1tokenizers.command"
+        "$PEER_PYTHON" bench/tokenize.py "$MODEL" "$OUT/labelled.txt" | figure tokenize tokenizers tokenizers
+    fi
+    echo "bench-ingest" >"$OUT/ingest.0ours.command"
+    "$ROOT/build/tests/data/bench-ingest" >"$OUT/log"
+    sed '1,/^pairs/d' "$OUT/log" | figure ingest ours ft-ingest
+    sed '1,/^pairs/d' "$OUT/log" | figure ingest libcsv libcsv
+    echo "bench-stream" >"$OUT/stream.0ours.command"
+    "$ROOT/build/tests/stream/bench-stream" >"$OUT/log"
+    figure stream ours stream <"$OUT/log"
+    figure stream copy copy <"$OUT/log"
 }
 
 run=0
+test -z "${TABLE:-}" || run=$RUNS
 while test $run -lt "$RUNS"; do
     run=$((run + 1))
     echo "run $run of $RUNS"
-    ours train-labelled "$ROWS" 'ft-ingest -q --labeled labelled.csv | ft-train -q --epochs 1 --batch 128 --force -o tuned'
-    peer train-labelled st st-train.py labelled.csv fp32 triplet "$ROWS" 128
-    ours embed-labelled "$ROWS" 'ft-ingest -q --labeled labelled.csv | ft-embed -q -m minilm --force -o embedded'
-    for name in $PEERS; do peer embed-labelled "$name" encode.py "$name" labelled.csv; done
-    test "$PAIRS" != 0 || continue
-    ours train-pairs $((2 * PAIRS)) 'ft-ingest -q --pairs pairs.csv | ft-train -q --epochs 1 --batch 64 --force -o tuned'
-    peer train-pairs st st-train.py pairs.csv fp32 mnrl "$PAIRS" 64
-    ours embed-descriptions "$PAIRS" 'ft-ingest -q --unlabeled --columns text=2 pairs.csv | ft-embed -q -m minilm --force -o embedded'
-    for name in $PEERS; do peer embed-descriptions "$name" encode.py "$name" pairs.csv:2; done
+    for p in fp32 bf16; do
+        st=st ov=ov
+        test $p = fp32 || st=st-bf16 ov=ov-bf16
+        ours train-labelled-$p "$ROWS" \
+            "ft-ingest -q --labeled labelled.csv | ft-train -q --precision $p --loss triplet --epochs 1 --batch 128 --force -o tuned"
+        peer train-labelled-$p st st-train.py labelled.csv $p triplet "$ROWS" 128
+        for name in $ov $st; do
+            ours embed-labelled-$p "$ROWS" "ft-ingest -q --labeled labelled.csv | ft-embed -q --precision $p -m minilm --force -o embedded"
+            peer embed-labelled-$p "$name" encode.py "$name" labelled.csv
+        done
+        test "$PAIRS" != 0 || continue
+        ours train-pairs-$p $((2 * PAIRS)) \
+            "ft-ingest -q --pairs pairs.csv | ft-train -q --precision $p --epochs 1 --batch 64 --force -o tuned"
+        peer train-pairs-$p st st-train.py pairs.csv $p mnrl "$PEER_PAIRS" 64
+        for name in $ov $st; do
+            ours embed-descriptions-$p "$PAIRS" \
+                "ft-ingest -q --unlabeled --columns text=2 pairs.csv | ft-embed -q --precision $p -m minilm --force -o embedded"
+            peer embed-descriptions-$p "$name" encode.py "$name" pairs.csv:2
+        done
+    done
+    parts
 done
 for run in 1 2 3 4 5 6 7 8 9; do
+    test -z "${TABLE:-}" || break
     ours one-sentence 1 'for i in 1 2 3 4 5 6 7 8 9 10; do echo "one sentence" | ft-ingest -q --unlabeled | ft-embed -q -m minilm >embedded; done'
 done
+test -z "${SEARCH:-}" || test -n "${TABLE:-}" || bench/search.sh | tee "$OUT/search.txt"
 
 # ---- the table ----------------------------------------------------------------------------------------------------------
 
-# median WORK WHO COLUMN
+# median COLUMN: of the lines of standard input that have a number there.
 median () {
-    sort -n -k"$3,$3" "$OUT/$1.$2.runs" | awk -v c="$3" '{ v[NR] = $c } END { if (NR) print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'
+    awk -v c="$1" '$c != "-" { print $c }' | sort -n | awk '{ v[NR] = $1 } END { if (NR) print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2; else print "-" }'
 }
 
+# neighbours WORK PEER: ours and the peer's of the same run side by side. Where ours ran once for each of two peers, every second one is this one's.
+neighbours () {
+    all=$(wc -l <"$OUT/$1.ours.runs") theirs=$(wc -l <"$OUT/$1.$2.runs")
+    awk -v each=$((all / theirs)) -v skip="$3" 'each < 2 || (NR - 1) % each == skip' "$OUT/$1.ours.runs" | paste -d ' ' - "$OUT/$1.$2.runs" |
+        awk '{ print $0, ($3 > 0 ? $1 / $3 : "-") }'
+}
+
+# row WORK TITLE UNIT PEER...
 row () {
     test -s "$OUT/$1.ours.runs" || return 0
-    alone=t
-    for runs in "$OUT/$1".*.runs; do
-        name=${runs#"$OUT/$1".} name=${name%.runs}
-        test "$name" != ours && test -s "$runs" || continue
-        alone=
-        echo "$2|$name $(median "$1" ours 1) $(median "$1" "$name" 1) $(median "$1" ours 2) $(median "$1" "$name" 2)"
-    done | awk -F'|' '{ split($2, v, " "); printf "| %s | %.0f | %s %.1f | %.1f | %.0f | %.0f | 1/%.1f |\n",
-        $1, v[2], v[1], v[3], v[2] / v[3], v[4], v[5], v[5] / v[4] }' >"$OUT/row"
-    test -s "$OUT/row" || printf '| %s | %.0f | - | - | %.0f | - | - |\n' "$2" "$(median "$1" ours 1)" "$(median "$1" ours 2)" >"$OUT/row"
-    cat "$OUT/row"
+    work=$1 title=$2 unit=$3 turn=0 done=
+    shift 3
+    for name; do
+        if test -s "$OUT/$work.$name.runs"; then
+            neighbours "$work" "$name" $turn >"$OUT/pairs"
+            done=t
+            echo "$(median 1 <"$OUT/pairs") $(median 3 <"$OUT/pairs") $(median 5 <"$OUT/pairs") $(median 2 <"$OUT/pairs") $(median 4 <"$OUT/pairs")" |
+                awk -v title="$title" -v unit="$unit" -v name="$name" '
+                    function memory(m) { return m == "-" ? "-" : sprintf("%.0f", m) }
+                    { printf "| %s | %.0f %s | %s %.0f | **%.2f** | %s | %s | %s |\n", title, $1, unit, name, $2, $3, memory($4), memory($5),
+                      $4 == "-" || $5 == "-" ? "-" : sprintf("1/%.1f", $5 / $4) }'
+        fi
+        turn=$((turn + 1))
+    done
+    test -n "$done" || printf '| %s | %.0f %s | - | - | %.0f | - | - |\n' "$title" "$(median 1 <"$OUT/$work.ours.runs")" "$unit" \
+        "$(median 2 <"$OUT/$work.ours.runs")"
 }
 
 {
     echo '# Speed and memory'
     echo
     echo "$(LC_ALL=C lscpu | sed -n 's/^Model name: *//p' | head -n 1), $(nproc) CPUs; $(. /etc/os-release && echo "$PRETTY_NAME");" \
-        "$(ft-train --version); ${CC:-cc} $(${CC:-cc} -dumpversion); MiniLM-L6, fp32; $ROWS texts ($texts), $PAIRS pairs; median of $RUNS runs."
-    test -n "${PEER_LESS:-}" || "$PEER_PYTHON" -c 'import torch, transformers, sentence_transformers as s
-print(f"Peers: torch {torch.__version__}, transformers {transformers.__version__}, sentence-transformers {s.__version__}.")' 2>/dev/null
+        "$(ft-train --version); ${CC:-cc} $(${CC:-cc} -dumpversion); MiniLM-L6; $ROWS texts ($texts), $PAIRS pairs; median of $RUNS runs."
+    test -n "${PEER_LESS:-}" || "$PEER_PYTHON" -c 'import torch, transformers, sentence_transformers as s, openvino as o, tokenizers as t
+print(f"Peers: st is sentence-transformers {s.__version__} on torch {torch.__version__} and transformers {transformers.__version__}; "
+      f"ov is OpenVINO {o.__version__.split(chr(45))[0]}; tokenizers {t.__version__}, one thread beside one of ours.")' 2>/dev/null
     echo
-    echo '| work | ours, texts/s | peer, texts/s | ratio | ours, MB | peer, MB | ratio |'
+    echo '| work | ours | peer | ratio | ours, MB | peer, MB | ratio |'
     echo '|---|---|---|---|---|---|---|'
-    row train-labelled 'training, labelled texts, batch 128'
-    row train-pairs 'training, synopsis and description, 64 pairs'
-    row embed-labelled 'embedding, labelled texts'
-    row embed-descriptions 'embedding, descriptions'
+    for p in fp32 bf16; do
+        st=st ov=ov
+        test $p = fp32 || st=st-bf16 ov=ov-bf16
+        row train-labelled-$p "training, labelled texts, triplet, batch 128, $p" texts/s st
+        row train-pairs-$p "training, synopsis and description, infonce, 64 pairs, $p" texts/s st
+        row embed-labelled-$p "embedding, labelled texts, $p" texts/s $ov $st
+        row embed-descriptions-$p "embedding, descriptions, $p" texts/s $ov $st
+    done
+    row tokenize "tokenizing, one thread" texts/s tokenizers
+    row ingest "ft-ingest, pairs of 500 bytes and more" MB/s libcsv
+    row stream "stream, documents of 60 bytes, encode and decode in one thread" MB/s copy
     echo
-    echo "One sentence from start to embedding: $(median one-sentence ours 1 | awk '{ printf "%.0f", 100 / $1 }') ms," \
-        "$(median one-sentence ours 2 | awk '{ printf "%.0f", $1 }') MB."
+    echo "One sentence from start to embedding: $(median 1 <"$OUT/one-sentence.ours.runs" | awk '{ printf "%.0f", 100 / $1 }') ms," \
+        "$(median 2 <"$OUT/one-sentence.ours.runs" | awk '{ printf "%.0f", $1 }') MB."
+    if test -s "$OUT/search.txt"; then
+        echo
+        echo 'Exact search, 1,000,000 vectors of 384 numbers, 1,000 queries, k 20, two threads; the least of three (`make bench-search`):'
+        echo
+        sed 's/^/    /' "$OUT/search.txt"
+    fi
     echo
-    echo 'Ours is the whole command from start to exit, saving included; the peer, its own figure once Python, its libraries and the model are'
-    echo 'loaded, nothing saved. Memory is the largest process. By `make bench`:'
+    echo 'Ours is the whole command from start to exit, saving included; a peer, its own figure once Python, its libraries and the model are'
+    echo 'loaded, nothing saved. Ratios are medians of the ratios of runs beside each other. Memory is the largest process. By `make bench`:'
     echo
     for command in "$OUT"/*.command; do
         echo "    $(cat "$command")"

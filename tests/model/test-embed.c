@@ -67,6 +67,40 @@ static double scale_of(const struct golden *g)
     return most;
 }
 
+/* 1 - cosine, the largest of all rows. */
+static double farthest_angle(const float *a, const float *b, size_t rows, size_t dim)
+{
+    double most = 0;
+
+    for (size_t r = 0; r < rows; r++) {
+        double ab = 0, aa = 0, bb = 0;
+
+        for (size_t i = 0; i < dim; i++) {
+            double x = a[r * dim + i], y = b[r * dim + i];
+
+            ab += x * y, aa += x * x, bb += y * y;
+        }
+        most = fmax(most, 1 - ab / sqrt(aa * bb));
+    }
+    return most;
+}
+
+/* Embeddings in bf16: within a cosine distance of 1e-3, and not those of fp32. */
+static void test_bf16(const char *name, const struct ft_model *model, const struct golden *g)
+{
+    float *out = ft_arena_take(&arena, g->count * g->dim * sizeof(float)), *alone = ft_arena_take(&arena, g->dim * sizeof(float));
+    const struct ft_embed_options how = {.precision = FT_BF16};
+    double far, one = 0;
+
+    ok(ft_embed_texts(model, &how, g->text, g->count, out) == 0, "%s, bf16: embeds", name);
+    far = farthest_angle(out, g->want, g->count, g->dim);
+    ok(far <= 1e-3 && farthest(out, g->want, g->count * g->dim) > 1e-5, "%s, bf16: within a cosine distance of 1e-3 (farthest %.2g)", name, far);
+    for (size_t i = 0; i < g->count; i++)
+        if (ft_embed_texts(model, &how, &g->text[i], 1, alone) == 0)
+            one = fmax(one, farthest_angle(alone, out + i * g->dim, 1, g->dim));
+    ok(one <= 1e-4, "%s, bf16: a text alone is where it is in company (%.2g)", name, one);
+}
+
 static void test_directory(const char *name)
 {
     struct ft_model *model = ft_model_open(ft_arena_print(&arena, GOLDEN "%s", name), NULL);
@@ -94,6 +128,7 @@ static void test_directory(const char *name)
     how.chunk = 2;
     ok(ft_embed_texts(model, &how, g.text, g.count, out) == 0 && farthest(out, g.want, g.count * g.dim) <= 2e-6 * scale,
        "%s: the same in chunks of two", name);
+    test_bf16(name, model, &g);
     ft_model_close(model);
 }
 
@@ -116,6 +151,7 @@ static void test_minilm(void)
     ok(ft_embed_texts(model, &(struct ft_embed_options){.max_length = 0}, g.text, g.count, out) == 0, "MiniLM-L6: embeds");
     far = farthest(out, g.want, g.count * g.dim);
     ok(far <= 2e-6, "MiniLM-L6: within 2e-6 of sentence-transformers (farthest %.2g)", far);
+    test_bf16("MiniLM-L6", model, &g);
     ft_model_close(model);
 }
 

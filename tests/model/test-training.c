@@ -83,10 +83,12 @@ static size_t least(size_t a, size_t b)
 }
 
 /* Forward, loss = sum sin(7 i + 3 j + 1) e_ij, backward. */
+static enum ft_precision precision = FT_FP32;
+
 static int work(struct ft_model *model, const struct ft_packed *packed, int flags, size_t per_chunk, uint64_t batch,
                 struct outcome *outcome)
 {
-    struct ft_runner *runner = ft_runner_open(model, FT_PLAN_TRAINING | flags, FT_FP32);
+    struct ft_runner *runner = ft_runner_open(model, FT_PLAN_TRAINING | flags, precision);
     size_t n = packed->texts, d = model->dim;
     float *dout = ft_arena_take(&arena, n * d * sizeof *dout);
     struct ft_cut cut;
@@ -176,6 +178,22 @@ static void test_gradients(struct ft_model *model, const struct ft_packed *packe
         far = worst(model, out.gradient, &want, whole, &where);
         ok(far <= 1e-5, "%s: every gradient within 1e-5 of float64 (worst %.2g, %s)", cases[i].name, far, where);
     }
+    precision = FT_BF16;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        double far = 0;
+
+        ok(work(model, packed, cases[i].flags, cases[i].per_chunk, 1, &out) == 0, "%s, bf16: runs: %s", cases[i].name, ft_error());
+        for (int p = 0; p < model->parameter_count; p++) {
+            const struct ft_parameter *at = &model->parameters[p];
+            const struct ft_safetensor *t = ft_safetensors_find(&want, at->name);
+            float *reference = ft_arena_take(&arena, at->rows * at->columns * sizeof(float));
+
+            if (t != NULL && ft_safetensor_floats(t, reference) == 0)
+                far = hypot(far, distance(out.gradient + at->offset, reference, at->rows * at->columns));
+        }
+        ok(far <= 2e-2 * whole && far > 1e-4 * whole, "%s, bf16: the gradient within 2 %% of float64's (%.2g %%)", cases[i].name, 100 * far / whole);
+    }
+    precision = FT_FP32;
     ft_safetensors_close(&want);
 }
 

@@ -85,6 +85,22 @@ test_expect_success '--threads 1, 2, 3 and 7: fused and in every stage' '
     same threads-1 threads-2 threads-3 threads-7 threads-1-piped threads-2-piped threads-3-piped threads-7-piped
 '
 
+test_expect_success '--precision bf16: piped equals fused, any threads, any memory; and it is not fp32' '
+    for n in 1 3; do
+        $limit ft-train -q -m model -o bf16-$n --precision bf16 --chunk 20 --threads $n labelled.batches &&
+        new_run bf16-$n-piped --precision bf16 --seed 5 --chunk 20 &&
+        ft-embed -q -m bf16-$n-piped --threads $n labelled.batches | ft-loss -q -m bf16-$n-piped |
+            ft-update -q -m bf16-$n-piped --threads $((4 - n)) >steps || return 1
+    done &&
+    $limit ft-train -q -m model -o bf16-little --precision bf16 --chunk 20 --memory 1 labelled.batches &&
+    same bf16-1 bf16-3 bf16-1-piped bf16-3-piped bf16-little && differ bf16-1 threads-1
+'
+
+test_expect_success 'the precision is the run'"'"'s, not a stage'"'"'s' '
+    new_run untouched --precision bf16 &&
+    test_expect_code 2 ft-embed -q -m untouched --precision bf16 labelled.batches >out 2>err && test_grep "the run" err
+'
+
 test_expect_success 'sampling and training from documents: any threads' '
     for n in 1 3; do
         $limit ft-train -q -m model -o documents-$n --batch 50 --epochs 2 --seed 5 --threads $n labelled || return 1
