@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { BLOCK = 1 << 17 };    /* floats of a rounded block */
+enum { BLOCK = 1 << 16 };    /* floats of a rounded block */
 
 static _Thread_local float left[BLOCK], right[BLOCK];
 

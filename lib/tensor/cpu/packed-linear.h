@@ -2,16 +2,17 @@
  *
  *     forward   y[R,O] = x[R,I] w[O,I]^T + b      backward  dx[R,I] = dy[R,O] w[O,I]      gradient  dw[O,I] += dy[R,O]^T x[R,I]
  *
- * All are C[m,n] = A[m,k] B[k,n], blocked as by Goto and van de Geijn (2008). A word is 32 bits, two bf16: numbers i and
- * i + 16 of 32 along k. A square is 16 lines (rows of A, columns of B) by 16 words, a kilobyte: what a tile register of AMX holds. A strip is 32 lines by all of k: two squares a step of 32
- * numbers along k for each part of the numbers. A number is one part or the sum of several bf16, each nearest to what those before it left:
+ * All are C[m,n] = A[m,k] B[k,n], blocked as by Goto and van de Geijn (2008). A word is 32 bits, two bf16: numbers i and i + 16 of 32 along k. A square
+ * is 16 lines (rows of A, columns of B) by 16 words, a kilobyte: what a tile register of AMX holds. A strip is 32 lines by all of k: two squares
+ * a step of 32 numbers along k, for each part of the numbers. A number is one bf16, or the sum of several, each nearest to what those before it left:
  *
  *     bf16     a = a0           a b = a0 b0                                                          (Kalamkar et al. 2019)
  *     bf16x3   a = a0 + a1      a b = a0 b0 + a0 b1 + a1 b0; errs by 3 * 2^-18 at most               (Henry, Tang, Heinecke 2019)
  *     bf16x4   a = a0 + a1      and a1 b1: errs by 2^-17
  *     bf16x6   a = a0 + a1 + a2 a b = all ai bj with i + j < 3; errs by 2^-25, less than fp32 itself
  *
- * Products of two bf16 are exact in fp32, and sums are kept in fp32.
+ * Products of two bf16 are exact in fp32, and sums are kept in fp32. The instructions take parts below 2^-126 for 0; an infinity becomes NaN where there
+ * are several parts.
  *
  * Every element of C is one chain of sums in the order of k, its start (bias, zero, or the old C) first: its bits do not depend on R, nor on the block
  * it falls in, nor on whether an operand was packed in advance.
@@ -22,21 +23,14 @@
 #define FT_TENSOR_CPU_PACKED_LINEAR_H
 
 #include "tensor/cpu/column-sums.h"
+#include "tensor/cpu/packed.h"
 
 #include <stdbool.h>
 
-/* LINES of a square, numbers along k a STEP, floats a SQUARE; a STRIP is two squares wide. PACKED: floats of a thread's block of packed A, which stays in
- * the second cache beside a strip of B. DEEP: along k, a strip of B at once. */
-enum { LINES = 16, STEP = 32, SQUARE = 256, STRIP = 2 * LINES, DEEP = 1536, PACKED = 192 * DEEP };
-
-static _Thread_local float packed_a[PACKED] __attribute__((aligned(64)));
-static _Thread_local float packed_b[STRIP * DEEP * 3 / 2] __attribute__((aligned(64)));
-
-/* A matrix as an operand: line l, place p along k is from[l * apart + p], or when `across` from[p * apart + l]. */
+/* A matrix as an operand: line l, place p along k is from[l * apart + p], or when taken across, from[p * apart + l]. */
 struct operand {
     const float *from;
     size_t apart;
-    bool across;
 };
 
 /* C's block at hand, at most two squares wide. Row r begins from start + r * start_row; NULL is zeros. */
@@ -156,6 +150,8 @@ struct product_of {
 
 INLINE void product_packed(const int products, const bool a_across, const bool b_across, const struct product_of *t)
 {
+    float *packed_a = ft_packed_a(), *packed_b = ft_packed_b();
+
     for (size_t p = 0; p < t->k; p += DEEP) {
         size_t depth = t->k - p < DEEP ? t->k - p : DEEP, steps = steps_of(depth), strip = steps * step_size(products);
         size_t tall = PACKED / strip * STRIP, ready = steps_of(t->k) * step_size(products), done = p / STEP * step_size(products);
@@ -192,7 +188,7 @@ INLINE void product_packed(const int products, const bool a_across, const bool b
                                                                                                                                                       \
     static void linear_pack_##suffix(float *to, const float *w, size_t I, size_t O, bool transposed)                                                  \
     {                                                                                                                                                 \
-        const struct operand from = {w, I, transposed};                                                                                               \
+        const struct operand from = {w, I};                                                                                                           \
                                                                                                                                                       \
         if (transposed)                                                                                                                               \
             for (size_t i = 0; i < I; i += STRIP, to += packed_size(BACKWARD, STRIP, O))                                                              \
@@ -204,7 +200,7 @@ INLINE void product_packed(const int products, const bool a_across, const bool b
                                                                                                                                                       \
     static void linear_forward_##suffix(float *y, const float *x, const float *w, const float *packed, const float *b, size_t R, size_t I, size_t O)  \
     {                                                                                                                                                 \
-        const struct product_of t = {y, b, 0, {x, I, false}, {w, I, false}, NULL, packed, R, O, I};                                                   \
+        const struct product_of t = {y, b, 0, {x, I}, {w, I}, NULL, packed, R, O, I};                                                                 \
                                                                                                                                                       \
         product_begin();                                                                                                                              \
         product_packed(FORWARD, false, false, &t);                                                                                                    \
@@ -213,7 +209,7 @@ INLINE void product_packed(const int products, const bool a_across, const bool b
                                                                                                                                                       \
     static void linear_backward_##suffix(float *dx, const float *dy, const float *w, const float *packed, size_t R, size_t I, size_t O)               \
     {                                                                                                                                                 \
-        const struct product_of t = {dx, NULL, 0, {dy, O, false}, {w, I, true}, NULL, packed, R, I, O};                                               \
+        const struct product_of t = {dx, NULL, 0, {dy, O}, {w, I}, NULL, packed, R, I, O};                                                            \
                                                                                                                                                       \
         product_begin();                                                                                                                              \
         product_packed(BACKWARD, false, true, &t);                                                                                                    \
@@ -227,7 +223,7 @@ INLINE void product_packed(const int products, const bool a_across, const bool b
                                                                                                                                                       \
     static void gradient_pack_##suffix(float *to, const float *x, size_t R, size_t W, size_t from, size_t until, bool of_output)                      \
     {                                                                                                                                                 \
-        const struct operand operand = {x, W, true};                                                                                                  \
+        const struct operand operand = {x, W};                                                                                                        \
         size_t strip = packed_size(GRADIENT, STRIP, R);                                                                                               \
                                                                                                                                                       \
         for (size_t w = from; w < until; w += STRIP)                                                                                                  \
@@ -242,7 +238,7 @@ INLINE void product_packed(const int products, const bool a_across, const bool b
     {                                                                                                                                                 \
         float *c = dw + from * I;                                                                                                                     \
         const float *a = dy_packed ? dy_packed + packed_size(GRADIENT, from, R) : NULL;                                                               \
-        const struct product_of t = {c, c, I, {dy + from, O, true}, {x, I, true}, a, x_packed, to - from, I, R};                                      \
+        const struct product_of t = {c, c, I, {dy + from, O}, {x, I}, a, x_packed, to - from, I, R};                                                  \
                                                                                                                                                       \
         product_begin();                                                                                                                              \
         product_packed(GRADIENT, true, true, &t);                                                                                                     \
