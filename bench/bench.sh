@@ -80,8 +80,8 @@ parts () {
     echo "bench-tokenizer minilm labelled.txt" >"$OUT/tokenize.0ours.command"
     "$ROOT/build/tests/data/bench-tokenizer" "$MODEL" "$OUT/labelled.txt" | figure tokenize ours ft
     if test -z "${PEER_LESS:-}"; then
-        echo "tokenize.py minilm labelled.txt" >"$OUT/tokenize.1tokenizers.command"
-        "$PEER_PYTHON" bench/tokenize.py "$MODEL" "$OUT/labelled.txt" | figure tokenize tokenizers tokenizers
+        echo "tokenizing.py minilm labelled.txt" >"$OUT/tokenize.1tokenizers.command"
+        "$PEER_PYTHON" bench/tokenizing.py "$MODEL" "$OUT/labelled.txt" | figure tokenize tokenizers tokenizers
     fi
     echo "bench-ingest" >"$OUT/ingest.0ours.command"
     "$ROOT/build/tests/data/bench-ingest" >"$OUT/log"

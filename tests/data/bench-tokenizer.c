@@ -1,9 +1,9 @@
 /* bench-tokenizer.c - how many texts a second one thread makes ids of; a line of the file is a text.
  *
  *     make build/tests/data/bench-tokenizer && build/tests/data/bench-tokenizer DIRECTORY FILE [LIMIT]
- *     bench/tokenize.py DIRECTORY FILE [LIMIT]                  the same of Hugging Face tokenizers
+ *     bench/tokenizing.py DIRECTORY FILE [LIMIT]                  the same of Hugging Face tokenizers
  *
- * The first line is the best of several passes over all texts, in the words of tokenize.py. The second is for whoever changes the
+ * The first line is the best of several passes over all texts, in the words of tokenizing.py. The second is for whoever changes the
  * tokenizer: ids and a checksum over them, which no change may alter, and how long opening took. */
 #include "base/error.h"
 #include "base/file.h"

@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
-"""tokenize.py DIRECTORY FILE [LIMIT]
+"""tokenizing.py DIRECTORY FILE [LIMIT]
 
 How many texts a second Hugging Face `tokenizers` makes ids of on one thread; a line of FILE is a text. The best of several passes,
 of encode_batch and of encode_batch_fast (no offsets) where there is one. tests/data/bench-tokenizer.c prints the same of ours.
 """
 import os, sys
-del sys.path[0]   # this directory, where whoever imports the standard library's `tokenize` would find this file
 os.environ["RAYON_NUM_THREADS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 import time
@@ -23,7 +22,7 @@ def once(encode, texts):
 
 def main():
     if len(sys.argv) < 3:
-        sys.exit("usage: tokenize.py DIRECTORY FILE [LIMIT]")
+        sys.exit("usage: tokenizing.py DIRECTORY FILE [LIMIT]")
     tokenizer = Tokenizer.from_file(os.path.join(sys.argv[1], "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.no_truncation()
