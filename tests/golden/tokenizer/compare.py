@@ -4,7 +4,7 @@
 Compares our ids with those of Hugging Face `tokenizers` for the model's tokenizer.json: every field of the CSV files,
 every code point alone and between letters, every code point that combines beside others of its kind, and N random texts
 under random settings and added tokens. Run from the top of the tree after make. Exits 1 when any text differs.
-How fast each is: tests/data/bench-tokenizer.c and bench/tokenize.py.
+How fast each is: tests/data/bench-tokenizer.c and bench/tokenizing.py.
 """
 import argparse, csv, json, os, random, struct, subprocess, sys, tempfile, unicodedata
 os.environ["RAYON_NUM_THREADS"] = "1"
