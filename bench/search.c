@@ -17,17 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 enum { MOST_DIM = 1 << 16 };
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static int write_document(struct ft_writer *writer, uint64_t number, uint64_t dim, const float *vector)
 {
@@ -90,7 +81,7 @@ static int measure(const char *index_path, const char *query_path, size_t k)
     struct ft_contents contents = {.model = ""};
     struct ft_collection index = {.shared = &contents, .side = FT_INDEX, .views = 1};
     struct ft_collection queries = {.shared = &contents, .side = FT_QUERIES, .views = 1};
-    double start = now(), read, ready, search;
+    double start = ft_seconds(), read, ready, search;
     struct ft_nearest nearest;
     struct ft_match *match;
     struct rusage usage;
@@ -99,18 +90,18 @@ static int measure(const char *index_path, const char *query_path, size_t k)
     if (take(&index, index_path) < 0 || take(&queries, query_path) < 0 ||
         !(match = ft_resize(NULL, queries.count * k, sizeof *match)))
         return -1;
-    read = now() - start;
-    start = now();
+    read = ft_seconds() - start;
+    start = ft_seconds();
     if (ft_vectors_ready(FT_COSINE, index.view->vector, index.count, index.view->dim, &bad) < 0 ||
         ft_vectors_ready(FT_COSINE, queries.view->vector, queries.count, index.view->dim, &bad) < 0)
         return -1;
-    ready = now() - start;
+    ready = ft_seconds() - start;
     nearest = (struct ft_nearest){FT_COSINE, index.view->dim, index.view->vector, index.count, queries.view->vector,
                                   queries.count, NULL};
-    start = now();
+    start = ft_seconds();
     if (ft_nearest_find(&nearest, k, match) < 0)
         return -1;
-    search = now() - start;
+    search = ft_seconds() - start;
     getrusage(RUSAGE_SELF, &usage);
     printf("ft: %zu queries, %.3f s search, %.3f s read, %.3f s ready, %ld MB\n", queries.count, search, read, ready,
            usage.ru_maxrss / 1024);

@@ -9,6 +9,7 @@
  *   ratio       the second over the first
  *   memory      of ft-ingest at its peak */
 #include "base/random.h"
+#include "base/tool.h"
 
 #include <csv.h>
 #include <fcntl.h>
@@ -19,18 +20,9 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { RUNS = 5, MEGABYTES = 100 };
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void check(bool good, const char *what)
 {
@@ -53,7 +45,7 @@ static void ignore_record(int terminator, void *argument)
 static double parse(const char *path)
 {
     static char block[1 << 16];
-    double start = now();
+    double start = ft_seconds();
     struct csv_parser parser;
     int fd = open(path, O_RDONLY);
     ssize_t got;
@@ -64,7 +56,7 @@ static double parse(const char *path)
     csv_fini(&parser, ignore_field, ignore_record, NULL);
     csv_free(&parser);
     close(fd);
-    return now() - start;
+    return ft_seconds() - start;
 }
 
 /* Seconds of the command; `memory` its peak in MB. */
@@ -72,7 +64,7 @@ static double ingest(const char *path, double *memory)
 {
     static char block[1 << 18], tool[4096];
     const char *bin = getenv("FT_BIN");
-    double start = now();
+    double start = ft_seconds();
     struct rusage usage;
     int fds[2], status;
     pid_t child;
@@ -91,7 +83,7 @@ static double ingest(const char *path, double *memory)
     close(fds[0]);
     check(wait4(child, &status, 0, &usage) == child && status == 0, tool);
     *memory = (double)usage.ru_maxrss * 1024e-6;
-    return now() - start;
+    return ft_seconds() - start;
 }
 
 static void bench(const char *path, const char *what)

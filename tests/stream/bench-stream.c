@@ -10,6 +10,7 @@
  *   copy     two processes that write and read blocks and do nothing else */
 #include "base/error.h"
 #include "base/file.h"
+#include "base/tool.h"
 #include "stream/document.h"
 
 #include <fcntl.h>
@@ -19,7 +20,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { RUNS = 15, BLOCK = 1 << 18, NAMES = 1000 };
@@ -36,14 +36,6 @@ struct shape {
     size_t size;             /* bytes of the whole stream */
     char file[64];           /* where it lies in memory */
 };
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void check(bool good, const char *what)
 {
@@ -160,7 +152,7 @@ static void keep(const char *path, const struct shape *shape)
 
 static double seconds(const struct shape *shape, int what)
 {
-    double start = now();
+    double start = ft_seconds();
 
     switch (what) {
     case 0: encode("/dev/null", shape); break;
@@ -168,7 +160,7 @@ static double seconds(const struct shape *shape, int what)
     case 2: through_pipe(encode, decode, shape); break;
     default: through_pipe(copy_out, copy_in, shape); break;
     }
-    return now() - start;
+    return ft_seconds() - start;
 }
 
 static void bench(struct shape shape)

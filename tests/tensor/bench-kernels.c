@@ -3,19 +3,11 @@
  *     make build/tests/tensor/bench-kernels && build/tests/tensor/bench-kernels
  *
  * Times are the best of several runs of one layer's worth of work; "share" is of the layer's products, training (forward, backward, gradients). */
+#include "base/tool.h"
 #include "ops.h"
 
-#include <time.h>
 
 enum { W = 384, INNER = 1536, HEADS = 12 };
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 struct bench {
     const struct ft_kernels *k;
@@ -103,13 +95,13 @@ enum { ITEMS = sizeof items / sizeof *items };
 
 static double best_of(struct bench *b, int item)
 {
-    double best = 1e9, begin = now();
+    double best = 1e9, begin = ft_seconds();
 
-    for (int i = 0; i < 200 && (i < 5 || now() - begin < 0.15); i++) {
-        double start = now(), took;
+    for (int i = 0; i < 200 && (i < 5 || ft_seconds() - begin < 0.15); i++) {
+        double start = ft_seconds(), took;
 
         items[item].run(b);
-        took = now() - start;
+        took = ft_seconds() - start;
         if (took < best)
             best = took;
     }
