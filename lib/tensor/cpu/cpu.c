@@ -6,47 +6,70 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* In each precision; no name: this CPU cannot run it. */
+static bool anywhere(void)
+{
+    return true;
+}
+
+static bool products_plain(struct ft_kernels *kernels, enum ft_precision precision)
+{
+    if (precision == FT_BF16)
+        ft_plain_bf16(kernels);
+    return true;
+}
+
+static bool products_blas(struct ft_kernels *kernels, enum ft_precision precision)
+{
+    if (precision == FT_BF16)
+        ft_blas_bf16(kernels);
+    return true;
+}
+
+#ifdef __x86_64__
+static bool has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+static bool has_avx512(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")
+           && __builtin_cpu_supports("avx512vl");
+}
+
+static bool products_avx512(struct ft_kernels *kernels, enum ft_precision precision)
+{
+    return (precision == FT_BF16 && ft_products_avx512_bf16(kernels)) || products_blas(kernels, precision);
+}
+#endif
+
+/* Best first. `tables` is filled for those that this CPU runs; the others' have no name. */
 static struct level {
     const char *name;
+    const struct ft_kernels *vector;
+    bool (*runs)(void);
+    bool (*products)(struct ft_kernels *kernels, enum ft_precision precision);    /* false: not on this CPU */
     struct ft_kernels tables[FT_PRECISIONS];
-} levels[] = {{.name = "amx"}, {.name = "avx512"}, {.name = "avx2"}, {.name = "baseline"}, {.name = "plain"}};    /* best first */
+} levels[] = {
+#ifdef __x86_64__
+    {"amx", &ft_kernels_avx512, has_avx512, ft_products_amx, {{0}}},
+    {"avx512", &ft_kernels_avx512, has_avx512, products_avx512, {{0}}},
+    {"avx2", &ft_kernels_avx2, has_avx2, products_blas, {{0}}},
+#endif
+    {"baseline", &ft_kernels_baseline, anywhere, products_blas, {{0}}},
+    {"plain", &ft_kernels_plain, anywhere, products_plain, {{0}}},
+};
 enum { LEVELS = sizeof levels / sizeof *levels };
 
 static struct level *chosen;
 
-static const struct ft_kernels *vector_table(const char *name)
-{
-#ifdef __x86_64__
-    if (strcmp(name, "amx") == 0 || strcmp(name, "avx512") == 0)
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")
-                       && __builtin_cpu_supports("avx512vl") ? &ft_kernels_avx512 : NULL;
-    if (strcmp(name, "avx2") == 0)
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &ft_kernels_avx2 : NULL;
-#endif
-    return strcmp(name, "plain") == 0 ? &ft_kernels_plain : strcmp(name, "baseline") == 0 ? &ft_kernels_baseline : NULL;
-}
-
 static void fill(struct level *level)
 {
-    const struct ft_kernels *vector = vector_table(level->name);
+    for (int p = 0; level->runs() && p < FT_PRECISIONS; p++) {
+        struct ft_kernels table = *level->vector;
 
-    for (int p = 0; vector != NULL && p < FT_PRECISIONS; p++) {
-        struct ft_kernels table = *vector;
-        bool has = true;
-
-        if (p == FT_BF16 && strcmp(level->name, "plain") != 0)
-            ft_blas_bf16(&table);
-        if (p == FT_BF16 && strcmp(level->name, "plain") == 0)
-            ft_plain_bf16(&table);
-#ifdef __x86_64__
-        if (p == FT_BF16 && strcmp(level->name, "avx512") == 0)
-            ft_products_avx512_bf16(&table);
-        if (strcmp(level->name, "amx") == 0)
-            has = ft_products_amx(&table, (enum ft_precision)p);
-#endif
         table.name = level->name;
-        if (has)
+        if (level->products(&table, (enum ft_precision)p))
             level->tables[p] = table;
     }
 }
