@@ -76,7 +76,7 @@ static size_t operands_size(const struct ft_running *run, const struct ft_step *
     return k->gradient_packed(run->tokens, step->inputs) + k->gradient_packed(run->tokens, step->outputs);
 }
 
-const float *ft_running_operand(const struct ft_running *run, const struct ft_step *step, bool of_output)
+float *ft_running_operand(const struct ft_running *run, const struct ft_step *step, bool of_output)
 {
     if (!run->runner->kernels->gradient_pack || !wants_gradient(run->runner, step))
         return NULL;
@@ -102,7 +102,7 @@ static int pack_piece(void *argument, size_t index, int worker)
     const float *x = of_output ? ft_running_gradient(run, step->out, &whole)
                                : ft_running_value(run, step->in[0], &whole, &r->workers[worker]);
 
-    r->kernels->gradient_pack((float *)ft_running_operand(run, step, of_output), x, run->tokens, width, from,
+    r->kernels->gradient_pack(ft_running_operand(run, step, of_output), x, run->tokens, width, from,
                               width - from < PIECE ? width : from + PIECE, of_output);
     return 0;
 }

@@ -84,7 +84,7 @@ struct ft_group {
     int slice;                   /* and the first of its slices */
 };
 
-/* Chunks `chunk` .. chunk + count - 1; keep: with the places of what is kept of them, made or, for the backward, found. */
+/* Chunks `chunk` .. chunk + count - 1, with the places of what is kept of them: made, or for the backward found and let go. The run of a shard's chunk. */
 int ft_group_start(struct ft_runner *r, size_t chunk, size_t count, bool backward, struct ft_group *group);
 struct ft_running *ft_group_run(const struct ft_group *group, const struct ft_shard *shard);
 
@@ -109,6 +109,6 @@ const float *ft_running_packed(const struct ft_runner *r, const struct ft_step *
 
 /* Pack the operands of the step at hand; one of them: of the step's input or of its output's gradient, NULL when there is none packed. */
 int ft_group_pack_operands(struct ft_group *group);
-const float *ft_running_operand(const struct ft_running *run, const struct ft_step *step, bool of_output);
+float *ft_running_operand(const struct ft_running *run, const struct ft_step *step, bool of_output);
 
 #endif

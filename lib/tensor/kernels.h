@@ -48,7 +48,8 @@ int ft_precision_parse(enum ft_precision *precision, const char *name);
 
 struct ft_kernels {
     const char *name;
-    double rounding, gradient_rounding;   /* the most that a product of two numbers errs by, relative to it: in linear_forward; in gradients */
+    double rounding, gradient_rounding;   /* the most that a product of two numbers, as the precision takes them, errs by, relative
+                                             to it: in linear_forward; in gradients */
 
     /* A weight in the order the products read it, for the forward or, `transposed`, for the backward: the same bits, without packing
      * it again for every call. linear_packed: how many floats that takes. Both NULL in a table that has no use for it. */
