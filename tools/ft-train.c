@@ -3,10 +3,8 @@
 #include "base/pool.h"
 #include "base/stop.h"
 #include "base/tool.h"
-#include "model/encode.h"
-#include "train/loss.h"
-#include "train/sampler.h"
 #include "train/trainer.h"
+#include "tune/source.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,13 +69,6 @@ static struct ft_tool tool = {
     .options = options,
     .examples = examples,
     .see_also = "ft-ingest(1), ft-sample(1), ft-eval(1), ft-export(1), ft(7)",
-};
-
-/* What comes: batches as they are, or documents that the sampler makes into batches. */
-struct source {
-    struct ft_reader *reader;
-    struct ft_sampler *sampler;
-    uint64_t steps;
 };
 
 static const char *kind_wanted(int *failed)
@@ -225,72 +216,20 @@ static struct ft_run *make_run(const struct ft_settings *settings)
     return ft_run_open(output);
 }
 
-static int sampling_option_given(void)
+static bool sampling_option_given(void)
 {
     return classes || pairs || triplets || scored || random_batches || batch || per_class || epochs || drop_last;
 }
 
-static int sample_documents(struct source *source, struct ft_arena *arena, const struct ft_settings *s)
+static int read_source(struct ft_source *source, struct ft_arena *arena, const struct ft_settings *settings)
 {
-    struct ft_sampler_options how = {-1, s->seed, s->batch, s->per_class, s->epochs, s->drop_last};
-    struct ft_header header = *ft_reader_header(source->reader);
-    struct ft_arena scratch = {0};
-    struct ft_document document;
-    struct ft_record record;
-    enum ft_batch_kind kind;
+    int result = ft_source_read(source, arena, settings, sampling_option_given());
     const char *warning;
-    int more = -1;
 
-    if (s->kind) {
-        if (ft_batch_kind_parse(ft_string_of(s->kind), &kind) < 0)
-            return -1;
-        how.kind = (int)kind;
-    }
-    if (!(source->sampler = ft_sampler_open(&how)))
-        return -1;
-    while ((more = ft_reader_next(source->reader, &record)) > 0) {
-        ft_arena_reset(&scratch);
-        tool.in++;
-        if (ft_document_read(&scratch, &record.object, &document) < 0 ||
-            ft_sampler_add(source->sampler, &document, record.bytes) < 0 ||
-            ft_stop_check() < 0) {
-            more = -1;
-            break;
-        }
-    }
-    ft_arena_free(&scratch);
-    if (more < 0 || ft_sampler_plan(source->sampler, arena, &header) < 0)
-        return -1;
-    while ((warning = ft_sampler_warning(source->sampler)))
+    tool.in = source->records;
+    while (result == 0 && (warning = ft_source_warning(source)))
         ft_tool_warn(&tool, "%s", warning);
-    source->steps = header.steps;
-    return 0;
-}
-
-static int open_source(struct source *source, struct ft_arena *arena, const struct ft_settings *s)
-{
-    if (ft_reader_header(source->reader)->kind == FT_DOCUMENTS)
-        return sample_documents(source, arena, s);
-    if (ft_reader_expect(source->reader, FT_BATCHES) < 0)
-        return -1;
-    if (sampling_option_given())
-        return ft_fail(FT_USAGE, "batches come in, so options of sampling belong to ft-sample");
-    source->steps = ft_reader_header(source->reader)->steps;
-    return 0;
-}
-
-static int next_batch(struct source *source, struct ft_arena *arena, struct ft_batch *b)
-{
-    const struct ft_string *documents;
-    struct ft_record record;
-    int more;
-
-    if (source->sampler)
-        return ft_sampler_next(source->sampler, b, &documents);
-    if ((more = ft_reader_next(source->reader, &record)) <= 0)
-        return more;
-    tool.in++;
-    return ft_batch_read(arena, &record, b) < 0 ? -1 : 1;
+    return result;
 }
 
 struct progress {
@@ -315,27 +254,7 @@ static void show(struct progress *p, const struct ft_step_report *r)
             (long)left % 60, terminal && !last ? "\033[K" : "\n");
 }
 
-static int one_batch(struct ft_trainer *trainer, struct ft_arena *arena, const struct ft_settings *s, struct ft_batch *b,
-                     struct ft_step_report *report)
-{
-    const struct ft_model *model = ft_trainer_model(trainer);
-    struct ft_loss_input input = {b->kind, b->items, model->dim, b->rows, NULL, b->label, b->role, b->row, b->score};
-    float *embedding = ft_arena_take(arena, b->items * model->dim * sizeof *embedding);
-    float *gradient = ft_arena_take(arena, b->items * model->dim * sizeof *gradient);
-    struct ft_losses *loss = ft_losses_parse(arena, b->kind, &s->loss, s->miner);
-    struct ft_packed packed;
-    double value;
-
-    input.embedding = embedding;
-    if (!embedding || !gradient || !loss ||
-        ft_encode_texts(arena, model, s->prompt, (size_t)s->max_length, b->text, b->items, &packed) < 0 ||
-        ft_trainer_begin(trainer, b, &packed) < 0 || ft_trainer_forward(trainer, embedding) < 0 ||
-        ft_losses_compute(loss, &input, &value, gradient, NULL) < 0)
-        return -1;
-    return ft_trainer_apply(trainer, value, gradient, report);
-}
-
-static int all_batches(struct ft_trainer *trainer, struct source *source, const struct ft_settings *s)
+static int all_batches(struct ft_trainer *trainer, struct ft_source *source)
 {
     struct progress progress = {.start = ft_seconds()};
     struct ft_arena arena = {0};
@@ -345,11 +264,11 @@ static int all_batches(struct ft_trainer *trainer, struct source *source, const 
 
     while (more > 0 && !(steps >= 0 && ft_trainer_progress(trainer)->batch >= (uint64_t)steps)) {
         ft_arena_reset(&arena);
-        if ((more = next_batch(source, &arena, &b)) <= 0)
+        if ((more = ft_source_next(source, &arena, &b)) <= 0)
             break;
         if ((skip = ft_trainer_skip(trainer, &b)) > 0)
             continue;
-        if (skip < 0 || one_batch(trainer, &arena, s, &b, &report) < 0)
+        if (skip < 0 || ft_trainer_step(trainer, &arena, &b, &report) < 0)
             more = -1;
         else {
             tool.out++;
@@ -357,6 +276,7 @@ static int all_batches(struct ft_trainer *trainer, struct source *source, const 
             more = ft_stop_check() < 0 ? -1 : more;
         }
     }
+    tool.in = source->records;
     ft_arena_free(&arena);
     return more < 0 ? -1 : 0;
 }
@@ -375,14 +295,14 @@ static int save_and_fail(struct ft_trainer *trainer)
     return -1;
 }
 
-static int train(struct ft_run *run, struct source *source)
+static int train(struct ft_run *run, struct ft_source *source)
 {
     const struct ft_trainer_options how = {false, memory, save_every, keep};
     struct ft_trainer *trainer = ft_trainer_open(run, &how);
     int result = -1;
 
     if (trainer && ft_trainer_plan(trainer, source->steps) == 0) {
-        result = all_batches(trainer, source, &run->settings);
+        result = all_batches(trainer, source);
         if (result < 0)
             save_and_fail(trainer);
         else
@@ -406,7 +326,7 @@ static void take_back(struct ft_run *run)
 static int run_tool(void)
 {
     struct ft_arena arena = {0};
-    struct source source = {NULL, NULL, 0};
+    struct ft_source source = {.reader = NULL};
     struct ft_settings settings;
     struct ft_run *run = NULL;
     bool made = false;
@@ -422,10 +342,10 @@ static int run_tool(void)
     }
     ft_pool_set_threads(threads);
     ft_stop_catch();
-    if (steps != 0 && !(source.reader = ft_reader_open(tool.argc ? tool.argv[0] : NULL)))
+    if (steps != 0 && ft_source_open(&source, tool.argc ? tool.argv[0] : NULL) < 0)
         return -1;
     /* Documents are read before a run is made or, with --force, removed: a bad line must not cost the model of yesterday. */
-    if (settle(&arena, source.reader, &settings, &run) == 0 && (!source.reader || open_source(&source, &arena, &settings) == 0) &&
+    if (settle(&arena, source.reader, &settings, &run) == 0 && (!source.reader || read_source(&source, &arena, &settings) == 0) &&
         (run || (made = (run = make_run(&settings)) != NULL))) {
         result = steps == 0 ? 0 : train(run, &source);
         if (result < 0 && made)
@@ -434,8 +354,7 @@ static int run_tool(void)
             ft_tool_say(&tool, steps == 0 ? "made the run %s" : "the model is in %s", output);
     }
     ft_run_close(run);
-    ft_sampler_close(source.sampler);
-    ft_reader_close(source.reader);
+    ft_source_close(&source);
     ft_arena_free(&arena);
     return result;
 }

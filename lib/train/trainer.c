@@ -141,6 +141,11 @@ const struct ft_model *ft_trainer_model(const struct ft_trainer *t)
     return t->model;
 }
 
+const struct ft_settings *ft_trainer_settings(const struct ft_trainer *t)
+{
+    return &t->run->settings;
+}
+
 const struct ft_progress *ft_trainer_progress(const struct ft_trainer *t)
 {
     return &t->progress;

@@ -20,6 +20,7 @@ struct ft_trainer_options {
 struct ft_trainer *ft_trainer_open(struct ft_run *run, const struct ft_trainer_options *options);
 void ft_trainer_close(struct ft_trainer *trainer);
 const struct ft_model *ft_trainer_model(const struct ft_trainer *trainer);
+const struct ft_settings *ft_trainer_settings(const struct ft_trainer *trainer);
 const struct ft_progress *ft_trainer_progress(const struct ft_trainer *trainer);
 
 /* Steps in all, from the stream's header: what the schedule runs over. FT_USAGE when a share of unknown steps is asked for. */
@@ -41,6 +42,9 @@ struct ft_step_report {
 /* Backward, optimizer, progress, a line of log.jsonl, a checkpoint when one is due. A loss or gradient that is not finite is FT_BAD, names the batch, and
  * changes nothing. */
 int ft_trainer_apply(struct ft_trainer *trainer, double loss, const float *gradient, struct ft_step_report *report);
+
+/* All of a batch: tokens, forward, the loss that the run's settings name, apply. What it needs for that is from the arena. lib/train/step.c. */
+int ft_trainer_step(struct ft_trainer *trainer, struct ft_arena *arena, const struct ft_batch *batch, struct ft_step_report *report);
 
 /* A checkpoint now, unless there is one of this batch. */
 int ft_trainer_save(struct ft_trainer *trainer);

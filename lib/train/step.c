@@ -1,0 +1,24 @@
+/* step.c - a whole batch in one process: what ft-embed, ft-loss and ft-update do to it one after another. */
+#include "model/encode.h"
+#include "train/loss.h"
+#include "train/trainer.h"
+
+int ft_trainer_step(struct ft_trainer *trainer, struct ft_arena *arena, const struct ft_batch *b, struct ft_step_report *report)
+{
+    const struct ft_settings *s = ft_trainer_settings(trainer);
+    const struct ft_model *model = ft_trainer_model(trainer);
+    struct ft_loss_input input = {b->kind, b->items, model->dim, b->rows, NULL, b->label, b->role, b->row, b->score};
+    float *embedding = ft_arena_take(arena, b->items * model->dim * sizeof *embedding);
+    float *gradient = ft_arena_take(arena, b->items * model->dim * sizeof *gradient);
+    struct ft_losses *loss = ft_losses_parse(arena, b->kind, &s->loss, s->miner);
+    struct ft_packed packed;
+    double value;
+
+    input.embedding = embedding;
+    if (!embedding || !gradient || !loss ||
+        ft_encode_texts(arena, model, s->prompt, (size_t)s->max_length, b->text, b->items, &packed) < 0 ||
+        ft_trainer_begin(trainer, b, &packed) < 0 || ft_trainer_forward(trainer, embedding) < 0 ||
+        ft_losses_compute(loss, &input, &value, gradient, NULL) < 0)
+        return -1;
+    return ft_trainer_apply(trainer, value, gradient, report);
+}

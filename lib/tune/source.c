@@ -1,0 +1,87 @@
+/* source.c - documents or batches in, batches out. */
+#include "tune/source.h"
+#include "base/error.h"
+#include "base/stop.h"
+
+int ft_source_open(struct ft_source *source, const char *path)
+{
+    *source = (struct ft_source){.reader = ft_reader_open(path)};
+    return source->reader ? 0 : -1;
+}
+
+void ft_source_close(struct ft_source *source)
+{
+    ft_sampler_close(source->sampler);
+    ft_reader_close(source->reader);
+    *source = (struct ft_source){NULL, NULL, 0, 0};
+}
+
+static int open_sampler(struct ft_source *source, const struct ft_settings *s)
+{
+    struct ft_sampler_options how = {-1, s->seed, s->batch, s->per_class, s->epochs, s->drop_last};
+    enum ft_batch_kind kind;
+
+    if (s->kind) {
+        if (ft_batch_kind_parse(ft_string_of(s->kind), &kind) < 0)
+            return -1;
+        how.kind = (int)kind;
+    }
+    return (source->sampler = ft_sampler_open(&how)) ? 0 : -1;
+}
+
+static int add_documents(struct ft_source *source)
+{
+    struct ft_arena scratch = {0};
+    struct ft_document document;
+    struct ft_record record;
+    int more;
+
+    while ((more = ft_reader_next(source->reader, &record)) > 0) {
+        ft_arena_reset(&scratch);
+        source->records++;
+        if (ft_document_read(&scratch, &record.object, &document) < 0 ||
+            ft_sampler_add(source->sampler, &document, record.bytes) < 0 || ft_stop_check() < 0) {
+            more = -1;
+            break;
+        }
+    }
+    ft_arena_free(&scratch);
+    return more;
+}
+
+int ft_source_read(struct ft_source *source, struct ft_arena *arena, const struct ft_settings *settings, bool sampling)
+{
+    struct ft_header header = *ft_reader_header(source->reader);
+
+    if (header.kind != FT_DOCUMENTS) {
+        if (ft_reader_expect(source->reader, FT_BATCHES) < 0)
+            return -1;
+        if (sampling)
+            return ft_fail(FT_USAGE, "batches come in, so options of sampling belong to ft-sample");
+        source->steps = header.steps;
+        return 0;
+    }
+    if (open_sampler(source, settings) < 0 || add_documents(source) < 0 || ft_sampler_plan(source->sampler, arena, &header) < 0)
+        return -1;
+    source->steps = header.steps;
+    return 0;
+}
+
+const char *ft_source_warning(struct ft_source *source)
+{
+    return source->sampler ? ft_sampler_warning(source->sampler) : NULL;
+}
+
+int ft_source_next(struct ft_source *source, struct ft_arena *arena, struct ft_batch *batch)
+{
+    const struct ft_string *documents;
+    struct ft_record record;
+    int more;
+
+    if (source->sampler)
+        return ft_sampler_next(source->sampler, batch, &documents);
+    if ((more = ft_reader_next(source->reader, &record)) <= 0)
+        return more;
+    source->records++;
+    return ft_batch_read(arena, &record, batch) < 0 ? -1 : 1;
+}

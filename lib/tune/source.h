@@ -1,0 +1,30 @@
+/* source.h - what a run is trained on: batches as they come, or documents that the sampler makes into batches. */
+#ifndef FT_TUNE_SOURCE_H
+#define FT_TUNE_SOURCE_H
+
+#include "train/sampler.h"
+#include "train/settings.h"
+
+struct ft_source {
+    struct ft_reader *reader;
+    struct ft_sampler *sampler;        /* NULL: batches come */
+    uint64_t steps;                    /* batches in all, 0 = unknown */
+    unsigned long records;             /* that came so far */
+};
+
+/* The header of a stream, `path` NULL or "-" is standard input. */
+int ft_source_open(struct ft_source *source, const char *path);
+
+/* Documents are read to their end and planned as the settings say; batches are left to be read, and are refused (FT_USAGE) where options of
+ * `sampling` were given. */
+int ft_source_read(struct ft_source *source, struct ft_arena *arena, const struct ft_settings *settings, bool sampling);
+
+/* What should be said of the data, one line each; call until NULL. */
+const char *ft_source_warning(struct ft_source *source);
+
+/* The next batch: 1, or 0 after the last, or -1. Valid until the next call, its arrays in the arena or the sampler. */
+int ft_source_next(struct ft_source *source, struct ft_arena *arena, struct ft_batch *batch);
+
+void ft_source_close(struct ft_source *source);        /* zero-initialised is fine */
+
+#endif
