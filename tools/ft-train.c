@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 static const char *model_name = "minilm", *output = "./tuned", *miner, *prompt;
+static const char *log_format;
 static const char *optimizer = "adamw", *schedule = "linear", *precision = "fp32";
 static double lr = FT_RATE_BY_KIND, warmup = .1, clip = 1;
 static bool force, resume, drop_last, classes, pairs, triplets, scored, random_batches;
@@ -50,6 +51,7 @@ static const struct ft_option options[] = {
     {0, "steps", FT_COUNT, &steps, "N", "stop after N batches; 0 makes a run and reads nothing", NULL},
     {0, "save-every", FT_COUNT, &save_every, "N", "batches between checkpoints (default: every five minutes)", NULL},
     {0, "keep", FT_COUNT, &keep, "K", "checkpoints kept", NULL},
+    {0, "log", FT_CHOICE, &log_format, NULL, "beside log.jsonl, an event file in DIR/run that TensorBoard opens", "tensorboard"},
     {0, "memory", FT_SIZE, &memory, "SIZE", "stay under this; changes no result", NULL},
     {0, "threads", FT_COUNT, &threads, "N", "threads (default: the CPUs allowed)", NULL},
     {0, NULL, FT_FLAG, NULL, NULL, NULL, NULL},
@@ -109,6 +111,7 @@ static int settings_from_options(struct ft_arena *arena, struct ft_settings *s)
         .precision = precision,
         .kind = kind_wanted(&failed), .batch = (uint64_t)batch, .per_class = (uint64_t)per_class,
         .epochs = (uint64_t)epochs, .drop_last = drop_last,
+        .callbacks = {.log = log_format},
     };
     if (ft_tool_given(&tool, &lr) && lr == FT_RATE_BY_KIND)   /* other negative rates are refused with the rest */
         failed = ft_fail(FT_USAGE, "--lr %g: expected a number of at least 0", lr);
@@ -156,6 +159,7 @@ static int check_resumed(const struct ft_settings *now, const struct ft_settings
         {&per_class, "--per-class", now->per_class == run->per_class},
         {&epochs, "--epochs", now->epochs == run->epochs},
         {&drop_last, "--drop-last", now->drop_last == run->drop_last},
+        {&log_format, "--log", same_text(now->callbacks.log, run->callbacks.log)},
     };
 
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)

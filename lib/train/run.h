@@ -2,7 +2,7 @@
  *
  *   DIR/run/run.json            every training setting, written once
  *   DIR/run/lock                held (fcntl) by the one process that writes
- *   DIR/run/log.jsonl           one line a step
+ *   DIR/run/log.jsonl           one line a step (log.h)
  *   DIR/run/live/               the working block, mapped and shared by the stages of a pipe; never a model
  *   DIR/run/checkpoints/N/      parameters, moments and the data's checksum after batch N; built under another name, synced, renamed
  *   DIR/model.safetensors, ...  the model: last, when training is done

@@ -35,7 +35,7 @@ int ft_settings_check(const struct ft_settings *s)
         return ft_error_prefix("--optimizer: ");
     if (ft_precision_parse(&precision, s->precision) < 0)
         return -1;
-    return ft_schedule_check(&schedule);
+    return ft_schedule_check(&schedule) < 0 ? -1 : ft_callbacks_check(&s->callbacks);
 }
 
 int ft_settings_freeze(const struct ft_settings *s, struct ft_model *model)
@@ -130,6 +130,7 @@ int ft_settings_write(const struct ft_settings *s, const char *path, int argc, c
     put_integer(&w, "per_class", s->per_class);
     put_integer(&w, "epochs", s->epochs);
     put(&w, "drop_last", json_boolean(s->drop_last));
+    put(&w, "callbacks", ft_callbacks_write(&s->callbacks));
     text = w.bad ? NULL : json_dumps(w.root, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
     if (w.bad)
         ft_fail(FT_USAGE, "the setting \"%s\" is not UTF-8", w.bad);
@@ -252,6 +253,8 @@ int ft_settings_read(struct ft_arena *arena, struct ft_settings *s, const char *
         .epochs = (uint64_t)read_integer(&r, "epochs"),
         .drop_last = json_is_true(get(&r, "drop_last", is_boolean, "true or false")),
     };
+    if (!r.failed)
+        r.failed = ft_callbacks_read(arena, &s->callbacks, json_object_get(r.root, "callbacks"), path);
     json_decref(r.root);
     return r.failed ? -1 : ft_settings_check(s);
 }

@@ -4,6 +4,7 @@
 
 #include "base/tool.h"
 #include "stream/document.h"
+#include "train/callbacks.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
 
@@ -26,6 +27,7 @@ struct ft_settings {
     const char *kind;            /* "classes", ... or NULL: by what the data are */
     uint64_t batch, per_class, epochs;
     bool drop_last;
+    struct ft_callbacks callbacks;
 };
 
 /* Check everything that can be checked without data: FT_USAGE. */

@@ -1,8 +1,8 @@
 /* trainer.c - forward again where needed, backward, optimizer step, checkpoints, the log. */
 #include "train/trainer.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "model/runner.h"
+#include "train/log.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -22,7 +22,7 @@ struct ft_trainer {
     float *gradient;             /* [block_count], zero between batches */
     uint64_t steps, saved_at;
     double saved_time, step_time;
-    FILE *log;
+    struct ft_log *log;
     /* the batch at work */
     struct ft_arena arena;
     const struct ft_batch *batch;
@@ -30,35 +30,6 @@ struct ft_trainer {
     struct ft_cut cut;
     bool kept;                   /* the forward kept all chunks */
 };
-
-/* Lines of steps that a resumed run takes again are dropped: the log is the run's, not the attempts'. */
-static int open_log(struct ft_trainer *t)
-{
-    const char *path = ft_run_path(t->run, "log.jsonl");
-    struct ft_arena arena = {0};
-    size_t size = 0, kept = 0;
-    char *text;
-
-    if (!path)
-        return -1;
-    if (ft_file_exists(path)) {
-        if (!(text = ft_file_read(&arena, path, (size_t)1 << 30, &size)))
-            return -1;
-        for (char *line = text, *end; (end = memchr(line, '\n', size - (size_t)(line - text))); line = end + 1) {
-            uint64_t step;
-
-            if (sscanf(line, "{\"step\": %" SCNu64, &step) != 1 || step > t->progress.batch)
-                break;
-            kept = (size_t)(end + 1 - text);
-        }
-        ft_arena_free(&arena);
-        if (truncate(path, (off_t)kept) < 0)
-            return ft_fail_errno("%s", path);
-    }
-    if (!(t->log = fopen(path, "ae")))
-        return ft_fail_errno("%s", path);
-    return 0;
-}
 
 /* The block: the base model's parameters in a place of our own, then whatever checkpoint there is over them. */
 static int load(struct ft_trainer *t)
@@ -103,7 +74,8 @@ struct ft_trainer *ft_trainer_open(struct ft_run *run, const struct ft_trainer_o
     }
     t->run = run;
     t->options = *options;
-    if (ft_run_lock(run) < 0 || load(t) < 0 || open_log(t) < 0) {
+    if (ft_run_lock(run) < 0 || load(t) < 0 ||
+        !(t->log = ft_log_open(run, t->progress.batch, run->settings.callbacks.log != NULL))) {
         ft_trainer_close(t);
         return NULL;
     }
@@ -119,8 +91,7 @@ void ft_trainer_close(struct ft_trainer *t)
 {
     if (!t)
         return;
-    if (t->log)
-        fclose(t->log);
+    ft_log_close(t->log);
     ft_runner_close(t->runner);
     ft_optimizer_close(t->optimizer);
     if (t->gradient)
@@ -235,10 +206,12 @@ static int backward(struct ft_trainer *t, const float *gradient)
 
 static int write_log(struct ft_trainer *t, const struct ft_step_report *r)
 {
-    fprintf(t->log, "{\"step\": %" PRIu64 ", \"steps\": %" PRIu64 ", \"epoch\": %" PRIu64 ", \"loss\": %.9g, \"lr\": %.9g, "
-            "\"gradient_norm\": %.9g, \"texts\": %" PRIu64 ", \"seconds\": %.3f}\n",
-            r->step, r->steps, r->epoch, r->loss, r->lr, r->gradient_norm, r->texts, r->seconds);
-    return fflush(t->log) != 0 ? ft_fail_errno("%s/run/log.jsonl", t->run->directory) : 0;
+    char line[512];
+
+    snprintf(line, sizeof line, "{\"step\": %" PRIu64 ", \"steps\": %" PRIu64 ", \"epoch\": %" PRIu64 ", \"loss\": %.9g, \"lr\": %.9g, "
+             "\"gradient_norm\": %.9g, \"texts\": %" PRIu64 ", \"seconds\": %.3f}",
+             r->step, r->steps, r->epoch, r->loss, r->lr, r->gradient_norm, r->texts, r->seconds);
+    return ft_log_add(t->log, line);
 }
 
 static bool checkpoint_due(const struct ft_trainer *t)
@@ -278,7 +251,7 @@ int ft_trainer_save(struct ft_trainer *t)
 
     if (t->saved_at == t->progress.batch)
         return 0;
-    if (ft_checkpoint_save(t->run, &t->progress, blocks, t->model->block_count, t->options.keep) < 0)
+    if (ft_log_sync(t->log) < 0 || ft_checkpoint_save(t->run, &t->progress, blocks, t->model->block_count, t->options.keep) < 0)
         return -1;
     t->saved_at = t->progress.batch;
     t->saved_time = ft_seconds();

@@ -19,6 +19,7 @@ static struct ft_settings typical(void)
         .model = "/models/caf\xc3\xa9 \"x\"\n", .model_checksum = "0123abcd", .seed = (uint64_t)1 << 53 | 1, .loss = {losses, 2}, .miner = "hard",
         .optimizer = "adamw:decay=0.01", .schedule = "constant", .lr = 1.0 / 3, .warmup = 1e-300, .clip = .1, .chunk = 7, .max_length = 9,
         .prompt = "query: ", .precision = "bf16", .freeze = {frozen, 2}, .kind = "pairs", .batch = 64, .per_class = 4, .epochs = 3, .drop_last = true,
+        .callbacks = {.log = "tensorboard"},
     };
 }
 
@@ -42,7 +43,7 @@ static bool same(const struct ft_settings *a, const struct ft_settings *b)
            same_text(a->schedule, b->schedule) && a->lr == b->lr && a->warmup == b->warmup && a->clip == b->clip && a->chunk == b->chunk &&
            a->max_length == b->max_length && same_text(a->prompt, b->prompt) && same_text(a->precision, b->precision) && same_list(&a->freeze, &b->freeze) &&
            same_text(a->kind, b->kind) && a->batch == b->batch && a->per_class == b->per_class && a->epochs == b->epochs &&
-           a->drop_last == b->drop_last;
+           a->drop_last == b->drop_last && same_text(a->callbacks.log, b->callbacks.log);
 }
 
 static int write_them(const struct ft_settings *s)
