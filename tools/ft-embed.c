@@ -5,6 +5,7 @@
 #include "base/pool.h"
 #include "base/tool.h"
 #include "model/embed.h"
+#include "model/encode.h"
 #include "stream/document.h"
 #include "train/stage.h"
 
@@ -12,10 +13,11 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *model_name = "minilm", *output, *prompt, *precision_name = "fp32";
+static const char *model_name = "minilm", *output, *precision_name = "fp32";
 static bool force, normalize;
 static long threads, chunk, max_length, truncate_dim, max_errors;
 static enum ft_precision precision;
+static struct ft_list prompts;
 
 static const struct ft_option options[] = {
     {'m', "model", FT_TEXT, &model_name, "MODEL", "model, or run in training", NULL},
@@ -24,7 +26,7 @@ static const struct ft_option options[] = {
     {0, "normalize", FT_FLAG, &normalize, NULL, "make embeddings unit length", NULL},
     {0, "truncate-dim", FT_COUNT, &truncate_dim, "N", "keep the first N dimensions", NULL},
     {0, "max-length", FT_COUNT, &max_length, "N", "tokens of a text at most (default: the model's)", NULL},
-    {0, "prompt", FT_TEXT, &prompt, "TEXT", "put before each text", NULL},
+    {0, "prompt", FT_LIST, &prompts, "[ROLE=]TEXT", "put before texts: query=, document=, negative= of a role; may repeat (default: the model's)", NULL},
     {0, "precision", FT_TEXT, &precision_name, "P", "of matrix products: fp32 or bf16", NULL},
     {0, "chunk", FT_COUNT, &chunk, "N", "texts through the model at once (default: by tokens)", NULL},
     {0, "max-errors", FT_COUNT, &max_errors, "N", "documents without text passed on as they are (default: none)", NULL},
@@ -68,22 +70,23 @@ static bool has_text(const struct ft_document *document)
     return document->text.data != NULL;
 }
 
-/* The texts of a document: its own, or its chunks'. */
-static size_t collect(const struct ft_document *document, struct ft_string *text)
-{
-    size_t count = 0;
-
-    if (!document->chunk_count && has_text(document))
-        text[count++] = document->text;
-    for (size_t i = 0; i < document->chunk_count; i++)
-        if (has_text(&document->chunks[i]))
-            text[count++] = document->chunks[i].text;
-    return count;
-}
-
 static size_t items(const struct ft_document *document)
 {
     return document->chunk_count ? document->chunk_count : 1;
+}
+
+/* The texts of a document, its own or its chunks', and their roles. */
+static size_t collect(const struct ft_document *document, struct ft_string *text, uint8_t *role)
+{
+    const struct ft_document *one = document->chunk_count ? document->chunks : document;
+    size_t count = 0;
+
+    for (size_t i = 0; i < items(document); i++)
+        if (has_text(&one[i])) {
+            text[count] = one[i].text;
+            role[count++] = (uint8_t)one[i].role;
+        }
+    return count;
 }
 
 static const char *const drop_embedding[] = {"embedding", NULL}, *const drop_chunks[] = {"chunks", NULL};
@@ -113,6 +116,7 @@ static int embed_window(struct ft_embedder *embedder, struct window *w, size_t d
     size_t most = 0, texts = 0;
     struct ft_string *text;
     const float *embedding;
+    uint8_t *role;
     float *out;
 
     if (!documents || !objects)
@@ -127,18 +131,19 @@ static int embed_window(struct ft_embedder *embedder, struct window *w, size_t d
         most += items(&documents[i]);
     }
     text = ft_arena_take(&w->arena, most * sizeof *text + 1);
+    role = ft_arena_take(&w->arena, most + 1);
     out = ft_arena_take(&w->arena, most * dim * sizeof *out + 1);
-    if (!text || !out)
+    if (!text || !role || !out)
         return -1;
     for (size_t i = 0; i < w->count; i++) {
-        size_t found = collect(&documents[i], text + texts);
+        size_t found = collect(&documents[i], text + texts, role + texts);
 
         if (found < items(&documents[i]) && ++tool.bad > (unsigned long)max_errors)
             return ft_fail(max_errors ? FT_NO : FT_BAD, "document %.*s has no text, and the model reads text",
                            (int)documents[i].id.size, documents[i].id.data);
         texts += found;
     }
-    if (ft_embedder_run(embedder, text, texts, out) < 0)
+    if (ft_embedder_run(embedder, text, role, texts, out) < 0)
         return -1;
     embedding = out;
     for (size_t i = 0; i < w->count; i++) {
@@ -208,6 +213,7 @@ static int embed_batch(struct ft_stage *stage, struct ft_embedder *embedder, str
 {
     struct ft_packed packed;
     struct ft_batch batch;
+    const uint8_t *role;
     float *embedding;
     int skip;
 
@@ -223,8 +229,8 @@ static int embed_batch(struct ft_stage *stage, struct ft_embedder *embedder, str
     for (size_t i = 0; i < batch.items; i++)
         if (!batch.text[i].data)
             return ft_fail(FT_BAD, "batch %lu: a document without text, and the model reads text", (unsigned long)batch.number);
-    if (!(embedding = ft_arena_take(arena, batch.items * dim * sizeof *embedding)) ||
-        ft_embedder_run(embedder, batch.text, batch.items, embedding) < 0)
+    if (!(embedding = ft_arena_take(arena, batch.items * dim * sizeof *embedding)) || ft_batch_roles(arena, &batch, &role) < 0 ||
+        ft_embedder_run(embedder, batch.text, role, batch.items, embedding) < 0)
         return -1;
     return write_batch(record, &batch, NULL, embedding, dim);
 }
@@ -246,12 +252,13 @@ static int embed_batches(struct ft_reader *reader, struct ft_stage *stage, struc
 }
 
 static int copy_stream(struct ft_reader *reader, struct ft_stage *stage, struct ft_embedder *embedder,
-                       const char *checksum, size_t dim)
+                       const char *checksum, const char *prompt, size_t dim)
 {
     struct ft_header header = *ft_reader_header(reader);
     int result;
 
     header.model = ft_string_of(checksum);
+    header.prompt = ft_string_of(prompt);
     header.dim = dim;
     if (ft_writer_header(tool.output, &header, tool.whole_argc, tool.whole_argv) < 0)
         return -1;
@@ -274,13 +281,15 @@ static int with_run(struct ft_reader *reader)
 {
     struct ft_run *run = ft_run_open(model_name);
     struct ft_stage *stage = NULL;
+    const char *prompt;
     int result = -1;
 
-    if (run && (normalize || truncate_dim || max_length || prompt || chunk || ft_tool_given(&tool, &precision_name)))
+    if (run && (normalize || truncate_dim || max_length || prompts.count || chunk || ft_tool_given(&tool, &precision_name)))
         ft_fail(FT_USAGE, "--normalize, --truncate-dim, --max-length, --prompt, --precision and --chunk are the run's: "
                 "they were set when %s was made", model_name);
-    else if (run && (stage = ft_stage_open(run, ft_writer_fd(tool.output), say_waiting, (void *)model_name)))
-        result = copy_stream(reader, stage, NULL, run->settings.model_checksum, ft_stage_model(stage)->dim);
+    else if (run && (prompt = ft_prompts_text(&run->arena, &run->settings.prompts)) &&
+             (stage = ft_stage_open(run, ft_writer_fd(tool.output), say_waiting, (void *)model_name)))
+        result = copy_stream(reader, stage, NULL, run->settings.model_checksum, prompt, ft_stage_model(stage)->dim);
     ft_stage_close(stage);
     ft_run_close(run);
     return result;
@@ -288,18 +297,22 @@ static int with_run(struct ft_reader *reader)
 
 static int with_model(struct ft_reader *reader)
 {
-    const struct ft_embed_options how = {(size_t)max_length, (size_t)truncate_dim, normalize, (size_t)chunk, prompt, precision};
+    struct ft_embed_options how = {(size_t)max_length, (size_t)truncate_dim, normalize, (size_t)chunk, {{NULL}}, precision};
     struct ft_embedder *embedder = NULL;
     struct ft_arena arena = {0};
     const char *directory = ft_model_find(&arena, model_name);
     struct ft_model *model = directory ? ft_model_open(directory, NULL) : NULL;
     char checksum[9];
+    const char *prompt;
     int result = -1;
 
-    if (model && (embedder = ft_embedder_open(model, &how))) {
+    ft_prompts_parse(&how.prompts, &prompts);
+    if (model)
+        ft_prompts_complete(&how.prompts, &model->prompts);
+    if (model && (prompt = ft_prompts_text(&arena, &how.prompts)) && (embedder = ft_embedder_open(model, &how))) {
         if (model->extra_text)
             ft_tool_say(&tool, "%s", model->extra_text);
-        result = copy_stream(reader, NULL, embedder, ft_model_checksum(model, checksum), ft_embed_dim(model, &how));
+        result = copy_stream(reader, NULL, embedder, ft_model_checksum(model, checksum), prompt, ft_embed_dim(model, &how));
     }
     ft_embedder_close(embedder);
     ft_model_close(model);

@@ -38,7 +38,7 @@ static const struct ft_option options[] = {
     {0, "precision", FT_TEXT, &precision_name, "P", "of matrix products: fp32 or bf16", NULL},
     {0, "truncate-dim", FT_COUNT, &truncate_dim, "N", "keep the first N dimensions", NULL},
     {0, "max-length", FT_COUNT, &max_length, "N", "tokens of a text at most (default: the model's)", NULL},
-    {0, "prompt", FT_LIST, &prompts, "[ROLE=]TEXT", "put before texts: anchor= queries, positive= the index; may repeat", NULL},
+    {0, "prompt", FT_LIST, &prompts, "[ROLE=]TEXT", "put before texts: query= queries, document= the index; may repeat (default: the model's)", NULL},
     {0, "threads", FT_COUNT, &threads, "N", "threads (default: the CPUs allowed)", NULL},
     {0, NULL, FT_FLAG, NULL, NULL, NULL, NULL},
 };

@@ -11,13 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *model_name = "minilm", *output = "./tuned", *miner, *prompt;
+static const char *model_name = "minilm", *output = "./tuned", *miner;
 static const char *log_format;
 static const char *optimizer = "adamw", *schedule = "linear", *precision = "fp32";
 static double lr = FT_RATE_BY_KIND, warmup = .1, clip = 1;
 static bool force, resume, drop_last, classes, pairs, triplets, scored, random_batches;
 static long threads, chunk, max_length, seed, batch, per_class, epochs, steps = -1, save_every, keep = 2;
-static struct ft_list losses, freeze, unfreeze;
+static struct ft_list losses, freeze, unfreeze, prompts;
 static size_t memory;
 
 static const struct ft_option options[] = {
@@ -45,7 +45,7 @@ static const struct ft_option options[] = {
     {0, "freeze", FT_LIST, &freeze, "PATTERN", "nodes that do not train, as 'encoder.layer.[0-2].*' or below:NODE", NULL},
     {0, "unfreeze", FT_LIST, &unfreeze, "PATTERN", "nodes that do, after --freeze", NULL},
     {0, "max-length", FT_COUNT, &max_length, "N", "tokens of a text at most (default: the model's)", NULL},
-    {0, "prompt", FT_TEXT, &prompt, "TEXT", "put before each text", NULL},
+    {0, "prompt", FT_LIST, &prompts, "[ROLE=]TEXT", "put before texts: query=, document=, negative= of a role; may repeat (default: the model's)", NULL},
     {0, "precision", FT_TEXT, &precision, "P", "of matrix products: fp32 or bf16", NULL},
     {0, "chunk", FT_COUNT, &chunk, "N", "texts through the model at once (default: by tokens)", NULL},
     {0, "steps", FT_COUNT, &steps, "N", "stop after N batches; 0 makes a run and reads nothing", NULL},
@@ -107,12 +107,13 @@ static int settings_from_options(struct ft_arena *arena, struct ft_settings *s)
 
     *s = (struct ft_settings){
         .seed = (uint64_t)seed, .loss = losses, .miner = miner, .optimizer = optimizer, .schedule = schedule, .lr = lr,
-        .warmup = warmup, .clip = clip, .chunk = chunk, .max_length = max_length, .prompt = prompt,
+        .warmup = warmup, .clip = clip, .chunk = chunk, .max_length = max_length,
         .precision = precision,
         .kind = kind_wanted(&failed), .batch = (uint64_t)batch, .per_class = (uint64_t)per_class,
         .epochs = (uint64_t)epochs, .drop_last = drop_last,
         .callbacks = {.log = log_format},
     };
+    ft_prompts_parse(&s->prompts, &prompts);
     if (ft_tool_given(&tool, &lr) && lr == FT_RATE_BY_KIND)   /* other negative rates are refused with the rest */
         failed = ft_fail(FT_USAGE, "--lr %g: expected a number of at least 0", lr);
     return failed || freezing(arena, &s->freeze) < 0 ? -1 : ft_settings_check(s);
@@ -134,6 +135,15 @@ static bool same_list(const struct ft_list *a, const struct ft_list *b)
     return true;
 }
 
+/* What was not said now may have come from the model then. */
+static bool same_prompts(const struct ft_prompts *a, const struct ft_prompts *b)
+{
+    for (int role = 0; role <= FT_NO_ROLE; role++)
+        if (a->text[role] && !ft_prompts_same(a->text[role], b->text[role]))
+            return false;
+    return true;
+}
+
 static int check_resumed(const struct ft_settings *now, const struct ft_settings *run)
 {
     const struct {
@@ -151,7 +161,7 @@ static int check_resumed(const struct ft_settings *now, const struct ft_settings
         {&clip, "--clip", now->clip == run->clip},
         {&chunk, "--chunk", now->chunk == run->chunk},
         {&max_length, "--max-length", now->max_length == run->max_length},
-        {&prompt, "--prompt", same_text(now->prompt, run->prompt)},
+        {&prompts, "--prompt", same_prompts(&now->prompts, &run->prompts)},
         {&precision, "--precision", same_text(now->precision, run->precision)},
         {&freeze, "--freeze", same_list(&now->freeze, &run->freeze)},
         {&unfreeze, "--unfreeze", same_list(&now->freeze, &run->freeze)},
@@ -189,10 +199,14 @@ static int find_model(struct ft_arena *arena, struct ft_settings *s)
     if (model->extra_text)
         ft_tool_say(&tool, "%s", model->extra_text);
     s->model_checksum = ft_arena_text(arena, ft_string_of(ft_model_checksum(model, checksum)));
-    if (s->model_checksum && ft_settings_freeze(s, model) == 0)   /* a pattern that matches nothing is said before data are read */
+    ft_prompts_complete(&s->prompts, &model->prompts);
+    if (s->model_checksum && ft_model_prompts_check(model, &s->prompts) == 0 && ft_settings_freeze(s, model) == 0)   /* a pattern that matches nothing is said before data are read */
         result = 0;
     if (max_length > 0 && (size_t)max_length > model->max_length)
         result = ft_fail(FT_USAGE, "--max-length %ld is more than the model's %zu", max_length, model->max_length);
+    for (int role = 0; role <= FT_NO_ROLE; role++)   /* those of the model outlive it */
+        if (s->prompts.text[role] && !(s->prompts.text[role] = ft_arena_text(arena, ft_string_of(s->prompts.text[role]))))
+            result = -1;
     ft_model_close(model);
     return result;
 }

@@ -60,7 +60,7 @@ static int embed_waiting(struct ft_collection *c, const struct ft_string *text, 
     view->dim = view->encoder->dim;
     if (grow_view(view, c->count - c->gone) < 0)
         return -1;
-    return ft_embedder_run(view->encoder->embedder[c->side], text, c->waiting_count,
+    return ft_embedder_run(view->encoder->embedder[c->side], text, NULL, c->waiting_count,
                            view->vector + first * view->dim);
 }
 
@@ -287,7 +287,8 @@ int ft_collection_start(struct ft_collection *c, const struct ft_header *header)
         const struct ft_encoder *encoder = view->encoder;
 
         view->own = !encoder || (encoder->plain && header->dim == encoder->dim &&
-                                 ft_string_is(header->model, encoder->checksum));
+                                 ft_string_is(header->model, encoder->checksum) &&
+                                 ft_string_is(header->prompt, encoder->prompt[c->side] ? encoder->prompt[c->side] : ""));
         if (encoder || !header->model.size)
             continue;
         if (header->model.size >= sizeof shared->model ||

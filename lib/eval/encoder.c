@@ -1,54 +1,35 @@
 /* encoder.c - from -m MODEL, --prompt and the like to embedders. */
 #include "eval/encoder.h"
 
-#include <string.h>
-
-static const char *after(const char *text, const char *prefix)
+/* A model that has a prompt for neither side may have one for all texts. */
+static void find_prompts(struct ft_encoder *encoder, const struct ft_list *list)
 {
-    size_t size = strlen(prefix);
+    struct ft_prompts prompts, own = encoder->model->prompts;
+    bool by_side = !ft_prompts_same(own.text[FT_ANCHOR], NULL) || !ft_prompts_same(own.text[FT_POSITIVE], NULL);
 
-    return strncmp(text, prefix, size) == 0 ? text + size : NULL;
-}
-
-/* A later prompt replaces an earlier one. */
-static void read_prompts(const struct ft_list *prompts, const char *prompt[2])
-{
-    prompt[FT_QUERIES] = prompt[FT_INDEX] = NULL;
-    for (size_t i = 0; prompts && i < prompts->count; i++) {
-        const char *text = prompts->items[i];
-        const char *query = after(text, "anchor="), *index = after(text, "positive=");
-
-        if (query)
-            prompt[FT_QUERIES] = query;
-        else if (index)
-            prompt[FT_INDEX] = index;
-        else
-            prompt[FT_QUERIES] = prompt[FT_INDEX] = text;
-    }
-}
-
-static bool same(const char *a, const char *b)
-{
-    return strcmp(a ? a : "", b ? b : "") == 0;
+    ft_prompts_parse(&prompts, list);
+    if (!by_side)
+        own.text[FT_ANCHOR] = own.text[FT_POSITIVE] = own.text[FT_NO_ROLE];
+    ft_prompts_complete(&prompts, &own);
+    encoder->prompt[FT_QUERIES] = prompts.text[FT_ANCHOR];
+    encoder->prompt[FT_INDEX] = prompts.text[FT_POSITIVE];
 }
 
 static int open_embedders(struct ft_encoder *encoder, const struct ft_encoder_options *options)
 {
     struct ft_embed_options how = options->embed;
-    const char *prompt[2];
 
-    read_prompts(options->prompts, prompt);
+    find_prompts(encoder, options->prompts);
     for (int side = FT_QUERIES; side <= FT_INDEX; side++) {
-        if (side == FT_INDEX && same(prompt[FT_QUERIES], prompt[FT_INDEX])) {
+        if (side == FT_INDEX && ft_prompts_same(encoder->prompt[FT_QUERIES], encoder->prompt[FT_INDEX])) {
             encoder->embedder[side] = encoder->embedder[FT_QUERIES];
             break;
         }
-        how.prompt = prompt[side];
+        how.prompts = (struct ft_prompts){.text = {[FT_NO_ROLE] = encoder->prompt[side]}};
         if (!(encoder->embedder[side] = ft_embedder_open(encoder->model, &how)))
             return -1;
     }
-    encoder->plain = !how.max_length && !how.truncate_dim && !how.normalize && how.precision == FT_FP32 &&
-        same(prompt[FT_QUERIES], NULL) && same(prompt[FT_INDEX], NULL);
+    encoder->plain = !how.max_length && !how.truncate_dim && !how.normalize && how.precision == FT_FP32;
     encoder->dim = ft_embed_dim(encoder->model, &how);
     ft_model_checksum(encoder->model, encoder->checksum);
     return 0;

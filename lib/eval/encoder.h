@@ -12,8 +12,8 @@ enum ft_side { FT_QUERIES, FT_INDEX };
 
 struct ft_encoder_options {
     const char *model;             /* as given to -m */
-    struct ft_embed_options embed; /* its prompt is not looked at */
-    const struct ft_list *prompts; /* "TEXT" for both sides, "anchor=TEXT" for queries, "positive=TEXT" for the index; NULL: none */
+    struct ft_embed_options embed; /* its prompts are not looked at */
+    const struct ft_list *prompts; /* as ft_prompts_parse takes them: the anchor's is for queries, the positive's for the index; NULL: none */
 };
 
 struct ft_encoder {
@@ -22,7 +22,8 @@ struct ft_encoder {
     struct ft_embedder *embedder[2];   /* by enum ft_side; the same one twice when prompts do not differ */
     size_t dim;
     char checksum[9];
-    bool plain;                        /* no option that changes embeddings: those of a stream by this model are as good */
+    const char *prompt[2];             /* by enum ft_side: the option's, else the model's; NULL: none */
+    bool plain;                        /* no other option that changes embeddings: those of a stream by this model and prompt are as good */
 };
 
 int ft_encoder_open(struct ft_encoder *encoder, const struct ft_encoder_options *options);

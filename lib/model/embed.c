@@ -29,7 +29,7 @@ struct ft_embedder *ft_embedder_open(const struct ft_model *model, const struct 
     e->options = *options;
     if (options->truncate_dim > model->dim)
         ft_fail(FT_USAGE, "--truncate-dim %zu is more than the model's %zu dimensions", options->truncate_dim, model->dim);
-    else
+    else if (ft_model_prompts_check(model, &options->prompts) == 0)
         e->runner = ft_runner_open(model, 0, options->precision);
     if (!e->runner) {
         free(e);
@@ -101,7 +101,7 @@ static void finish(const struct ft_embedder *e, float *out, const float *in, siz
         out[i] = (float)(out[i] / (sum > 1e-12 ? sum : 1e-12));
 }
 
-static int embed_window(struct ft_embedder *e, const struct ft_string *text, size_t count, float *out)
+static int embed_window(struct ft_embedder *e, const struct ft_string *text, const uint8_t *role, size_t count, float *out)
 {
     size_t dim = ft_embed_dim(e->model, &e->options), width = e->model->dim;
     struct ft_packed packed, sorted;
@@ -113,7 +113,7 @@ static int embed_window(struct ft_embedder *e, const struct ft_string *text, siz
     place = ft_arena_take(&e->arena, count * sizeof *place);
     wide = ft_arena_take(&e->arena, count * width * sizeof *wide);
     if (!place || !wide ||
-        ft_encode_texts(&e->arena, e->model, e->options.prompt, e->options.max_length, text, count, &packed) < 0 ||
+        ft_encode_texts(&e->arena, e->model, &e->options.prompts, e->options.max_length, text, role, count, &packed) < 0 ||
         reorder(&e->arena, &packed, place, &sorted) < 0 ||
         ft_cut_make(&e->arena, &sorted, e->options.chunk, &cut) < 0 ||
         ft_runner_batch(e->runner, &sorted, &cut, 0, 0) < 0 || ft_runner_forward_all(e->runner, wide) < 0)
@@ -123,12 +123,12 @@ static int embed_window(struct ft_embedder *e, const struct ft_string *text, siz
     return 0;
 }
 
-int ft_embedder_run(struct ft_embedder *e, const struct ft_string *text, size_t count, float *out)
+int ft_embedder_run(struct ft_embedder *e, const struct ft_string *text, const uint8_t *role, size_t count, float *out)
 {
     size_t dim = ft_embed_dim(e->model, &e->options);
 
     for (size_t i = 0; i < count; i += WINDOW)
-        if (embed_window(e, text + i, count - i < WINDOW ? count - i : WINDOW, out + i * dim) < 0)
+        if (embed_window(e, text + i, role ? role + i : NULL, count - i < WINDOW ? count - i : WINDOW, out + i * dim) < 0)
             return -1;
     return 0;
 }
@@ -137,7 +137,7 @@ int ft_embed_texts(const struct ft_model *model, const struct ft_embed_options *
                    const struct ft_string *text, size_t count, float *out)
 {
     struct ft_embedder *e = ft_embedder_open(model, options);
-    int result = e ? ft_embedder_run(e, text, count, out) : -1;
+    int result = e ? ft_embedder_run(e, text, NULL, count, out) : -1;
 
     ft_embedder_close(e);
     return result;

@@ -10,7 +10,7 @@ struct ft_embed_options {
     size_t truncate_dim;       /* keep the first N dimensions; 0 = all */
     bool normalize;            /* unit length whatever the model does */
     size_t chunk;              /* texts through the model at once; 0 = by token count */
-    const char *prompt;        /* put before each text, or NULL */
+    struct ft_prompts prompts; /* put before texts; the model's own are not looked at */
     enum ft_precision precision;
 };
 
@@ -21,9 +21,10 @@ size_t ft_embed_dim(const struct ft_model *model, const struct ft_embed_options 
 struct ft_embedder;
 struct ft_embedder *ft_embedder_open(const struct ft_model *model, const struct ft_embed_options *options);
 void ft_embedder_close(struct ft_embedder *embedder);
-int ft_embedder_run(struct ft_embedder *embedder, const struct ft_string *text, size_t count, float *out);
+/* role[count], enum ft_role, says whose prompt goes before a text; NULL: no text has a role. */
+int ft_embedder_run(struct ft_embedder *embedder, const struct ft_string *text, const uint8_t *role, size_t count, float *out);
 
-/* Open, run, close. out[count, ft_embed_dim] in the order of `text`. Work runs on the pool, sorted by length inside; the result does not depend on the number
+/* Open, run without roles, close. out[count, ft_embed_dim] in the order of `text`. Work runs on the pool, sorted by length inside; the result does not depend on the number
  * of threads. Memory beyond `out` is bounded. */
 int ft_embed_texts(const struct ft_model *model, const struct ft_embed_options *options,
                    const struct ft_string *text, size_t count, float *out);

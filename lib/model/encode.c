@@ -11,19 +11,23 @@ enum { BLOCK = 64 };
 struct encoding {
     const struct ft_model *model;
     const struct ft_string *text;
-    const char *prompt;
+    const struct ft_prompts *prompts;
+    const uint8_t *role;         /* or NULL */
     size_t count, limit;
     struct ft_tokens *blocks;    /* [ceil(count / BLOCK)] */
     uint32_t *length;            /* [count] */
 };
 
-static int encode_one(const struct encoding *e, struct ft_string text, struct ft_tokens *tokens, struct ft_buffer *joined)
+static int encode_one(const struct encoding *e, size_t i, struct ft_tokens *tokens, struct ft_buffer *joined)
 {
+    const char *prompt = e->prompts->text[e->role ? e->role[i] : FT_NO_ROLE];
+    struct ft_string text = e->text[i];
+
     if (!text.data)
         return ft_fail(FT_BAD, "a document without text, and the model reads text");
-    if (e->prompt) {
+    if (prompt && *prompt) {
         joined->size = 0;
-        if (ft_buffer_add(joined, e->prompt, strlen(e->prompt)) < 0 || ft_buffer_add(joined, text.data, text.size) < 0)
+        if (ft_buffer_add(joined, prompt, strlen(prompt)) < 0 || ft_buffer_add(joined, text.data, text.size) < 0)
             return -1;
         text = (struct ft_string){joined->data, joined->size};
     }
@@ -42,7 +46,7 @@ static int encode_block(void *argument, size_t index, int worker)
     for (size_t i = index * BLOCK; i < end && result == 0; i++) {
         size_t before = tokens->count;
 
-        result = encode_one(e, e->text[i], tokens, &joined);
+        result = encode_one(e, i, tokens, &joined);
         e->length[i] = (uint32_t)(tokens->count - before);
     }
     for (size_t t = 0; t < tokens->count && result == 0; t++)
@@ -78,11 +82,11 @@ static int pack(struct ft_arena *arena, const struct encoding *e, size_t blocks,
     return 0;
 }
 
-int ft_encode_texts(struct ft_arena *arena, const struct ft_model *model, const char *prompt, size_t limit,
-                    const struct ft_string *text, size_t count, struct ft_packed *packed)
+int ft_encode_texts(struct ft_arena *arena, const struct ft_model *model, const struct ft_prompts *prompts, size_t limit,
+                    const struct ft_string *text, const uint8_t *role, size_t count, struct ft_packed *packed)
 {
     size_t blocks = (count + BLOCK - 1) / BLOCK;
-    struct encoding e = {model, text, prompt && *prompt ? prompt : NULL, count, limit ? limit : model->max_length, NULL, NULL};
+    struct encoding e = {model, text, prompts, role, count, limit ? limit : model->max_length, NULL, NULL};
     int result = -1;
 
     if (limit > model->max_length)
@@ -94,4 +98,29 @@ int ft_encode_texts(struct ft_arena *arena, const struct ft_model *model, const 
     for (size_t b = 0; e.blocks && b < blocks; b++)
         free(e.blocks[b].id);
     return result;
+}
+
+int ft_batch_roles(struct ft_arena *arena, const struct ft_batch *batch, const uint8_t **role)
+{
+    uint8_t *made;
+
+    *role = batch->role;
+    if (batch->kind != FT_BATCH_SCORED)
+        return 0;
+    if (!(made = ft_arena_take(arena, batch->items + 1)))
+        return -1;
+    for (size_t i = 0; i < batch->items; i++)
+        made[i] = i % 2 ? FT_POSITIVE : FT_ANCHOR;
+    *role = made;
+    return 0;
+}
+
+int ft_encode_batch(struct ft_arena *arena, const struct ft_model *model, const struct ft_prompts *prompts, size_t limit,
+                    const struct ft_batch *batch, struct ft_packed *packed)
+{
+    const uint8_t *role;
+
+    if (ft_batch_roles(arena, batch, &role) < 0)
+        return -1;
+    return ft_encode_texts(arena, model, prompts, limit, batch->text, role, batch->items, packed);
 }

@@ -5,9 +5,16 @@
 #include "model/cut.h"
 #include "model/model.h"
 
-/* `packed` from the arena, texts in order, each at most `limit` tokens (0 = the model's). `prompt` is put before each text (NULL = none).
- * FT_BAD when a token has no row in the model's table. */
-int ft_encode_texts(struct ft_arena *arena, const struct ft_model *model, const char *prompt, size_t limit,
-                    const struct ft_string *text, size_t count, struct ft_packed *packed);
+/* `packed` from the arena, texts in order, each at most `limit` tokens (0 = the model's). Before each goes the prompt of role[i] (enum ft_role; NULL: no
+ * text has a role). FT_BAD when a token has no row in the model's table. */
+int ft_encode_texts(struct ft_arena *arena, const struct ft_model *model, const struct ft_prompts *prompts, size_t limit,
+                    const struct ft_string *text, const uint8_t *role, size_t count, struct ft_packed *packed);
+
+/* Roles of a batch's items, NULL where none has one. Those of scored rows are an anchor and a positive each, though the batch does not say so. */
+int ft_batch_roles(struct ft_arena *arena, const struct ft_batch *batch, const uint8_t **role);
+
+/* The texts of a batch, with their roles. */
+int ft_encode_batch(struct ft_arena *arena, const struct ft_model *model, const struct ft_prompts *prompts, size_t limit,
+                    const struct ft_batch *batch, struct ft_packed *packed);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "base/memory.h"
 #include "data/tokenizer.h"
+#include "model/prompts.h"
 #include "tensor/kernels.h"
 
 #include <stdbool.h>
@@ -68,6 +69,8 @@ struct ft_model {
     size_t max_length;       /* tokens, the special ones included */
     bool normalized;         /* embeddings have unit length */
     const char *distance;    /* similarity_fn_name of the directory: "cosine", "dot", "euclidean" */
+    struct ft_prompts prompts;   /* what the directory puts before texts; saved with the model */
+    bool prompt_left_out;    /* its pooling would leave out a prompt's tokens (include_prompt false): ft_model_prompts_check */
     struct ft_tokenizer *tokenizer;
     const char *extra_text;  /* what was passed over while loading and should be said, or NULL */
     const char *body;        /* where config.json and model.safetensors lie inside directory: "", or "0_Transformer" of old */
@@ -104,6 +107,9 @@ int ft_model_place(const struct ft_model *model, const char *directory, bool for
 
 /* CRC-32C of the parameters' bytes and of the node list, as 8 hex digits: two models' embeddings never meet by accident. */
 const char *ft_model_checksum(const struct ft_model *model, char text[9]);
+
+/* FT_USAGE where the model pools in a way that these prompts would need and we lack. */
+int ft_model_prompts_check(const struct ft_model *model, const struct ft_prompts *prompts);
 
 /* Mark parameters frozen by shell patterns over node names ("embeddings.*", "encoder.layer.[0-3].*"); "below:NODE" is every node that NODE depends on,
  * NODE itself not. A pattern that matches nothing is FT_USAGE. node->frozen says the same of a node's parameters; a node without any stays false. */

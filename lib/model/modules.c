@@ -133,8 +133,7 @@ static int build_pooling(struct ft_builder *build, const json_t *json, const cha
                  check_width(json, path, "embedding_dimension", width) < 0 ||
                  ft_json_bool(json, path, "include_prompt", &prompt) < 0))
         return -1;
-    if (!prompt)
-        ft_build_note(build, "%s: include_prompt false is passed over: the tokens of a prompt are pooled with the rest", path);
+    build->model->prompt_left_out = !prompt && pooling != FT_POOL_CLS;
     node = ft_build_node(build, FT_OP_POOL, width, input, -1, -1, "pooling");
     ft_build_at(build, node)->pooling = pooling;
     return node;
@@ -219,31 +218,40 @@ static int build_module(struct ft_builder *build, const struct ft_module *module
     return node;
 }
 
-static int read_distance(struct ft_builder *build)
+static void read_distance(struct ft_builder *build, const json_t *json, const char *path)
 {
     static const char *const known[] = {"cosine", "dot", "euclidean"};
+    const char *name = ft_json_text(json, "similarity_fn_name");
+    int i = 0;
+
+    while (name && i < 3 && strcmp(known[i], name) != 0)
+        i++;
+    if (i == 3)
+        ft_build_note(build, "%s: similarity_fn_name '%.64s' is not known: cosine is taken", path, name);
+    build->model->distance = known[i % 3];
+}
+
+/* What sentence-transformers says of the model as a whole. */
+static int read_whole(struct ft_builder *build)
+{
     struct ft_model *model = build->model;
     const char *path = ft_arena_print(&model->arena, "%s/config_sentence_transformers.json", model->directory);
-    const char *name;
-    json_t *json;
+    json_t *json = NULL;
+    int result;
 
-    model->distance = known[0];
-    if (!path)
+    if (!path || (ft_file_exists(path) && !(json = ft_json_read(path))))
         return -1;
-    if (!ft_file_exists(path))
-        return 0;
-    if (!(json = ft_json_read(path)))
-        return -1;
-    if ((name = ft_json_text(json, "similarity_fn_name"))) {
-        int i = 0;
-
-        while (i < 3 && strcmp(known[i], name) != 0)
-            i++;
-        if (i == 3)
-            ft_build_note(build, "%s: similarity_fn_name '%.64s' is not known: cosine is taken", path, name);
-        model->distance = known[i % 3];
-    }
+    read_distance(build, json, path);
+    result = ft_prompts_read(&model->arena, &model->prompts, json, path);
     json_decref(json);
+    return result;
+}
+
+int ft_model_prompts_check(const struct ft_model *model, const struct ft_prompts *prompts)
+{
+    if (model->prompt_left_out && ft_prompts_any(prompts))
+        return ft_fail(FT_USAGE, "%s: a prompt, and its pooling leaves out the prompt's tokens (include_prompt false): that is not supported",
+                       model->directory);
     return 0;
 }
 
@@ -254,7 +262,7 @@ int ft_modules_build(struct ft_builder *build, int tokens)
     bool pooled = false;
     int node = tokens;
 
-    if (build->failed || ft_modules_read(&model->arena, model->directory, &modules) < 0 || read_distance(build) < 0)
+    if (build->failed || ft_modules_read(&model->arena, model->directory, &modules) < 0 || read_whole(build) < 0)
         return -1;
     if (!modules.written)
         ft_build_note(build, "%s: no modules.json: mean pooling, no normalisation", model->directory);

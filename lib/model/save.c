@@ -152,6 +152,24 @@ static int save_weights(struct ft_arena *arena, const struct ft_model *model, co
     return result;
 }
 
+/* config_sentence_transformers.json says the model's prompts; where it did already it stays as it came. */
+static int save_prompts(struct ft_arena *arena, const struct ft_model *model, const char *directory)
+{
+    const char *path = ft_arena_print(arena, "%s/config_sentence_transformers.json", directory);
+    bool there = path && ft_file_exists(path), same = true;
+    json_t *json = there ? ft_json_read(path) : json_object();
+    struct ft_prompts written;
+    int result = -1;
+
+    if (path && json && ft_prompts_read(arena, &written, json, path) == 0) {
+        for (int role = 0; role <= FT_NO_ROLE; role++)   /* a negative's own cannot be written */
+            same &= role == FT_NEGATIVE || ft_prompts_same(written.text[role], model->prompts.text[role]);
+        result = same ? 0 : ft_prompts_put(&model->prompts, json) < 0 ? -1 : ft_json_save(path, json);
+    }
+    json_decref(json);
+    return result;
+}
+
 static int save(struct ft_arena *arena, const struct ft_model *model, const char *directory)
 {
     static const char *const body_files[] = {
@@ -166,7 +184,7 @@ static int save(struct ft_arena *arena, const struct ft_model *model, const char
         return -1;
     if (copy_matching(model->directory, directory, top_files) < 0 || copy_matching(from, to, body_files) < 0)
         return -1;
-    if (!modules.written && write_modules(arena, model, directory) < 0)
+    if (save_prompts(arena, model, directory) < 0 || (!modules.written && write_modules(arena, model, directory) < 0))
         return -1;
     for (size_t i = 1; modules.written && i < modules.count; i++) {
         const char *path = modules.items[i].path;

@@ -45,6 +45,7 @@ struct ft_header {
     struct ft_string fingerprint;      /* of the data: 32 hex digits, or empty */
     /* embedded streams */
     struct ft_string model;            /* checksum of the model that made the embeddings: 8 hex digits, or empty */
+    struct ft_string prompt;           /* what was put before the texts, or empty; where it differs by role a line "ROLE=TEXT" each */
     uint64_t dim;                      /* 0 = no embeddings */
     /* steps */
     struct ft_string run;              /* the run's directory */

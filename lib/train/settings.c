@@ -82,6 +82,19 @@ static void put_list(struct writing *w, const char *key, const struct ft_list *l
     put(w, key, array);
 }
 
+static void put_prompts(struct writing *w, const struct ft_prompts *prompts)
+{
+    json_t *object = json_object();
+
+    for (int role = 0; role <= FT_NO_ROLE; role++) {
+        const char *text = prompts->text[role];
+
+        if (json_object_set_new(object, ft_role_name((enum ft_role)role), text ? json_string(text) : json_null()) < 0 && !w->bad)
+            w->bad = "prompts";
+    }
+    put(w, "prompts", object);
+}
+
 /* The command is there for people; a file name in another encoding is no reason to refuse it. */
 static void put_command(struct writing *w, int argc, char **argv)
 {
@@ -122,7 +135,7 @@ int ft_settings_write(const struct ft_settings *s, const char *path, int argc, c
     put(&w, "clip", json_real(s->clip));
     put_integer(&w, "chunk", (uint64_t)s->chunk);
     put_integer(&w, "max_length", (uint64_t)s->max_length);
-    put_text(&w, "prompt", s->prompt);
+    put_prompts(&w, &s->prompts);
     put_text(&w, "precision", s->precision);
     put_list(&w, "freeze", &s->freeze);
     put_text(&w, "kind", s->kind);
@@ -165,6 +178,7 @@ static bool is_number(const json_t *v) { return json_is_number(v); }
 static bool is_string(const json_t *v) { return json_is_string(v); }
 static bool is_text(const json_t *v) { return json_is_string(v) || json_is_null(v); }
 static bool is_array(const json_t *v) { return json_is_array(v); }
+static bool is_object(const json_t *v) { return json_is_object(v); }
 static bool is_boolean(const json_t *v) { return json_is_boolean(v); }
 
 static long read_integer(struct reading *r, const char *key)
@@ -220,6 +234,17 @@ static struct ft_list read_list(struct reading *r, const char *key)
     return list;
 }
 
+static struct ft_prompts read_prompts(struct reading *r)
+{
+    struct reading inner = {r->arena, get(r, "prompts", is_object, "an object"), r->path, r->failed};
+    struct ft_prompts prompts;
+
+    for (int role = 0; role <= FT_NO_ROLE; role++)
+        prompts.text[role] = read_text(&inner, ft_role_name((enum ft_role)role), false);
+    r->failed = inner.failed;
+    return prompts;
+}
+
 int ft_settings_read(struct ft_arena *arena, struct ft_settings *s, const char *path)
 {
     struct reading r = {.arena = arena, .path = path};
@@ -244,7 +269,7 @@ int ft_settings_read(struct ft_arena *arena, struct ft_settings *s, const char *
         .clip = read_number(&r, "clip"),
         .chunk = read_integer(&r, "chunk"),
         .max_length = read_integer(&r, "max_length"),
-        .prompt = read_text(&r, "prompt", false),
+        .prompts = read_prompts(&r),
         .precision = read_text(&r, "precision", true),
         .freeze = read_list(&r, "freeze"),
         .kind = read_text(&r, "kind", false),

@@ -3,6 +3,7 @@
 #define FT_TRAIN_SETTINGS_H
 
 #include "base/tool.h"
+#include "model/prompts.h"
 #include "stream/document.h"
 #include "train/callbacks.h"
 #include "train/optimizer.h"
@@ -20,7 +21,7 @@ struct ft_settings {
     const char *schedule;
     double lr, warmup, clip;     /* lr FT_RATE_BY_KIND: ft_loss_rate of what the batches are */
     long chunk, max_length;      /* 0: by token count; the model's */
-    const char *prompt;          /* or NULL */
+    struct ft_prompts prompts;   /* before texts, by role: those of the options, else the model's */
     const char *precision;       /* of the products, as ft_precision_parse takes it */
     struct ft_list freeze;       /* "PATTERN", and "!PATTERN" for --unfreeze, in the order given */
     /* sampling, for ft-train given documents */

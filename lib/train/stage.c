@@ -64,7 +64,7 @@ int ft_stage_embed(struct ft_stage *s, struct ft_arena *arena, const struct ft_b
     struct ft_cut cut;
 
     /* Tokenizing does not need the parameters, so it overlaps with the update of the batch before. */
-    if (ft_encode_texts(arena, s->model, settings->prompt, (size_t)settings->max_length, batch->text, batch->items, packed) < 0 ||
+    if (ft_encode_batch(arena, s->model, &settings->prompts, (size_t)settings->max_length, batch, packed) < 0 ||
         ft_cut_make(arena, packed, (size_t)settings->chunk, &cut) < 0 ||
         !(*embedding = ft_arena_take(arena, batch->items * s->model->dim * sizeof **embedding)) ||
         ft_runner_batch(s->runner, packed, &cut, settings->seed, batch->number) < 0 ||

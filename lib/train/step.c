@@ -16,7 +16,7 @@ int ft_trainer_step(struct ft_trainer *trainer, struct ft_arena *arena, const st
 
     input.embedding = embedding;
     if (!embedding || !gradient || !loss ||
-        ft_encode_texts(arena, model, s->prompt, (size_t)s->max_length, b->text, b->items, &packed) < 0 ||
+        ft_encode_batch(arena, model, &s->prompts, (size_t)s->max_length, b, &packed) < 0 ||
         ft_trainer_begin(trainer, b, &packed) < 0 || ft_trainer_forward(trainer, embedding) < 0 ||
         ft_losses_compute(loss, &input, &value, gradient, NULL) < 0)
         return -1;

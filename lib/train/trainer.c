@@ -49,6 +49,7 @@ static int load(struct ft_trainer *t)
     if (ft_model_read_parameters(t->model, block) < 0)
         return -1;
     t->model->block = block;
+    t->model->prompts = s->prompts;
     if (strcmp(ft_model_checksum(t->model, checksum), s->model_checksum) != 0)
         return ft_fail(FT_BAD, "%s: the model in %s has changed since the run began (checksum %s, was %s)",
                        t->run->directory, s->model, checksum, s->model_checksum);

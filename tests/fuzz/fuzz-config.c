@@ -76,7 +76,7 @@ static const char *const seeds[] = {
     CONFIG "[" MODULE("", "Transformer") "," MODULE("1_Pooling", "Pooling") "," MODULE("2_Dense", "Dense") "," MODULE("3_Normalize", "Normalize") "]\1"
     "{\"word_embedding_dimension\":20,\"pooling_mode_mean_tokens\":true}\1"
     "{\"in_features\":20,\"out_features\":12,\"bias\":true,\"activation_function\":\"torch.nn.modules.activation.Tanh\"}\1"
-    "{\"max_seq_length\":24,\"do_lower_case\":false}\1{\"similarity_fn_name\":\"dot\"}",
+    "{\"max_seq_length\":24,\"do_lower_case\":false}\1{\"similarity_fn_name\":\"dot\",\"prompts\":{\"query\":\"q\",\"x\":\"y\"},\"default_prompt_name\":\"x\"}",
     CONFIG "[" MODULE("", "Transformer") "," MODULE("1_Pooling", "Pooling") "]\1{\"pooling_mode\":[\"cls\"],\"include_prompt\":false}\1\1"
     "{\"do_lower_case\":true}",
     CONFIG "\1\1\1{\"max_seq_length\":1000000000000000019884624838656}",

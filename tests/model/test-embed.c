@@ -155,10 +155,52 @@ static void test_minilm(void)
     ft_model_close(model);
 }
 
+/* Embeddings by the prompts of a role, against sentence-transformers with the same. Numbers: tests/golden/prompts/make.py. */
+static void test_prompt(const struct ft_model *model, const char *file, const struct ft_prompts *prompts, enum ft_role role)
+{
+    const char *path = ft_arena_print(&arena, "tests/golden/prompts/%s.jsonl", file);
+    struct ft_embedder *embedder = ft_embedder_open(model, &(struct ft_embed_options){.prompts = *prompts});
+    uint8_t roles[MOST];
+    struct golden g;
+    float *out;
+    double far;
+
+    if (!ok(read_golden(path, &g) == 0 && g.dim == model->dim && embedder, "%s has numbers", file))
+        return;
+    memset(roles, role, sizeof roles);
+    out = ft_arena_take(&arena, g.count * g.dim * sizeof(float));
+    ok(ft_embedder_run(embedder, g.text, roles, g.count, out) == 0, "%s: embeds", file);
+    far = farthest(out, g.want, g.count * g.dim);
+    ok(far <= 2e-6, "%s: within 2e-6 of sentence-transformers (farthest %.2g)", file, far);
+    ft_embedder_close(embedder);
+}
+
+static void test_prompts(void)
+{
+    const struct ft_prompts two = {{"query: ", "passage: ", NULL, NULL}};
+    struct ft_model *model = ft_model_open("tests/golden/prompts/model", NULL), *minilm;
+    const char *path = ft_model_find(&arena, "minilm");
+
+    if (ok(model != NULL, "a model with prompts opens: %s", ft_error())) {
+        test_prompt(model, "query", &model->prompts, FT_ANCHOR);
+        test_prompt(model, "document", &model->prompts, FT_POSITIVE);
+        test_prompt(model, "document", &model->prompts, FT_NEGATIVE);
+        test_prompt(model, "default", &model->prompts, FT_NO_ROLE);
+    }
+    ft_model_close(model);
+    if (!path || !(minilm = ft_model_open(path, NULL))) {
+        ok(true, "MiniLM-L6 with prompts # SKIP not here: ft-pull minilm fetches it");
+        return;
+    }
+    test_prompt(minilm, "minilm-query", &two, FT_ANCHOR);
+    test_prompt(minilm, "minilm-document", &two, FT_POSITIVE);
+    ft_model_close(minilm);
+}
+
 static void test_options(void)
 {
     struct ft_model *model = ft_model_open(GOLDEN "mean", NULL);
-    const struct ft_embed_options shorter = {.truncate_dim = 8}, prompted = {.prompt = "the cat "};
+    const struct ft_embed_options shorter = {.truncate_dim = 8}, prompted = {.prompts.text[FT_NO_ROLE] = "the cat "};
     const struct ft_string text = FT_STRING("sat on the mat"), whole = FT_STRING("the cat sat on the mat");
     float a[64], b[64];
     double norm = 0;
@@ -188,6 +230,7 @@ int main(void)
         test_directory(names[i]);
     test_minilm();
     test_options();
+    test_prompts();
     ft_arena_free(&arena);
     return done();
 }

@@ -18,7 +18,7 @@ static struct ft_settings typical(void)
     return (struct ft_settings){
         .model = "/models/caf\xc3\xa9 \"x\"\n", .model_checksum = "0123abcd", .seed = (uint64_t)1 << 53 | 1, .loss = {losses, 2}, .miner = "hard",
         .optimizer = "adamw:decay=0.01", .schedule = "constant", .lr = 1.0 / 3, .warmup = 1e-300, .clip = .1, .chunk = 7, .max_length = 9,
-        .prompt = "query: ", .precision = "bf16", .freeze = {frozen, 2}, .kind = "pairs", .batch = 64, .per_class = 4, .epochs = 3, .drop_last = true,
+        .prompts = {{"query: ", "", NULL, "caf\xc3\xa9: "}}, .precision = "bf16", .freeze = {frozen, 2}, .kind = "pairs", .batch = 64, .per_class = 4, .epochs = 3, .drop_last = true,
         .callbacks = {.log = "tensorboard"},
     };
 }
@@ -26,6 +26,15 @@ static struct ft_settings typical(void)
 static bool same_text(const char *a, const char *b)
 {
     return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_prompts(const struct ft_prompts *a, const struct ft_prompts *b)
+{
+    bool same = true;
+
+    for (int role = 0; role <= FT_NO_ROLE; role++)
+        same &= same_text(a->text[role], b->text[role]);
+    return same;
 }
 
 static bool same_list(const struct ft_list *a, const struct ft_list *b)
@@ -41,7 +50,7 @@ static bool same(const struct ft_settings *a, const struct ft_settings *b)
     return same_text(a->model, b->model) && same_text(a->model_checksum, b->model_checksum) && a->seed == b->seed &&
            same_list(&a->loss, &b->loss) && same_text(a->miner, b->miner) && same_text(a->optimizer, b->optimizer) &&
            same_text(a->schedule, b->schedule) && a->lr == b->lr && a->warmup == b->warmup && a->clip == b->clip && a->chunk == b->chunk &&
-           a->max_length == b->max_length && same_text(a->prompt, b->prompt) && same_text(a->precision, b->precision) && same_list(&a->freeze, &b->freeze) &&
+           a->max_length == b->max_length && same_prompts(&a->prompts, &b->prompts) && same_text(a->precision, b->precision) && same_list(&a->freeze, &b->freeze) &&
            same_text(a->kind, b->kind) && a->batch == b->batch && a->per_class == b->per_class && a->epochs == b->epochs &&
            a->drop_last == b->drop_last && same_text(a->callbacks.log, b->callbacks.log);
 }
@@ -58,7 +67,8 @@ static void check_round_trip(void)
     struct ft_settings s = typical(), back;
 
     ok(write_them(&s) == 0 && ft_settings_read(&arena, &back, path) == 0 && same(&s, &back), "all settings come back to the bit: %s", ft_error());
-    s.miner = s.prompt = s.kind = NULL;
+    s.miner = s.kind = NULL;
+    s.prompts = (struct ft_prompts){{NULL}};
     s.loss.count = s.freeze.count = 0;
     s.drop_last = false;
     s.seed = INT64_MAX;
@@ -79,8 +89,8 @@ static void check_not_utf8(void)
     size_t size;
     char *text;
 
-    s.prompt = "\xff";
-    unwritable(s, "\"prompt\" is not UTF-8");
+    s.prompts.text[FT_NEGATIVE] = "\xff";
+    unwritable(s, "\"prompts\" is not UTF-8");
     s = typical();
     s.model = "/mod\xe9l";
     unwritable(s, "\"model\" is not UTF-8");
@@ -162,6 +172,8 @@ int main(void)
     check_changed("\"seed\": 9007199254740993", "\"seed\": 1.5", "\"seed\" is missing or not a whole number");
     check_changed("\"0123abcd\"", "null", "\"model_checksum\" is missing or not a string");
     check_changed("\"hard\"", "7", "\"miner\" is missing or not a string or null");
+    check_changed("\"prompts\": {", "\"prompts\": 3, \"x\": {", "\"prompts\" is missing or not an object");
+    check_changed("\"anchor\": \"query: \"", "\"anchor\": 3", "\"anchor\" is missing or not a string or null");
     check_changed("\"0.5*supcon\"", "5", "\"loss\" is not a list of strings");
     check_changed("\"drop_last\": true", "\"drop_last\": 1", "\"drop_last\" is missing or not true or false");
     check_changed("\"drop_last\": true", "\"drop_last\": true, \"clip\": 3", "run.json:");
