@@ -16,7 +16,7 @@ static const struct ft_option options[] = {
     {'m', "model", FT_TEXT, &run_name, "RUN", "run in training, whose losses these are", NULL},
     {'o', "output", FT_TEXT, &output, "PATH", "write to PATH, which appears when complete", NULL},
     {0, "force", FT_FLAG, &force, NULL, "replace PATH if it exists", NULL},
-    {0, "loss", FT_LIST, &loss, "[W*]NAME:k=v", "triplet, supcon, infonce, cosine; repeated ones add up (default: by kind of batch)", NULL},
+    {0, "loss", FT_LIST, &loss, "[W*]NAME:k=v", "a loss of ft-loss(1), as infonce:scale=50; repeated ones add up (default: by kind of batch)", NULL},
     {0, "miner", FT_TEXT, &miner, "NAME:k=v", "what the triplet loss compares: all, hard, semihard, easy-hard", NULL},
     {0, "threads", FT_COUNT, &threads, "N", "threads (default: the CPUs allowed)", NULL},
     {0, NULL, FT_FLAG, NULL, NULL, NULL, NULL},
@@ -71,8 +71,7 @@ static int one_batch(struct ft_arena *arena, const struct ft_record *record, con
     if (shape[0] != batch.items)
         return ft_fail(FT_BAD, "batch %lu: %lu embeddings for %zu items", (unsigned long)batch.number,
                        (unsigned long)shape[0], batch.items);
-    input = (struct ft_loss_input){batch.kind, batch.items, shape[1], batch.rows, embedding, batch.label, batch.role,
-                                   batch.row, batch.score};
+    input = ft_loss_input_of(&batch, embedding, shape[1]);
     if (!(losses = ft_losses_parse(arena, batch.kind, wanted, with)) ||
         !(gradient = ft_arena_take(arena, input.n * input.d * sizeof *gradient)) ||
         ft_losses_compute(losses, &input, &value, gradient, &terms) < 0)

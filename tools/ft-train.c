@@ -35,7 +35,7 @@ static const struct ft_option options[] = {
     {0, "epochs", FT_COUNT, &epochs, "N", "passes over the data (default: 3)", NULL},
     {0, "drop-last", FT_FLAG, &drop_last, NULL, "leave out a last short batch", NULL},
     {0, "seed", FT_COUNT, &seed, "S", "of sampling and dropout (default: the stream's, else 0)", NULL},
-    {0, "loss", FT_LIST, &losses, "[W*]NAME:k=v", "triplet, supcon, infonce, cosine; repeated ones add up (default: by kind of batch)", NULL},
+    {0, "loss", FT_LIST, &losses, "[W*]NAME:k=v", "a loss of ft-loss(1), as infonce:scale=50; repeated ones add up (default: by kind of batch)", NULL},
     {0, "miner", FT_TEXT, &miner, "NAME:k=v", "what the triplet loss compares: all, hard, semihard, easy-hard", NULL},
     {0, "optimizer", FT_TEXT, &optimizer, "NAME:k=v", "adamw:beta1=.9,beta2=.999,eps=1e-8,decay=0", NULL},
     {0, "schedule", FT_TEXT, &schedule, "NAME", "linear or constant, after the warm-up", NULL},

@@ -156,6 +156,22 @@ static int read_scores(struct ft_arena *arena, const msgpack_object *object, str
     return 0;
 }
 
+/* Of triplets, where they carry them: a score for each item. */
+static int read_item_scores(struct ft_arena *arena, const msgpack_object *object, struct ft_batch *batch)
+{
+    uint64_t shape[1];
+
+    if (!ft_map_get(object, "scores"))
+        return 0;
+    if (!(batch->item_score = ft_wire_floats(arena, object, "scores", 1, shape)) ||
+        check_length("scores", shape[0], batch->items, "items") < 0)
+        return -1;
+    for (size_t i = 0; i < batch->items; i++)
+        if (!isfinite(batch->item_score[i]))
+            return ft_fail(FT_BAD, "scores: item %zu has no finite score", i);
+    return 0;
+}
+
 static int read_fields(struct ft_arena *arena, const msgpack_object *object, struct ft_batch *batch)
 {
     struct ft_string kind;
@@ -173,8 +189,9 @@ static int read_fields(struct ft_arena *arena, const msgpack_object *object, str
     case FT_BATCH_RANDOM:
         return read_labels(arena, object, batch);
     case FT_BATCH_PAIRS:
-    case FT_BATCH_TRIPLETS:
         return read_roles(arena, object, batch);
+    case FT_BATCH_TRIPLETS:
+        return read_roles(arena, object, batch) < 0 ? -1 : read_item_scores(arena, object, batch);
     default:
         return read_scores(arena, object, batch);
     }
@@ -192,7 +209,7 @@ void ft_batch_write(msgpack_packer *pk, const struct ft_batch *batch, const stru
 {
     uint64_t items = batch->items, rows = batch->rows;
 
-    msgpack_pack_map(pk, (size_t)4 + (batch->label != NULL) + (batch->role != NULL) + (batch->score != NULL) + more);
+    msgpack_pack_map(pk, (size_t)4 + (batch->label != NULL) + (batch->role != NULL) + (batch->score || batch->item_score) + more);
     ft_pack_text(pk, "batch"), msgpack_pack_uint64(pk, batch->number);
     ft_pack_text(pk, "epoch"), msgpack_pack_uint64(pk, batch->epoch);
     ft_pack_text(pk, "kind"), ft_pack_text(pk, ft_batch_kind_name(batch->kind));
@@ -205,6 +222,8 @@ void ft_batch_write(msgpack_packer *pk, const struct ft_batch *batch, const stru
         ft_pack_text(pk, "roles"), ft_wire_write(pk, FT_WIRE_U1, 1, &items, batch->role);
     if (batch->score)
         ft_pack_text(pk, "scores"), ft_wire_write(pk, FT_WIRE_F4, 1, &rows, batch->score);
+    else if (batch->item_score)
+        ft_pack_text(pk, "scores"), ft_wire_write(pk, FT_WIRE_F4, 1, &items, batch->item_score);
 }
 
 static struct ft_hash hash_on(struct ft_hash before, const void *data, size_t size)
@@ -228,5 +247,7 @@ struct ft_hash ft_batch_checksum(struct ft_hash before, const struct ft_batch *b
         hash = hash_on(hash, batch->role, batch->items * sizeof *batch->role);
     if (batch->score)
         hash = hash_on(hash, batch->score, batch->rows * sizeof *batch->score);
+    if (batch->item_score)
+        hash = hash_on(hash, batch->item_score, batch->items * sizeof *batch->item_score);
     return hash;
 }

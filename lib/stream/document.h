@@ -38,7 +38,7 @@ const char *ft_batch_kind_name(enum ft_batch_kind kind);   /* "classes", "pairs"
 int ft_batch_kind_parse(struct ft_string name, enum ft_batch_kind *kind);
 
 /* A batch. Items are what the model sees, one embedding each: the documents, or, where documents have chunks, their chunks in order.
- *   classes: item i has label[i]          triplets: an anchor, a positive and one or more negatives a row
+ *   classes: item i has label[i]          triplets: an anchor, a positive and one or more negatives a row, perhaps item_score[i]
  *   pairs: anchor and positive a row      scored: two items a row and score[row]        random: items, labels if known (-1 = none) */
 struct ft_batch {
     uint64_t number, epoch;        /* number is global and never restarts; the first is 1 */
@@ -50,6 +50,7 @@ struct ft_batch {
     uint8_t *role;                 /* [items], enum ft_role; pairs and triplets; else NULL */
     int32_t *row;                  /* [items] the document each belongs to */
     float *score;                  /* [rows], scored; else NULL */
+    float *item_score;             /* [items], triplets that carry scores: of each item with its row's anchor (of anchors 0); else NULL */
     struct ft_string bytes;        /* the record as it came, or empty */
     const msgpack_object *object;  /* the record decoded, or NULL */
 };

@@ -9,7 +9,9 @@
  *        - ft_units_make puts them at unit length; ft_units_backward takes the gradient back through that
  *        - ft_compare calls a function with one query's cosine distances to all candidates; it says the loss and its slope by each
  *          distance, and threads, memory, matrix products and gradients are done
- *        - ft_role_items_find tells who is anchor, positive, negative in rows of pairs and triplets
+ *        - ft_role_items_find tells who is anchor, positive, negative in rows of pairs and triplets; rows.h has more for rows and scores,
+ *          contrast.h the softmax of infonce and gist
+ *      One that looks at a teacher or a guide says so by `asks`, and that it lacks one by ft_fail.
  *      Sum in double and in a fixed order. A batch that is not what it should be is ft_fail(FT_BAD, ...).
  *   2. Add X(NAME) to LOSSES below. That is all: --loss, --help, and tests know it.
  *   3. `make check`. test-loss-table.c takes every loss of the table through random batches of every kind it takes and every choice of its
@@ -27,7 +29,15 @@
     X(triplet)    \
     X(supcon)     \
     X(infonce)    \
-    X(cosine)
+    X(gist)       \
+    X(mega_batch_margin) \
+    X(vicreg)     \
+    X(cosine)     \
+    X(cosent)     \
+    X(angle)      \
+    X(margin_mse) \
+    X(distill_kl) \
+    X(mse)
 
 #define DECLARE(name) extern const struct ft_loss ft_loss_##name;
 #define ADDRESS(name) &ft_loss_##name,
@@ -65,6 +75,14 @@ struct ft_losses {
     const struct ft_miner *miner;
     double miner_value[FT_LOSS_KEYS];
 };
+
+struct ft_loss_input ft_loss_input_of(const struct ft_batch *batch, const float *embedding, size_t d)
+{
+    return (struct ft_loss_input){
+        .kind = batch->kind, .n = batch->items, .d = d, .rows = batch->rows, .embedding = embedding, .label = batch->label,
+        .role = batch->role, .row = batch->row, .score = batch->score, .item_score = batch->item_score,
+    };
+}
 
 const struct ft_loss *ft_loss_at(size_t i)
 {
@@ -153,7 +171,9 @@ static int loss_parse(struct ft_losses *losses, const char *text)
     if (!(chosen->loss->kinds & FT_LOSS_TAKES(losses->kind)))
         return fail_kind(chosen->loss, losses->kind);
     losses->count++;
-    return ft_loss_keys_read(&setting, chosen->loss->keys, chosen->value);
+    if (ft_loss_keys_read(&setting, chosen->loss->keys, chosen->value) < 0)
+        return -1;
+    return chosen->loss->check ? chosen->loss->check(chosen->value) : 0;
 }
 
 static int miner_parse(struct ft_losses *losses, const char *text)
@@ -279,12 +299,30 @@ const char *ft_losses_text(struct ft_arena *arena, const struct ft_losses *losse
     return text;
 }
 
+unsigned ft_losses_asks(const struct ft_losses *losses)
+{
+    unsigned asks = 0;
+
+    for (size_t i = 0; i < losses->count; i++)
+        if (losses->losses[i].loss->asks)
+            asks |= losses->losses[i].loss->asks(losses->losses[i].value);
+    return asks;
+}
+
+/* NULL is finite. */
 static bool all_finite(const float *x, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; x && i < count; i++)
         if (!isfinite(x[i]))
             return false;
     return true;
+}
+
+static bool input_finite(const struct ft_loss_input *input)
+{
+    return all_finite(input->embedding, input->n * input->d) && all_finite(input->score, input->rows) &&
+           all_finite(input->item_score, input->n) && all_finite(input->teacher, input->n * input->teacher_d) &&
+           all_finite(input->guide, input->n * input->guide_d);
 }
 
 static int compute_one(const struct ft_losses *losses, const struct chosen *chosen, const struct ft_loss_input *input,
@@ -337,7 +375,7 @@ int ft_losses_compute(const struct ft_losses *losses, const struct ft_loss_input
     if (input->kind != losses->kind)
         return ft_fail(FT_BAD, "a batch of %s where %s were expected", ft_batch_kind_name(input->kind), ft_batch_kind_name(losses->kind));
     /* Comparisons are false for NaN, so a loss that sorts and chooses would pass over it; here it cannot be missed. */
-    if (!all_finite(input->embedding, count) || (input->score && !all_finite(input->score, input->rows))) {
+    if (!input_finite(input)) {
         *loss = NAN;
         for (size_t k = 0; k < count; k++)
             gradient[k] = NAN;

@@ -16,8 +16,17 @@ struct ft_loss_input {
     const int32_t *label;      /* [n] or NULL */
     const uint8_t *role;       /* [n] or NULL */
     const int32_t *row;        /* [n] */
-    const float *score;        /* [rows] or NULL */
+    const float *score;        /* [rows], scored batches; else NULL */
+    const float *item_score;   /* [n], triplets that carry them: how alike each item is to its row's anchor; else NULL */
+    const float *teacher, *guide;      /* [n, teacher_d], [n, guide_d]: the same texts by a second model, or NULL */
+    size_t teacher_d, guide_d;
 };
+
+/* What is to be seen of a batch, whose arrays it points into, and of its embeddings [items, d]. */
+struct ft_loss_input ft_loss_input_of(const struct ft_batch *batch, const float *embedding, size_t d);
+
+/* Second models that losses look at. */
+enum { FT_ASKS_TEACHER = 1, FT_ASKS_GUIDE = 2 };
 
 struct ft_losses;              /* what --loss and --miner said, parsed */
 
@@ -26,9 +35,13 @@ struct ft_losses;              /* what --loss and --miner said, parsed */
  * An item may hold several, separated by blanks, and "miner=NAME:..." among them: what ft_losses_text writes. From the arena. */
 struct ft_losses *ft_losses_parse(struct ft_arena *arena, enum ft_batch_kind kind, const struct ft_list *loss, const char *miner);
 
+/* Which second models these losses look at with their settings: FT_ASKS_... or'ed. */
+unsigned ft_losses_asks(const struct ft_losses *losses);
+
 /* Mean loss and d loss / d embedding, [n, d], written (not added). `counted`, if not NULL, gets the number of terms (triplets, pairs,
  * anchors) that were not zero. Work is done on the pool; the bits do not depend on the number of threads. Embeddings or scores that are not
- * finite give a loss and gradient of NaN, for the trainer to stop at. FT_BAD: the batch is not what its kind promises. */
+ * finite give a loss and gradient of NaN, for the trainer to stop at. FT_BAD: the batch is not what its kind promises, or lacks the scores or
+ * the second model's embeddings that a loss needs. */
 int ft_losses_compute(const struct ft_losses *losses, const struct ft_loss_input *input,
                       double *loss, float *gradient, uint64_t *counted);
 

@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { GUIDE_DIM = 3 };
+
 struct made {
     struct ft_arena arena;
     struct ft_loss_input input;
-    float *embedding, *score;
+    float *embedding, *score, *item_score, *teacher, *guide;
     int32_t *label, *row;
     uint8_t *role;
 };
@@ -22,11 +24,16 @@ static int made_word(uint64_t *state)
     return (int)((*state >> 8) % 2001) - 1000;
 }
 
+static void made_vectors(float *x, size_t n, size_t d, uint64_t *state)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < d; k++)
+            x[i * d + k] = (float)(made_word(state) / 1000.0 * ((double)(i % 5 + 1) / 2));
+}
+
 static void made_fill(struct made *made, uint64_t *state)
 {
-    for (size_t i = 0; i < made->input.n; i++)
-        for (size_t k = 0; k < made->input.d; k++)
-            made->embedding[i * made->input.d + k] = (float)(made_word(state) / 1000.0 * ((double)(i % 5 + 1) / 2));
+    made_vectors(made->embedding, made->input.n, made->input.d, state);
 }
 
 __attribute__((unused)) static void made_init(struct made *made, enum ft_batch_kind kind, size_t n, size_t d, size_t rows)
@@ -34,10 +41,13 @@ __attribute__((unused)) static void made_init(struct made *made, enum ft_batch_k
     *made = (struct made){.input = {.kind = kind, .n = n, .d = d, .rows = rows}};
     made->embedding = ft_arena_zero(&made->arena, n * d, sizeof(float));
     made->score = ft_arena_zero(&made->arena, rows, sizeof(float));
+    made->item_score = ft_arena_zero(&made->arena, n, sizeof(float));
+    made->teacher = ft_arena_zero(&made->arena, n * d, sizeof(float));
+    made->guide = ft_arena_zero(&made->arena, n * GUIDE_DIM, sizeof(float));
     made->label = ft_arena_zero(&made->arena, n, sizeof(int32_t));
     made->row = ft_arena_zero(&made->arena, n, sizeof(int32_t));
     made->role = ft_arena_zero(&made->arena, n, sizeof(uint8_t));
-    if (!made->embedding || !made->score || !made->label || !made->row || !made->role) {
+    if (!made->embedding || !made->score || !made->item_score || !made->teacher || !made->guide || !made->label || !made->row || !made->role) {
         printf("Bail out! %s\n", ft_error());
         exit(1);
     }
@@ -45,7 +55,22 @@ __attribute__((unused)) static void made_init(struct made *made, enum ft_batch_k
     made->input.row = made->row;
 }
 
-/* A batch of any kind, as the sampler would make it: `rows` rows; labels of uneven classes, some -1 where the kind allows it. */
+/* A teacher of as many dimensions and a guide of fewer, and scores of triplets. */
+__attribute__((unused)) static void made_second(struct made *made, uint64_t *state)
+{
+    struct ft_loss_input *input = &made->input;
+
+    made_vectors(made->teacher, input->n, input->d, state);
+    made_vectors(made->guide, input->n, GUIDE_DIM, state);
+    input->teacher = made->teacher, input->teacher_d = input->d;
+    input->guide = made->guide, input->guide_d = GUIDE_DIM;
+    for (size_t i = 0; i < input->n; i++)
+        made->item_score[i] = made->role[i] == FT_ANCHOR ? 0 : (float)(made_word(state) / 1000.0);
+    if (input->kind == FT_BATCH_TRIPLETS)
+        input->item_score = made->item_score;
+}
+
+/* A batch of any kind, as the sampler would make it: `rows` rows; labels of uneven classes, some -1 where the kind allows it; second models. */
 __attribute__((unused)) static void made_random(struct made *made, enum ft_batch_kind kind, size_t rows, size_t d, uint64_t seed)
 {
     size_t each = kind == FT_BATCH_PAIRS || kind == FT_BATCH_SCORED ? 2 : kind == FT_BATCH_TRIPLETS ? 3 : 1;
@@ -66,6 +91,7 @@ __attribute__((unused)) static void made_random(struct made *made, enum ft_batch
         made->input.role = made->role;
     if (kind == FT_BATCH_SCORED)
         made->input.score = made->score;
+    made_second(made, &state);
 }
 
 /* Settings as the command line gives them; NULL with ft_error. */

@@ -28,8 +28,11 @@ static void text_is(enum ft_batch_kind kind, const char *loss, const char *miner
 
 static void check_settings(void)
 {
-    text_is(FT_BATCH_PAIRS, NULL, NULL, "infonce:scale=20,direction=one");
-    text_is(FT_BATCH_TRIPLETS, NULL, NULL, "infonce:scale=20,direction=one");
+    text_is(FT_BATCH_PAIRS, NULL, NULL, "infonce:scale=20,directions=q2d,partition_mode=joint,hardness_mode=none,hardness_strength=0,"
+            "margin_strategy=none,margin=0");
+    text_is(FT_BATCH_TRIPLETS, "infonce:directions=q2d+d2q+q2q+d2d,hardness_mode=all_negatives,hardness_strength=9", NULL,
+            "infonce:scale=20,directions=q2d+d2q+q2q+d2d,partition_mode=joint,hardness_mode=all_negatives,hardness_strength=9,"
+            "margin_strategy=none,margin=0");
     text_is(FT_BATCH_SCORED, NULL, NULL, "cosine");
     text_is(FT_BATCH_CLASSES, "triplet", NULL, "triplet:distance=euclidean,margin=0.05,smooth=0");
     text_is(FT_BATCH_CLASSES, "triplet:margin=.30000000000000004,smooth=1", "semihard",
@@ -37,16 +40,18 @@ static void check_settings(void)
     text_is(FT_BATCH_CLASSES, "2*triplet:distance=cosine  .5*supcon:temperature=.07", "easy-hard:neg=hard",
             "2*triplet:distance=cosine,margin=0.05,smooth=0 0.5*supcon:temperature=0.07 miner=easy-hard:pos=easy,neg=hard");
     ok(made_losses(&arena, FT_BATCH_CLASSES, NULL, NULL) != NULL, "batches of classes have a loss by default");
-    ok(strstr(ft_loss_names(), "triplet supcon infonce cosine"), "names of losses: %s", ft_loss_names());
+    ok(strstr(ft_loss_names(), "triplet supcon infonce gist"), "names of losses: %s", ft_loss_names());
     ok(strstr(ft_miner_names(), "all hard semihard easy-hard"), "names of miners: %s", ft_miner_names());
 }
 
 static void check_refusals(void)
 {
-    refused(FT_BATCH_PAIRS, "nce", NULL, "expected one of triplet supcon infonce cosine");
-    refused(FT_BATCH_PAIRS, "infonce:temperature=1", NULL, "it has scale direction");
+    refused(FT_BATCH_PAIRS, "nce", NULL, "expected one of triplet supcon infonce gist");
+    refused(FT_BATCH_PAIRS, "infonce:temperature=1", NULL, "it has scale directions");
     refused(FT_BATCH_SCORED, "cosine:scale=1", NULL, "it has none");
-    refused(FT_BATCH_PAIRS, "infonce:direction=two", NULL, "expected one of one both");
+    refused(FT_BATCH_PAIRS, "infonce:directions=d2q", NULL, "expected one of q2d q2d+d2d");
+    refused(FT_BATCH_PAIRS, "infonce:directions=q2d+q2q,partition_mode=per_direction", NULL, "goes with q2d and d2q");
+    refused(FT_BATCH_TRIPLETS, "infonce:partition_mode=per_direction,directions=q2d+d2q+d2d", NULL, "goes with q2d and d2q");
     refused(FT_BATCH_PAIRS, "infonce:scale=0", NULL, "expected 0.001 to 10000");
     refused(FT_BATCH_PAIRS, "infonce:scale=nan", NULL, "expected 0.001 to 10000");
     refused(FT_BATCH_PAIRS, "infonce:scale=x", NULL, "infonce: scale: 'x' is not a number");
@@ -54,7 +59,7 @@ static void check_refusals(void)
     refused(FT_BATCH_PAIRS, "w*infonce", NULL, "'w' is not a number");
     refused(FT_BATCH_PAIRS, "*infonce", NULL, "is not a number");
     refused(FT_BATCH_PAIRS, "", NULL, "an empty loss");
-    refused(FT_BATCH_PAIRS, "triplet", NULL, "it takes classes triplets random; for pairs there is infonce");
+    refused(FT_BATCH_PAIRS, "triplet", NULL, "it takes classes triplets random; for pairs there is infonce gist");
     refused(FT_BATCH_CLASSES, "infonce", NULL, "it takes pairs triplets; for classes there is triplet supcon");
     refused(FT_BATCH_RANDOM, NULL, NULL, "ft-sample --classes");
     refused(FT_BATCH_CLASSES, "triplet", "hardest", "expected one of all hard semihard easy-hard");

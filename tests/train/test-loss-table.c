@@ -114,7 +114,7 @@ static void check_degenerate(enum ft_batch_kind kind, const char *loss, const ch
 
         made_random(&made, kind, how == 2 ? 1 : ROWS, DIM, 6);
         for (size_t i = 0; how < 2 && i < made.input.n * DIM; i++)
-            made.embedding[i] = how == 0 ? (float)(i % DIM) - 2.5f : 0;
+            made.teacher[i] = made.embedding[i] = how == 0 ? (float)(i % DIM) - 2.5f : 0;
         losses = made_losses(&made.arena, kind, loss, miner);
         good = good && losses && ft_losses_compute(losses, &made.input, &value, scrap, NULL) == 0 && isfinite(value) && value >= 0;
         for (size_t i = 0; i < made.input.n * DIM; i++)

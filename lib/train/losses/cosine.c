@@ -2,31 +2,9 @@
  *
  * sentence-transformers' CosineSimilarityLoss. Scores are in the cosine's own range, -1 to 1 (mostly 0 to 1); others can never be met
  * and are the ingester's to refuse. */
-#include "train/losses/losses.h"
+#include "train/losses/rows.h"
 
 static const struct ft_loss_key keys[] = {{.name = NULL}};
-
-/* The two items of each row, in their order. */
-static int find_rows(struct ft_arena *arena, const struct ft_loss_input *input, uint32_t (**items)[2])
-{
-    uint32_t *count = ft_arena_zero(arena, input->rows, sizeof *count);
-
-    *items = ft_arena_zero(arena, input->rows, sizeof **items);
-    if (!count || !*items)
-        return -1;
-    if (!input->row || !input->score)
-        return ft_fail(FT_BAD, "a batch of %s without %s", ft_batch_kind_name(input->kind), input->row ? "scores" : "rows");
-    for (size_t i = 0; i < input->n; i++) {
-        int32_t row = input->row[i];
-
-        if (row < 0 || (size_t)row >= input->rows || count[row] == 2)
-            return ft_fail(FT_BAD, "item %zu is of row %d: expected %zu rows of two items", i, (int)row, input->rows);
-        (*items)[row][count[row]++] = (uint32_t)i;
-    }
-    if (input->n != 2 * input->rows)
-        return ft_fail(FT_BAD, "%zu items in %zu rows: expected two a row", input->n, input->rows);
-    return 0;
-}
 
 static int compute_in(struct ft_arena *arena, const struct ft_loss_call *call, double *loss, float *gradient, uint64_t *counted)
 {
@@ -36,7 +14,7 @@ static int compute_in(struct ft_arena *arena, const struct ft_loss_call *call, d
     struct ft_units units;
     uint32_t (*items)[2];
 
-    if (ft_units_make(arena, &units, input->embedding, input->n, d) < 0 || find_rows(arena, input, &items) < 0)
+    if (ft_units_make(arena, &units, input->embedding, input->n, d) < 0 || ft_row_pairs_find(arena, input, &items) < 0)
         return -1;
     for (size_t r = 0; r < input->rows; r++) {
         size_t a = items[r][0] * d, b = items[r][1] * d;

@@ -33,6 +33,8 @@ struct ft_loss {
     unsigned kinds;                        /* batches it takes: FT_LOSS_TAKES(FT_BATCH_PAIRS) | ... */
     unsigned mined;                        /* those of them where a miner may choose */
     const struct ft_loss_key *keys;        /* ends with a NULL name */
+    int (*check)(const double *value);     /* settings that do not go together: FT_USAGE; or NULL */
+    unsigned (*asks)(const double *value); /* the second models it looks at, FT_ASKS_...; or NULL: none */
     /* *loss, gradient [n, d] (comes zeroed) and *counted (comes 0). 0, or -1 with ft_fail: FT_BAD when the batch is not what its kind
      * promises. Sums in a fixed order; on the pool only by ft_compare and its like. */
     int (*compute)(const struct ft_loss_call *call, double *loss, float *gradient, uint64_t *counted);
@@ -69,14 +71,23 @@ struct ft_compare_row {
     void *scratch;             /* `scratch` bytes of this thread's own, contents undefined */
 };
 
+/* A second comparison of the same queries, by other vectors of theirs and with candidates of its own. */
+struct ft_compare_second {
+    size_t candidates;         /* 0: none */
+    const float *query;        /* [queries, d] unit vectors */
+    const float *candidate;    /* [candidates, d], not `query` */
+    float *query_gradient, *candidate_gradient;    /* places of their own */
+};
+
 /* Every query with every candidate: the engine of losses over a matrix of similarities. Memory is bounded (about 64 MB and what the
  * arena gives); no matrix of all pairs is ever whole. */
 struct ft_compare {
     size_t queries, candidates, d;
     const float *query;        /* [queries, d] unit vectors */
     const float *candidate;    /* [candidates, d]; the same pointer as `query` compares them among themselves */
-    float *query_gradient;     /* [queries, d], added to: by the unit vectors, for ft_units_backward */
+    float *query_gradient;     /* [queries, d], added to: by the unit vectors, for ft_units_backward; NULL (both): no gradient is wanted */
     float *candidate_gradient; /* [candidates, d], added to; the same pointer as query_gradient where query == candidate */
+    struct ft_compare_second second;   /* its distances and slopes follow the first ones in the row, which then has the candidates of both */
     void (*row)(struct ft_compare_row *row, const void *argument);   /* on any thread; must depend on the row alone */
     const void *argument;
     size_t scratch;            /* bytes that `row` needs */

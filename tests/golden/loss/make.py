@@ -14,29 +14,12 @@ from pytorch_metric_learning import distances, losses, miners
 from sentence_transformers import SentenceTransformer  # noqa: F401  (loads the package in the right order)
 from sentence_transformers.sentence_transformer import losses as st
 
+from vectors import ANCHOR, NEGATIVE, POSITIVE, inputs, setting
+
 torch.set_num_threads(1)
 torch.set_default_dtype(torch.float64)
 
 KINDS = ["classes", "pairs", "triplets", "scored", "random"]
-ANCHOR, POSITIVE, NEGATIVE = 0, 1, 2
-
-
-def words(seed):
-    state = seed
-    while True:
-        state = (state * 1103515245 + 12345) % 2**31
-        yield (state >> 8) % 2001 - 1000
-
-
-def inputs(n, d, seed, near):
-    """Row i is d numbers in -1..1, times (i % 5 + 1) / 2; then, for (to, from, e) in near, row to = row from + e / 1000 * noise."""
-    w = words(seed)
-    x = np.array([[next(w) / 1000 * ((i % 5 + 1) / 2) for _ in range(d)] for i in range(n)]).astype(np.float32)
-    for to, source, e in near:
-        for k in range(d):
-            x[to, k] = np.float32(float(x[source, k]) + e / 1000 * (next(w) / 1000))
-    return torch.tensor(x.astype(np.float64), requires_grad=True)
-
 
 def distance(name):
     return {"cosine": distances.CosineSimilarity(), "euclidean": distances.LpDistance(),
@@ -51,10 +34,6 @@ def make_miner(name, keys, dist):
     if name == "easy-hard":
         return miners.BatchEasyHardMiner(keys.get("pos", "easy"), keys.get("neg", "semihard"), distance=dist)
     return None
-
-
-def setting(name, keys):
-    return name + (":" + ",".join(f"{k}={v}" for k, v in keys.items()) if keys else "")
 
 
 def decided(x, labels, dist, margin, gaps, mined, smooth):
@@ -132,7 +111,7 @@ class Case:
 
     def infonce(self, **keys):
         x = self.x()
-        both = keys.get("direction") == "both"
+        both = keys.get("directions") == "q2d+d2q"
         f = st.MultipleNegativesRankingLoss(None, scale=keys.get("scale", 20),
                                             **(dict(directions=("query_to_doc", "doc_to_query"), partition_mode="per_direction") if both else {}))
         if any(len(self.where(r, POSITIVE)) != 1 for r in range(self.count)):
@@ -232,6 +211,7 @@ many.supcon()
 def rows_of(n, *roles):
     return dict(rows=[i // len(roles) for i in range(n)], roles=[roles[i % len(roles)] for i in range(n)])
 
+BOTH = {"directions": "q2d+d2q", "partition_mode": "per_direction"}
 pairs = Case("pairs", "pairs", 12, 5, 13, **rows_of(12, ANCHOR, POSITIVE))
 mixed = Case("mixed", "pairs", 8, 5, 14, [(3, 0, 0), (5, 4, 20)], rows=[0, 1, 2, 0, 1, 2, 3, 3], roles=[0, 1, 0, 1, 0, 1, 1, 0])
 single = Case("single", "pairs", 2, 5, 15, **rows_of(2, ANCHOR, POSITIVE))
@@ -241,10 +221,10 @@ several = Case("several", "triplets", 13, 5, 17, [(12, 9, 40)], rows=[0, 0, 0, 0
 multiple = Case("multiple", "triplets", 13, 5, 17, rows=[0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 2],
                 roles=[0, 1, 1, 2, 1, 0, 1, 1, 2, 1, 0, 1, 2])
 for c in pairs, mixed, triplets, several, multiple:
-    for keys in ({}, {"scale": 5}, {"scale": 50, "direction": "one"}, {"direction": "both"}, {"scale": 1, "direction": "both"}):
+    for keys in ({}, {"scale": 5}, {"scale": 50, "directions": "q2d"}, BOTH, {"scale": 1, **BOTH}):
         c.infonce(**keys)
 wide = Case("wide", "pairs", 160, 3, 23, **rows_of(160, ANCHOR, POSITIVE))
-wide.infonce(direction="both")
+wide.infonce(**BOTH)
 x = single.x()   # one row: the only candidate is right, and the loss is 0
 single.write("infonce", None, x, (x * 0).sum(), 0)
 for c in triplets, several, multiple:

@@ -1,0 +1,201 @@
+/* test-loss-rows.c - losses over rows, and what they need of a teacher, a guide or scores, against sentence-transformers and pytorch-metric-learning in
+ * float64 (tests/golden/loss/rows.jsonl, made by make-rows.py there); the guide's filter and the teacher's dimensions besides. */
+#include "../tap.h"
+#include "batches.h"
+
+#include "base/pool.h"
+
+#include <jansson.h>
+
+#define GOLDEN "tests/golden/loss/rows.jsonl"
+
+enum { MOST = 4096 };
+
+static double worst_loss, worst_gradient;
+
+static double number_at(const json_t *list, size_t i)
+{
+    return json_number_value(json_array_get(list, i));
+}
+
+static size_t whole(const json_t *object, const char *key)
+{
+    return (size_t)json_integer_value(json_object_get(object, key));
+}
+
+/* [dimensions, seed] of a second model. */
+static void second(struct made *made, const json_t *which, const float **x, size_t *d)
+{
+    uint64_t seed = (uint64_t)number_at(which, 1);
+    float *to;
+
+    if (!which)
+        return;
+    *d = (size_t)number_at(which, 0);
+    to = ft_arena_zero(&made->arena, made->input.n, *d * sizeof *to);
+    made_vectors(to, made->input.n, *d, &seed);
+    *x = to;
+}
+
+static void move_near(struct made *made, const json_t *near, uint64_t *seed)
+{
+    size_t d = made->input.d, i;
+    json_t *one;
+
+    json_array_foreach(near, i, one)
+        for (size_t k = 0; k < d; k++)
+            made->embedding[(size_t)number_at(one, 0) * d + k] =
+                (float)((double)made->embedding[(size_t)number_at(one, 1) * d + k] + number_at(one, 2) / 1000 * (made_word(seed) / 1000.0));
+}
+
+static void make_case(struct made *made, const json_t *c)
+{
+    const json_t *rows = json_object_get(c, "rows"), *roles = json_object_get(c, "roles"), *scores = json_object_get(c, "scores");
+    const json_t *items = json_object_get(c, "items");
+    size_t n = json_array_size(rows);
+    uint64_t seed = whole(c, "seed");
+    enum ft_batch_kind kind;
+
+    if (ft_batch_kind_parse(ft_string_of(json_string_value(json_object_get(c, "kind"))), &kind) < 0)
+        exit(1);
+    made_init(made, kind, n, whole(c, "d"), (size_t)number_at(rows, n - 1) + 1);
+    made_fill(made, &seed);
+    move_near(made, json_object_get(c, "near"), &seed);
+    for (size_t i = 0; i < n; i++) {
+        made->row[i] = (int32_t)number_at(rows, i);
+        made->role[i] = (uint8_t)number_at(roles, i);
+        made->item_score[i] = (float)number_at(items, i);
+    }
+    for (size_t r = 0; r < json_array_size(scores); r++)
+        made->score[r] = (float)number_at(scores, r);
+    made->input.role = roles ? made->role : NULL;
+    made->input.score = scores ? made->score : NULL;
+    made->input.item_score = items ? made->item_score : NULL;
+    second(made, json_object_get(c, "teacher"), &made->input.teacher, &made->input.teacher_d);
+    second(made, json_object_get(c, "guide"), &made->input.guide, &made->input.guide_d);
+}
+
+static void check_case(const json_t *c)
+{
+    static float gradient[MOST];
+    const char *loss = json_string_value(json_object_get(c, "loss")), *name = json_string_value(json_object_get(c, "name"));
+    const json_t *wanted = json_object_get(c, "gradient");
+    double value = 0, want = json_number_value(json_object_get(c, "value")), square = 0, error = 0;
+    struct ft_losses *losses;
+    struct made made;
+    uint64_t counted = 0;
+    int rc = -1;
+
+    make_case(&made, c);
+    losses = made_losses(&made.arena, made.input.kind, loss, NULL);
+    if (losses)
+        rc = ft_losses_compute(losses, &made.input, &value, gradient, &counted);
+    for (size_t i = 0; i < json_array_size(wanted); i++) {
+        square += number_at(wanted, i) * number_at(wanted, i);
+        error = fmax(error, fabs(gradient[i] - number_at(wanted, i)));
+    }
+    error /= square > 0 ? sqrt(square) : 1;
+    if (!ok(rc == 0 && fabs(value - want) <= 1e-5 * fabs(want) + 1e-9 && error <= 1e-5 && counted == whole(c, "counted"), "%s %s", name, loss))
+        printf("# %s loss %.10g want %.10g, counted %lu want %zu, gradient off by %.3g of its norm\n", rc ? ft_error() : "", value, want,
+               (unsigned long)counted, whole(c, "counted"), error);
+    if (want != 0)
+        worst_loss = fmax(worst_loss, fabs(value / want - 1));
+    worst_gradient = fmax(worst_gradient, error);
+    ft_arena_free(&made.arena);
+}
+
+static void check_golden(void)
+{
+    FILE *file = fopen(GOLDEN, "r");
+    json_error_t error;
+    json_t *c;
+    int cases = 0;
+
+    if (!file) {
+        printf("Bail out! %s: run from the top of the tree\n", GOLDEN);
+        exit(1);
+    }
+    for (; (c = json_loadf(file, JSON_DISABLE_EOF_CHECK, &error)); cases++) {
+        check_case(c);
+        json_decref(c);
+    }
+    fclose(file);
+    printf("# worst: loss %.2g relative, gradient %.2g of its norm\n", worst_loss, worst_gradient);
+    ok(cases >= 280, "%d cases", cases);
+}
+
+/* Two pairs that say the same: to the guide each positive answers both anchors, so neither is the other's negative. A third is unlike. */
+static void check_filter(void)
+{
+    static const float guide[6][2] = {{1, 0}, {1, .1f}, {1, 0}, {1, .1f}, {0, 1}, {.1f, 1}};
+    static const char *const filters[] = {"infonce:margin_strategy=absolute,margin=.001", "gist:margin=.001,temperature=.05"};
+    static float gradient[12], moved[12];
+    double with, changed;
+    struct made made;
+
+    for (size_t f = 0; f < 2; f++) {
+        const struct ft_losses *losses, *plain;
+
+        made_random(&made, FT_BATCH_PAIRS, 3, 2, 3);
+        losses = made_losses(&made.arena, FT_BATCH_PAIRS, filters[f], NULL);
+        plain = made_losses(&made.arena, FT_BATCH_PAIRS, "infonce", NULL);
+        made.input.guide = &guide[0][0];
+        made.input.guide_d = 2;
+        ok(ft_losses_compute(losses, &made.input, &with, gradient, NULL) == 0, "%s", filters[f]);
+        /* The second pair turns; the first one's term, alone with the third, must not see it: its anchor's gradient stays. */
+        made.embedding[6] += .5f, made.embedding[7] -= .25f;
+        ok(ft_losses_compute(losses, &made.input, &changed, moved, NULL) == 0 && changed != with &&
+           memcmp(gradient, moved, 2 * sizeof *gradient) == 0, "a false negative is no negative: the anchor's gradient stays");
+        made.embedding[6] -= .5f, made.embedding[7] += .25f;
+        ok(ft_losses_compute(plain, &made.input, &with, gradient, NULL) == 0, "without a filter");
+        made.embedding[6] += .5f, made.embedding[7] -= .25f;
+        ok(ft_losses_compute(plain, &made.input, &changed, moved, NULL) == 0 && memcmp(gradient, moved, 2 * sizeof *gradient) != 0,
+           "it is one, and the gradient changes");
+        ft_arena_free(&made.arena);
+    }
+}
+
+static void refused(enum ft_batch_kind kind, const char *loss, bool scores, size_t teacher_d, const char *want)
+{
+    static float gradient[MOST];
+    struct made made;
+    const struct ft_losses *losses;
+    double value;
+
+    made_random(&made, kind, 4, 6, 9);
+    losses = made_losses(&made.arena, kind, loss, NULL);
+    made.input.guide = NULL;
+    made.input.teacher = teacher_d ? made.teacher : NULL;
+    made.input.teacher_d = teacher_d;
+    made.input.item_score = scores ? made.item_score : NULL;
+    ok(losses && ft_losses_compute(losses, &made.input, &value, gradient, NULL) < 0 && ft_error_status() == FT_BAD && strstr(ft_error(), want),
+       "%s is refused: %s", loss, ft_error());
+    ft_arena_free(&made.arena);
+}
+
+static void asks(enum ft_batch_kind kind, const char *loss, unsigned want)
+{
+    struct ft_arena arena = {0};
+    const struct ft_losses *losses = made_losses(&arena, kind, loss, NULL);
+
+    ok(losses && ft_losses_asks(losses) == want, "%s asks %u", loss, want);
+    ft_arena_free(&arena);
+}
+
+int main(void)
+{
+    ft_pool_set_threads(2);
+    check_golden();
+    check_filter();
+    refused(FT_BATCH_CLASSES, "mse", false, 0, "--teacher MODEL");
+    refused(FT_BATCH_CLASSES, "mse", false, 5, "5 dimensions, the model's 6");
+    refused(FT_BATCH_TRIPLETS, "margin-mse", false, 0, "a score column");
+    refused(FT_BATCH_TRIPLETS, "distill-kl", false, 0, "--as teacher");
+    refused(FT_BATCH_PAIRS, "gist", true, 6, "--guide MODEL");
+    refused(FT_BATCH_TRIPLETS, "infonce:margin_strategy=relative", true, 6, "--as guide");
+    asks(FT_BATCH_PAIRS, "infonce", 0);
+    asks(FT_BATCH_PAIRS, "infonce:margin_strategy=absolute", FT_ASKS_GUIDE);
+    asks(FT_BATCH_PAIRS, "gist mse", FT_ASKS_GUIDE | FT_ASKS_TEACHER);
+    asks(FT_BATCH_TRIPLETS, "margin-mse", FT_ASKS_TEACHER);
+    return done();
+}
