@@ -310,7 +310,7 @@ static int search_blocks(struct world *w)
 
 static int search(struct world *w)
 {
-    const struct ft_search how = {w->distance, (size_t)k, &w->queries, &w->index};
+    const struct ft_search how = {.distance = w->distance, .k = (size_t)k, .queries = &w->queries, .index = &w->index};
 
     if (ready(w, &w->queries, "query") < 0)
         return -1;

@@ -149,6 +149,21 @@ static int add_vectors(struct ft_collection *c, const struct ft_document *docume
 
 /* ---- items ---- */
 
+static int keep_whole(struct ft_collection *c, const struct ft_document *document)
+{
+    static const char *const drop[] = {"embedding", "matches", NULL};
+    msgpack_sbuffer bytes;
+    msgpack_packer pk;
+    int result;
+
+    msgpack_sbuffer_init(&bytes);
+    msgpack_packer_init(&pk, &bytes, msgpack_sbuffer_write);
+    ft_document_copy(&pk, document->object, drop, 0);
+    result = ft_corpus_add(c->kept, (struct ft_string){bytes.data, bytes.size});
+    msgpack_sbuffer_destroy(&bytes);
+    return result;
+}
+
 static int keep_text(struct ft_collection *c, struct ft_string id, const struct ft_document *document)
 {
     struct ft_string text = document->text.size ? document->text : document->uri;
@@ -193,14 +208,14 @@ static int add_item(struct ft_collection *c, const struct ft_document *document,
     *item = (struct ft_item){hash, content, FT_NO_CLASS};
     if (label.data && ft_groups_add(&c->shared->labels, ft_hash_bytes(label.data, label.size), &item->label) < 0)
         return -1;
-    if (c->kept && keep_text(c, id, document) < 0)
+    if (c->kept && (c->whole ? keep_whole(c, document) : keep_text(c, id, document)) < 0)
         return -1;
     return add_vectors(c, document);
 }
 
-/* Equal contents are one item, and one query where one of them is an anchor. */
-static int add_chunk(struct ft_collection *c, const struct ft_document *parent,
-                     const struct ft_document *chunk, uint32_t content)
+/* Equal contents are one item. */
+static int add_once(struct ft_collection *c, const struct ft_document *document, struct ft_string id, struct ft_hash hash,
+                    uint32_t content)
 {
     size_t room = c->place_count;
 
@@ -208,11 +223,25 @@ static int add_chunk(struct ft_collection *c, const struct ft_document *parent,
         return -1;
     memset(c->place + c->place_count, 0, (room - c->place_count) * sizeof *c->place);
     c->place_count = room;
-    if (!c->place[content].item) {
-        if (add_item(c, chunk, chunk->id.size ? chunk->id : parent->id, FT_ID_CHUNK, content) < 0)
-            return -1;
-        c->place[content].item = (uint32_t)c->count;
-    }
+    if (c->place[content].item)
+        return 0;
+    if (add_item(c, document, id, hash, content) < 0)
+        return -1;
+    c->place[content].item = (uint32_t)c->count;
+    return 0;
+}
+
+uint32_t ft_collection_find(const struct ft_collection *c, uint32_t content)
+{
+    return content < c->place_count && c->place[content].item ? c->place[content].item - 1 : FT_NO_ITEM;
+}
+
+/* And one query where one of them is an anchor. */
+static int add_chunk(struct ft_collection *c, const struct ft_document *parent,
+                     const struct ft_document *chunk, uint32_t content)
+{
+    if (add_once(c, chunk, chunk->id.size ? chunk->id : parent->id, FT_ID_CHUNK, content) < 0)
+        return -1;
     if (chunk->role != FT_ANCHOR || c->place[content].anchor)
         return 0;
     if (grow(&c->anchor, &c->anchor_capacity, c->anchor_count + 1, sizeof *c->anchor) < 0)
@@ -262,6 +291,8 @@ static int add_document(struct ft_collection *c, const struct ft_document *docum
     } else if (ft_groups_add(&c->shared->contents, ft_document_content(document), &content) < 0) {
         return -1;
     }
+    if (c->distinct)
+        return add_once(c, document, document->id, id, content);
     return add_item(c, document, document->id, id, content);
 }
 
@@ -270,6 +301,8 @@ int ft_collection_add(struct ft_collection *c, const struct ft_document *documen
     ft_arena_reset(&c->arena);
     if (add_document(c, document) == 0)
         return 0;
+    if (!document->id.size)
+        return -1;
     return ft_error_prefix("document %.*s: ", (int)(document->id.size < 200 ? document->id.size : 200),
                            document->id.data);
 }

@@ -52,6 +52,8 @@ struct ft_collection {
     struct ft_contents *shared;
     enum ft_side side;
     bool anchors_only;                 /* of chunks only the anchors become items */
+    bool distinct;                     /* equal contents are one item, as those of chunks are */
+    bool whole;                        /* `kept` takes the document itself, msgpack, without `embedding` and `matches` */
     bool passing;                      /* plain documents of new contents are not remembered by content */
     struct ft_view view[2];
     int views;
@@ -88,7 +90,10 @@ int ft_collection_flush(struct ft_collection *collection);      /* embed what wa
 void ft_collection_give(struct ft_collection *collection, float **vector, size_t *capacity);
 void ft_collection_free(struct ft_collection *collection);      /* not `shared`, encoders and `kept` */
 
-/* Id and text of an item as `kept` holds them, pointing into `into`. */
+/* The item of a content that came as a chunk or is `distinct`; FT_NO_ITEM: none. */
+uint32_t ft_collection_find(const struct ft_collection *collection, uint32_t content);
+
+/* Id and text of an item as `kept` holds them, pointing into `into`; not of `whole`. */
 int ft_collection_text(struct ft_collection *collection, size_t item, struct ft_buffer *into,
                        struct ft_string *id, struct ft_string *text);
 

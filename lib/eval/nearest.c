@@ -194,3 +194,56 @@ int ft_nearest_find(const struct ft_nearest *nearest, size_t k, struct ft_match 
     }
     return result;
 }
+
+/* ---- scores of chosen items ---- */
+
+struct scoring {
+    const struct ft_items *wanted;     /* of the block's first query */
+    size_t first;
+    struct ft_sweep sweep;
+    float **score;                     /* [threads] */
+    void (*take)(void *argument, size_t query, const float *score);
+    void *argument;
+};
+
+static int score_query(void *argument, size_t query, int worker)
+{
+    struct scoring *s = argument;
+
+    ft_sweep_scores(&s->sweep, ft_sweep_room(&s->sweep, worker), query, s->wanted[query].item, s->wanted[query].count,
+                    s->score[worker]);
+    s->take(s->argument, s->first + query, s->score[worker]);
+    return 0;
+}
+
+static int start_scoring(struct scoring *s, struct ft_arena *arena, const struct ft_nearest *nearest, size_t count)
+{
+    size_t most = 0;
+
+    for (size_t q = 0; q < count; q++)
+        most = s->wanted[q].count > most ? s->wanted[q].count : most;
+    if (!(s->score = ft_arena_take(arena, (size_t)ft_pool_threads() * sizeof *s->score)))
+        return -1;
+    for (int t = 0; t < ft_pool_threads(); t++)
+        if (!(s->score[t] = ft_arena_take(arena, (most + FT_TILE_COLUMNS) * sizeof **s->score)))
+            return -1;
+    return ft_sweep_start(&s->sweep, arena, nearest, s->first, count);
+}
+
+int ft_nearest_scores(const struct ft_nearest *nearest, const struct ft_items *wanted,
+                      void (*take)(void *argument, size_t query, const float *score), void *argument)
+{
+    size_t block = ft_sweep_block(nearest, 0);
+    struct ft_arena arena = {NULL};
+    int result = 0;
+
+    for (size_t first = 0; result == 0 && first < nearest->query_count; first += block) {
+        size_t left = nearest->query_count - first, count = left < block ? left : block;
+        struct scoring s = {.wanted = wanted + first, .first = first, .take = take, .argument = argument};
+
+        ft_arena_reset(&arena);
+        result = start_scoring(&s, &arena, nearest, count) < 0 ? -1 : ft_pool_run(count, score_query, &s);
+    }
+    ft_arena_free(&arena);
+    return result;
+}

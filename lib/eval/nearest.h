@@ -36,7 +36,7 @@ struct ft_nearest {
     size_t index_count;        /* below 2^32 - 1 */
     const float *query;        /* [query_count, dim], ready */
     size_t query_count;
-    const struct ft_items *excluded;   /* [query_count] items that do not take part (the query itself), or NULL */
+    const struct ft_items *excluded;   /* [query_count] items that do not take part (the query itself), ascending, or NULL */
 };
 
 #define FT_NO_ITEM UINT32_MAX
@@ -53,7 +53,12 @@ double ft_vector_square(const float *vector, size_t dim);
  * FT_NO_ITEM. */
 int ft_nearest_find(const struct ft_nearest *nearest, size_t k, struct ft_match *match);
 
-/* The same of an index that comes in pieces, none of which is held: of each query only the k nearest so far are,
+/* The scores of each query with items of the index that it names, in their order and with the bits that a search gives them. `take` sees
+ * each query once, on any thread. */
+int ft_nearest_scores(const struct ft_nearest *nearest, const struct ft_items *wanted,
+                      void (*take)(void *argument, size_t query, const float *score), void *argument);
+
+/* ft_nearest_find of an index that comes in pieces, none of which is held: of each query only the k nearest so far are,
  * once for each thread. Not in blocks: room for all queries is taken at once. */
 struct ft_beside {                     /* something else to do meanwhile, once, on any thread; 0 or -1. NULL: nothing */
     int (*work)(void *argument);

@@ -90,12 +90,21 @@ static int start(struct stream *s)
                                        .query_count = s->search->queries->count};
 
     if (!s->search->index->count)
-        return ft_fail(FT_BAD, "%s is empty", ft_reader_name(s->reader));
+        return ft_fail(FT_BAD, "%s is empty", s->reader ? ft_reader_name(s->reader) : "the index");
     if (nearest.query_count && queries->dim != index->dim)
         return ft_fail(FT_BAD, "queries have %zu dimensions, the index %zu: were they embedded by one model?",
                        queries->dim, index->dim);
     s->finder = ft_finder_open(&nearest, s->search->k);
     return s->finder ? 0 : -1;
+}
+
+static int leave_out(struct stream *s, size_t first, const struct ft_items **excluded)
+{
+    const struct ft_leave_out *out = &s->search->leave_out;
+
+    ft_arena_reset(&s->block);
+    return out->find ? out->find(out->argument, &s->block, first, excluded)
+                     : ft_selves_find(&s->selves, &s->block, s->search->index, first, excluded);
 }
 
 static int score_block(struct stream *s)
@@ -105,8 +114,7 @@ static int score_block(struct stream *s)
     bool own = index->view->own;
     const struct ft_items *excluded;
 
-    ft_arena_reset(&s->block);
-    if (ft_selves_find(&s->selves, &s->block, index, first, &excluded) < 0)
+    if (leave_out(s, first, &excluded) < 0)
         return -1;
     ft_collection_give(index, &s->vector, &s->capacity);
     if (ft_finder_add(s->finder, s->vector, count, (uint32_t)first, excluded,
@@ -119,11 +127,13 @@ static int run(struct stream *s, struct ft_match *match)
 {
     struct ft_collection *index = s->search->index;
 
-    if (ft_reader_expect(s->reader, FT_DOCUMENTS) < 0)
+    if (s->reader && ft_reader_expect(s->reader, FT_DOCUMENTS) < 0)
         return -1;
-    if (ft_collection_start(index, ft_reader_header(s->reader)) < 0)
+    if (s->reader && ft_collection_start(index, ft_reader_header(s->reader)) < 0)
         return ft_error_prefix("%s: ", ft_reader_name(s->reader));
-    if (ft_selves_start(&s->selves, &s->kept, s->search->queries) < 0 || read_block(s) < 0 || start(s) < 0)
+    if (!s->search->leave_out.find && ft_selves_start(&s->selves, &s->kept, s->search->queries) < 0)
+        return -1;
+    if (read_block(s) < 0 || start(s) < 0)
         return -1;
     while (index->count > index->gone)
         if (score_block(s) < 0)
@@ -133,8 +143,8 @@ static int run(struct stream *s, struct ft_match *match)
 
 int ft_search_stream(const struct ft_search *search, const char *path, struct ft_match *match)
 {
-    struct stream s = {.search = search, .reader = ft_reader_open(path)};
-    int result = s.reader ? run(&s, match) : -1;
+    struct stream s = {.search = search, .reader = path ? ft_reader_open(path) : NULL, .ready = search->ready, .ended = !path};
+    int result = s.reader || !path ? run(&s, match) : -1;
 
     ft_finder_close(s.finder);
     ft_reader_close(s.reader);

@@ -18,12 +18,20 @@ static inline bool ft_match_before(struct ft_match a, struct ft_match b)
 }
 int ft_match_compare(const void *a, const void *b);     /* the same for qsort */
 
+/* Of ascending items. */
 static inline bool ft_items_have(const struct ft_items *items, uint32_t item)
 {
-    for (size_t i = 0; i < items->count; i++)
-        if (items->item[i] == item)
-            return true;
-    return false;
+    size_t low = 0, high = items->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (items->item[middle] < item)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < items->count && items->item[low] == item;
 }
 
 struct ft_sweep {

@@ -62,7 +62,7 @@ static void test_stream(const char *index_path, const char *query_path, enum ft_
     struct ft_collection stream = {.shared = &two, .side = FT_INDEX, .views = 1, .passing = true};
     struct ft_collection again = {.shared = &two, .side = FT_QUERIES, .views = 1};
     struct ft_relevance selves = {.by = NULL};
-    const struct ft_search search = {distance, K, &again, &stream};
+    const struct ft_search search = {.distance = distance, .k = K, .queries = &again, .index = &stream};
     struct ft_nearest nearest;
     size_t bad;
     bool good = take(&index, index_path) == 0 && take(&queries, query_path) == 0 && take(&again, query_path) == 0 &&
