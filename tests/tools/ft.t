@@ -15,8 +15,8 @@ test_expect_success 'ft TOOL runs ft-TOOL with its arguments and status' '
 '
 
 test_expect_success 'tools elsewhere on PATH are found' '
-    mkdir -p other && printf "#!/bin/sh\necho mine \"\$@\"\n" >other/ft-mine && chmod +x other/ft-mine &&
-    PATH=$PATH:$PWD/other ft mine a b >actual && echo "mine a b" >expect && test_cmp expect actual
+    mkdir -p other && printf "#!/bin/sh\necho another \"\$@\"\n" >other/ft-another && chmod +x other/ft-another &&
+    PATH=$PATH:$PWD/other ft another a b >actual && echo "another a b" >expect && test_cmp expect actual
 '
 
 test_expect_success 'an unknown tool: one line that lists the known ones' '
