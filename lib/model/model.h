@@ -93,6 +93,17 @@ struct ft_model *ft_model_open_nodes(const char *directory);   /* nodes and toke
 int ft_model_read_parameters(struct ft_model *model, float *block);
 void ft_model_close(struct ft_model *model);
 
+/* Named parameters in one block, as whoever optimises them sees them: a model's, or what a loss learns. The list is the owner's. */
+struct ft_parameters {
+    const struct ft_parameter *list;
+    int count;
+    float *block;
+    size_t block_count;
+};
+struct ft_parameters ft_model_parameters(const struct ft_model *model);
+float *ft_parameters_zeros(const struct ft_parameters *parameters);     /* as ft_model_zeros */
+void ft_parameters_zeros_free(const struct ft_parameters *parameters, float *block);
+
 /* A block of zeros laid out as the model's, for gradients and moments; rows of a table that nobody touches cost no memory. NULL on error. */
 float *ft_model_zeros(const struct ft_model *model);
 void ft_model_zeros_free(const struct ft_model *model, float *block);

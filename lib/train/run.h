@@ -49,11 +49,22 @@ struct ft_progress {
  * zero in the beginning. 1: skip this one; 0: it is new; -1: FT_BAD, out of order or another stream. */
 int ft_progress_skip(const struct ft_progress *start, struct ft_progress *seen, const struct ft_batch *batch);
 
-/* Parameters and moments, `count` floats each. Keeps the newest `keep`. */
-int ft_checkpoint_save(struct ft_run *run, const struct ft_progress *progress, const float *const blocks[3], size_t count, long keep);
+/* A file of a checkpoint: blocks of as many floats each, parameters and then their moments. */
+enum { FT_CHECKPOINT_BLOCKS = 8 };
+struct ft_checkpoint_part {
+    const char *name;            /* "block": the model's; "loss": what the losses learn and remember */
+    size_t count;                /* floats a block */
+    int blocks;
+    float *block[FT_CHECKPOINT_BLOCKS];
+};
+
+/* Keeps the newest `keep`. */
+int ft_checkpoint_save(struct ft_run *run, const struct ft_progress *progress, const struct ft_checkpoint_part *parts, size_t count, long keep);
 bool ft_checkpoint_any(struct ft_run *run);
-/* The newest that is whole: 1, or 0 when there is none (blocks are left alone). FT_BAD when there are some and all are damaged. */
-int ft_checkpoint_load(struct ft_run *run, struct ft_progress *progress, float *const blocks[3], size_t count);
+/* Of the newest that is whole, all its parts: progress and this part, 1; or 0 when there is none (both are left alone). FT_BAD when there are
+ * some and all are damaged. Another part of checkpoint `number`: 1, or 0 when it has none of that name. */
+int ft_checkpoint_load(struct ft_run *run, struct ft_progress *progress, const struct ft_checkpoint_part *part);
+int ft_checkpoint_load_part(struct ft_run *run, uint64_t number, const struct ft_checkpoint_part *part);
 int ft_checkpoint_remove_all(struct ft_run *run);
 
 /* The working block that stages share. */

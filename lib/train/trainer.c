@@ -31,12 +31,39 @@ struct ft_trainer {
     bool kept;                   /* the forward kept all chunks */
 };
 
+enum { PARTS = 2 };
+
+/* What a checkpoint holds: parameters with the optimizer's blocks, and what else the optimizer remembers. */
+static void checkpoint_parts(struct ft_trainer *t, struct ft_checkpoint_part parts[PARTS])
+{
+    parts[0] = (struct ft_checkpoint_part){"block", t->model->block_count, 1, {t->model->block}};
+    for (int i = 0; i < ft_optimizer_blocks(t->optimizer); i++)
+        parts[0].block[parts[0].blocks++] = ft_optimizer_block(t->optimizer, i);
+    parts[1] = (struct ft_checkpoint_part){.name = "optimizer", .blocks = 1};
+    parts[1].block[0] = ft_optimizer_memory(t->optimizer, &parts[1].count);
+}
+
+static int load_checkpoint(struct ft_trainer *t)
+{
+    struct ft_checkpoint_part parts[PARTS];
+    int found, more;
+
+    checkpoint_parts(t, parts);
+    if ((found = ft_checkpoint_load(t->run, &t->progress, &parts[0])) <= 0)
+        return found;
+    if ((more = ft_checkpoint_load_part(t->run, t->progress.batch, &parts[1])) <= 0)
+        return more < 0 ? -1 : ft_fail(FT_BAD, "%s: its checkpoint has no file %s", t->run->directory, parts[1].name);
+    ft_optimizer_loaded(t->optimizer);
+    return 0;
+}
+
 /* The block: the base model's parameters in a place of our own, then whatever checkpoint there is over them. */
 static int load(struct ft_trainer *t)
 {
     struct ft_settings *s = &t->run->settings;
     struct ft_optimizer_settings optimizer;
     enum ft_precision precision;
+    struct ft_parameters parameters;
     char checksum[9];
     float *block;
 
@@ -53,16 +80,12 @@ static int load(struct ft_trainer *t)
     if (strcmp(ft_model_checksum(t->model, checksum), s->model_checksum) != 0)
         return ft_fail(FT_BAD, "%s: the model in %s has changed since the run began (checksum %s, was %s)",
                        t->run->directory, s->model, checksum, s->model_checksum);
-    if (ft_settings_freeze(s, t->model) < 0 || !(t->optimizer = ft_optimizer_open(t->model, &optimizer)) ||
+    parameters = ft_model_parameters(t->model);
+    if (ft_settings_freeze(s, t->model) < 0 || !(t->optimizer = ft_optimizer_open(&parameters, &optimizer, NULL)) ||
         !(t->gradient = ft_model_zeros(t->model)) ||
         !(t->runner = ft_runner_open(t->model, FT_PLAN_TRAINING, precision)))
         return -1;
-    if (ft_checkpoint_load(t->run, &t->progress,
-                           (float *const[]){block, ft_optimizer_first(t->optimizer), ft_optimizer_second(t->optimizer)},
-                           t->model->block_count) < 0)
-        return -1;
-    ft_optimizer_loaded(t->optimizer);
-    return 0;
+    return load_checkpoint(t);
 }
 
 struct ft_trainer *ft_trainer_open(struct ft_run *run, const struct ft_trainer_options *options)
@@ -147,7 +170,7 @@ int ft_trainer_skip(struct ft_trainer *t, const struct ft_batch *batch)
 /* Bytes that kept activations may take. Decides only what is computed twice, never a result. */
 static size_t activation_limit(const struct ft_trainer *t)
 {
-    size_t fixed = 4 * t->model->block_count * sizeof(float);
+    size_t fixed = (2 + (size_t)ft_optimizer_blocks(t->optimizer)) * t->model->block_count * sizeof(float);
     long pages = sysconf(_SC_AVPHYS_PAGES), size = sysconf(_SC_PAGESIZE);
     size_t free_bytes = pages > 0 && size > 0 ? (size_t)pages * (size_t)size : 0;
 
@@ -222,6 +245,18 @@ static bool checkpoint_due(const struct ft_trainer *t)
     return ft_seconds() - t->saved_time > 300;
 }
 
+static int step(struct ft_trainer *t, double lr, double *norm)
+{
+    struct ft_optimizer_how how = {.lr = lr};
+
+    ft_optimizer_touch(t->optimizer, t->packed);
+    *norm = sqrt(ft_optimizer_square(t->optimizer, t->gradient));
+    if (!isfinite(*norm))
+        return ft_fail(FT_BAD, "the gradient is not finite");
+    how.scale = ft_clip_scale(*norm, t->run->settings.clip);
+    return ft_optimizer_step(t->optimizer, t->gradient, &how);
+}
+
 int ft_trainer_apply(struct ft_trainer *t, double loss, const float *gradient, struct ft_step_report *report)
 {
     uint64_t number = t->batch->number;
@@ -231,8 +266,7 @@ int ft_trainer_apply(struct ft_trainer *t, double loss, const float *gradient, s
     if (!isfinite(loss))
         return ft_fail(FT_BAD, "batch %" PRIu64 ": the loss is %s: a smaller --lr, or look at the batch with ft-cat", number,
                        isnan(loss) ? "not a number" : "infinite");
-    if (backward(t, gradient) < 0 ||
-        ft_optimizer_step(t->optimizer, t->gradient, t->packed, number, lr, t->run->settings.clip, &norm) < 0)
+    if (backward(t, gradient) < 0 || step(t, lr, &norm) < 0)
         return ft_error_prefix("batch %" PRIu64 ": ", number);
     t->progress.data = ft_batch_checksum(t->progress.data, t->batch);
     t->progress.batch = number;
@@ -248,11 +282,12 @@ int ft_trainer_apply(struct ft_trainer *t, double loss, const float *gradient, s
 
 int ft_trainer_save(struct ft_trainer *t)
 {
-    const float *const blocks[3] = {t->model->block, ft_optimizer_first(t->optimizer), ft_optimizer_second(t->optimizer)};
+    struct ft_checkpoint_part parts[PARTS];
 
     if (t->saved_at == t->progress.batch)
         return 0;
-    if (ft_log_sync(t->log) < 0 || ft_checkpoint_save(t->run, &t->progress, blocks, t->model->block_count, t->options.keep) < 0)
+    checkpoint_parts(t, parts);
+    if (ft_log_sync(t->log) < 0 || ft_checkpoint_save(t->run, &t->progress, parts, PARTS, t->options.keep) < 0)
         return -1;
     t->saved_at = t->progress.batch;
     t->saved_time = ft_seconds();

@@ -14,8 +14,8 @@ enum { COUNT = 100000 };
 static struct ft_arena arena;
 static char place[] = "/tmp/ft-test-checkpoint-XXXXXX";
 static float saved[3][COUNT], loaded[3][COUNT];
-static const float *const from[3] = {saved[0], saved[1], saved[2]};
-static float *const to[3] = {loaded[0], loaded[1], loaded[2]};
+static const struct ft_checkpoint_part from = {"block", COUNT, 3, {saved[0], saved[1], saved[2]}};
+static const struct ft_checkpoint_part to = {"block", COUNT, 3, {loaded[0], loaded[1], loaded[2]}};
 
 static const char *in(const char *name)
 {
@@ -52,7 +52,7 @@ static int save(struct ft_run *run, uint64_t n, long keep)
     struct ft_progress p = progress_of(n);
 
     fill(n);
-    return ft_checkpoint_save(run, &p, from, COUNT, keep);
+    return ft_checkpoint_save(run, &p, &from, 1, keep);
 }
 
 static int load(struct ft_run *run, uint64_t want)
@@ -61,7 +61,7 @@ static int load(struct ft_run *run, uint64_t want)
     int result;
 
     memset(loaded, 0x55, sizeof loaded);
-    result = ft_checkpoint_load(run, &p, to, COUNT);
+    result = ft_checkpoint_load(run, &p, &to);
     if (result != 1)
         return result;
     fill(want);
@@ -87,7 +87,7 @@ static void check_save_and_load(void)
     struct ft_progress p = {7, {1, 2}, 3};
     struct stat st;
 
-    ok(run && ft_checkpoint_load(run, &p, to, COUNT) == 0 && p.batch == 7 && p.steps == 3, "no checkpoint: nothing is changed");
+    ok(run && ft_checkpoint_load(run, &p, &to) == 0 && p.batch == 7 && p.steps == 3, "no checkpoint: nothing is changed");
     ok(!ft_checkpoint_any(run), "and none is there");
     ok(save(run, 9, 2) == 0 && load(run, 9) == 1 && ft_checkpoint_any(run), "saved and loaded, to the bit: %s", ft_error());
     ok(stat(in("a/run/checkpoints/9/block"), &st) == 0 && st.st_size == 3 * COUNT * 4, "in one file");
@@ -102,9 +102,30 @@ static void check_save_and_load(void)
     ft_run_close(run);
 }
 
+/* What losses learn lies in a file of its own. */
+static void check_parts(void)
+{
+    static float own[4] = {1, 2, 3, 4}, back[4];
+    const struct ft_checkpoint_part parts[] = {from, {"loss", 2, 2, {own, own + 2}}}, want = {"loss", 2, 2, {back, back + 2}};
+    struct ft_run *run = make("parts");
+    struct ft_progress p = progress_of(5);
+
+    fill(5);
+    ok(ft_checkpoint_save(run, &p, parts, 2, 9) == 0 && load(run, 5) == 1, "two parts: the model's: %s", ft_error());
+    ok(ft_checkpoint_load_part(run, 5, &want) == 1 && memcmp(own, back, sizeof own) == 0, "and the losses': %s", ft_error());
+    ok(save(run, 6, 9) == 0 && ft_checkpoint_load_part(run, 6, &want) == 0, "a checkpoint without them has none");
+    p = progress_of(7);
+    fill(7);
+    ok(ft_checkpoint_save(run, &p, parts, 2, 9) == 0 && truncate(in("parts/run/checkpoints/7/loss"), 15) == 0 && load(run, 6) == 1,
+       "where the losses' is cut short the checkpoint before is loaded");
+    ok(ft_checkpoint_load_part(run, 7, &want) < 0 && ft_error_status() == FT_BAD && strstr(ft_error(), "7/loss: cut short"), "%s", ft_error());
+    ft_run_close(run);
+}
+
 static void check_damaged(void)
 {
     struct ft_run *run = make("b");
+    struct ft_checkpoint_part other = to;
     struct ft_progress p;
     FILE *file;
 
@@ -120,8 +141,12 @@ static void check_damaged(void)
     ok(truncate(in("b/run/checkpoints/5/block"), 1000) == 0 && load(run, 5) < 0 && strstr(ft_error(), "checkpoints/6/state.json"),
        "all damaged: an error that names the newest");
     save(run, 7, 9);
-    ok(ft_checkpoint_load(run, &p, to, COUNT - 1) < 0 && ft_error_status() == FT_BAD && strstr(ft_error(), "100000 parameters, the model has 99999"),
+    other.count--;
+    ok(ft_checkpoint_load(run, &p, &other) < 0 && ft_error_status() == FT_BAD && strstr(ft_error(), "100000 parameters, expected 3 times 99999"),
        "another model's");
+    other = to, other.blocks = 2;
+    ok(ft_checkpoint_load(run, &p, &other) < 0 && ft_error_status() == FT_BAD && strstr(ft_error(), "3 times 100000 parameters, expected 2 times"),
+       "another optimizer's");
     ft_run_close(run);
 }
 
@@ -245,6 +270,7 @@ int main(void)
     if (!mkdtemp(place))
         return 1;
     check_save_and_load();
+    check_parts();
     check_damaged();
     check_interrupted();
     check_many();
