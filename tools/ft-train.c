@@ -3,16 +3,18 @@
 #include "base/pool.h"
 #include "base/stop.h"
 #include "base/tool.h"
-#include "train/trainer.h"
-#include "tune/source.h"
+#include "tune/tuning.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char *model_name = "minilm", *output = "./tuned", *miner;
-static const char *log_format;
+static const char *log_format, *eval, *eval_index, *stop, *best;
+static double hold_out, wise_ft = 1;
+static long eval_every;
 static const char *optimizer = "adamw", *schedule = "linear", *precision = "fp32";
 static double lr = FT_RATE_BY_KIND, warmup = .1, clip = 1;
 static bool force, resume, drop_last, classes, pairs, triplets, scored, random_batches;
@@ -51,6 +53,13 @@ static const struct ft_option options[] = {
     {0, "steps", FT_COUNT, &steps, "N", "stop after N batches; 0 makes a run and reads nothing", NULL},
     {0, "save-every", FT_COUNT, &save_every, "N", "batches between checkpoints (default: every five minutes)", NULL},
     {0, "keep", FT_COUNT, &keep, "K", "checkpoints kept", NULL},
+    {0, "eval", FT_TEXT, &eval, "FILE", "documents to evaluate on, before training and after each epoch: a stream, or a text file", NULL},
+    {0, "eval-index", FT_TEXT, &eval_index, "FILE", "documents to find (default: the queries themselves)", NULL},
+    {0, "eval-every", FT_COUNT, &eval_every, "N", "batches between evaluations (default: an epoch)", NULL},
+    {0, "hold-out", FT_NUMBER, &hold_out, "SHARE", "evaluate on this share of the documents, which are not trained on", NULL},
+    {0, "best", FT_TEXT, &best, "METRIC", "the model is that of the evaluation with the best METRIC, not the last one", NULL},
+    {0, "stop", FT_TEXT, &stop, "METRIC:k=v", "stop when METRIC gets no better: patience=2,min-delta=0,baseline=X,mode=auto", NULL},
+    {0, "wise-ft", FT_NUMBER, &wise_ft, "ALPHA", "write ALPHA of the tuned parameters and 1 - ALPHA of the base model's", NULL},
     {0, "log", FT_CHOICE, &log_format, NULL, "beside log.jsonl, an event file in DIR/run that TensorBoard opens", "tensorboard"},
     {0, "memory", FT_SIZE, &memory, "SIZE", "stay under this; changes no result", NULL},
     {0, "threads", FT_COUNT, &threads, "N", "threads (default: the CPUs allowed)", NULL},
@@ -101,6 +110,20 @@ static int freezing(struct ft_arena *arena, struct ft_list *list)
     return 0;
 }
 
+/* A file is found again wherever the run is resumed from; a pipe has no name to keep. */
+static int absolute(struct ft_arena *arena, const char **path)
+{
+    char *whole = *path ? realpath(*path, NULL) : NULL;
+    struct stat st;
+
+    if (!whole)
+        return *path ? ft_fail_errno("%s", *path) : 0;
+    if (stat(whole, &st) == 0 && S_ISREG(st.st_mode))
+        *path = ft_arena_text(arena, ft_string_of(whole));
+    free(whole);
+    return *path ? 0 : -1;
+}
+
 static int settings_from_options(struct ft_arena *arena, struct ft_settings *s)
 {
     int failed = 0;
@@ -111,12 +134,18 @@ static int settings_from_options(struct ft_arena *arena, struct ft_settings *s)
         .precision = precision,
         .kind = kind_wanted(&failed), .batch = (uint64_t)batch, .per_class = (uint64_t)per_class,
         .epochs = (uint64_t)epochs, .drop_last = drop_last,
-        .callbacks = {.log = log_format},
+        .callbacks = {.log = log_format, .eval = eval, .eval_index = eval_index, .hold_out = hold_out, .eval_every = (uint64_t)eval_every,
+                      .stop = stop, .best = best, .average = ft_tool_given(&tool, &wise_ft), .wise_ft = wise_ft},
     };
     ft_prompts_parse(&s->prompts, &prompts);
     if (ft_tool_given(&tool, &lr) && lr == FT_RATE_BY_KIND)   /* other negative rates are refused with the rest */
         failed = ft_fail(FT_USAGE, "--lr %g: expected a number of at least 0", lr);
-    return failed || freezing(arena, &s->freeze) < 0 ? -1 : ft_settings_check(s);
+    if (ft_tool_given(&tool, &hold_out) && !(hold_out > 0))
+        failed = ft_fail(FT_USAGE, "--hold-out %g: expected a share above 0 and below 1", hold_out);
+    if (failed || absolute(arena, &s->callbacks.eval) < 0 || absolute(arena, &s->callbacks.eval_index) < 0 ||
+        freezing(arena, &s->freeze) < 0)
+        return -1;
+    return ft_settings_check(s);
 }
 
 /* Options given again on resuming must say what the run says. */
@@ -169,6 +198,13 @@ static int check_resumed(const struct ft_settings *now, const struct ft_settings
         {&per_class, "--per-class", now->per_class == run->per_class},
         {&epochs, "--epochs", now->epochs == run->epochs},
         {&drop_last, "--drop-last", now->drop_last == run->drop_last},
+        {&eval, "--eval", (now->callbacks.eval != NULL) == (run->callbacks.eval != NULL)},
+        {&eval_index, "--eval-index", (now->callbacks.eval_index != NULL) == (run->callbacks.eval_index != NULL)},
+        {&eval_every, "--eval-every", now->callbacks.eval_every == run->callbacks.eval_every},
+        {&hold_out, "--hold-out", now->callbacks.hold_out == run->callbacks.hold_out},
+        {&best, "--best", same_text(now->callbacks.best, run->callbacks.best)},
+        {&stop, "--stop", same_text(now->callbacks.stop, run->callbacks.stop)},
+        {&wise_ft, "--wise-ft", now->callbacks.average == run->callbacks.average && now->callbacks.wise_ft == run->callbacks.wise_ft},
         {&log_format, "--log", same_text(now->callbacks.log, run->callbacks.log)},
     };
 
@@ -220,8 +256,12 @@ static int settle(struct ft_arena *arena, const struct ft_reader *reader, struct
         if (!(*run = ft_run_open(output)) || check_resumed(settings, &(*run)->settings) < 0)
             return -1;
         *settings = (*run)->settings;
+        settings->callbacks.eval = eval ? eval : settings->callbacks.eval;
+        settings->callbacks.eval_index = eval_index ? eval_index : settings->callbacks.eval_index;
         return 0;
     }
+    if (ft_tuning_check(&settings->callbacks) < 0)
+        return -1;
     if (reader && !ft_tool_given(&tool, &seed))
         settings->seed = ft_reader_header(reader)->seed;
     return ft_run_may_begin(output, force) < 0 ? -1 : find_model(arena, settings);
@@ -239,11 +279,16 @@ static bool sampling_option_given(void)
     return classes || pairs || triplets || scored || random_batches || batch || per_class || epochs || drop_last;
 }
 
-static int read_source(struct ft_source *source, struct ft_arena *arena, const struct ft_settings *settings)
+/* What is evaluated first: what is trained on is held against it. */
+static int read_source(struct ft_source *source, struct ft_arena *arena, struct ft_settings *settings)
 {
-    int result = ft_source_read(source, arena, settings, sampling_option_given());
+    int result = ft_validation_make(&settings->callbacks, &source->validation);
     const char *warning;
 
+    if (result == 0)
+        result = ft_source_read(source, arena, settings, sampling_option_given());
+    if (result == 0 && source->validation)
+        result = ft_validation_settle(source->validation, arena, &settings->callbacks);
     tool.in = source->records;
     while (result == 0 && (warning = ft_source_warning(source)))
         ft_tool_warn(&tool, "%s", warning);
@@ -272,61 +317,29 @@ static void show(struct progress *p, const struct ft_step_report *r)
             (long)left % 60, terminal && !last ? "\033[K" : "\n");
 }
 
-static int all_batches(struct ft_trainer *trainer, struct ft_source *source)
+static void on_step(void *progress, const struct ft_step_report *report)
 {
-    struct progress progress = {.start = ft_seconds()};
-    struct ft_arena arena = {0};
-    struct ft_step_report report;
-    struct ft_batch b;
-    int more = 1, skip;
-
-    while (more > 0 && !(steps >= 0 && ft_trainer_progress(trainer)->batch >= (uint64_t)steps)) {
-        ft_arena_reset(&arena);
-        if ((more = ft_source_next(source, &arena, &b)) <= 0)
-            break;
-        if ((skip = ft_trainer_skip(trainer, &b)) > 0)
-            continue;
-        if (skip < 0 || ft_trainer_step(trainer, &arena, &b, &report) < 0)
-            more = -1;
-        else {
-            tool.out++;
-            show(&progress, &report);
-            more = ft_stop_check() < 0 ? -1 : more;
-        }
-    }
-    tool.in = source->records;
-    ft_arena_free(&arena);
-    return more < 0 ? -1 : 0;
+    tool.out++;
+    show(progress, report);
 }
 
-static int save_and_fail(struct ft_trainer *trainer)
+static void on_line(void *progress, bool warning, const char *line)
 {
-    struct ft_error_copy error;
-
-    ft_error_save(&error);
-    if (ft_trainer_save(trainer) < 0)
-        ft_tool_warn(&tool, "%s", ft_error());
-    else if (ft_trainer_progress(trainer)->batch)
-        ft_tool_say(&tool, "saved after batch %lu; to go on: the same command with --resume",
-                    (unsigned long)ft_trainer_progress(trainer)->batch);
-    ft_error_restore(&error);
-    return -1;
+    (void)progress;
+    if (isatty(STDERR_FILENO) && (warning || !tool.quiet))
+        fputs("\r\033[K", stderr);   /* the line of progress has no end */
+    (warning ? ft_tool_warn : ft_tool_say)(&tool, "%s", line);
 }
 
 static int train(struct ft_run *run, struct ft_source *source)
 {
-    const struct ft_trainer_options how = {false, memory, save_every, keep};
-    struct ft_trainer *trainer = ft_trainer_open(run, &how);
-    int result = -1;
+    struct progress progress = {.start = ft_seconds()};
+    const struct ft_tuning tuning = {
+        .run = run, .source = source, .validation = source->validation, .trainer = {false, memory, save_every, keep}, .steps = steps,
+        .step = on_step, .say = on_line, .argument = &progress};
+    int result = ft_tune(&tuning);
 
-    if (trainer && ft_trainer_plan(trainer, source->steps) == 0) {
-        result = all_batches(trainer, source);
-        if (result < 0)
-            save_and_fail(trainer);
-        else
-            result = ft_trainer_finish(trainer);
-    }
-    ft_trainer_close(trainer);
+    tool.in = source->records;
     return result;
 }
 
@@ -372,6 +385,7 @@ static int run_tool(void)
             ft_tool_say(&tool, steps == 0 ? "made the run %s" : "the model is in %s", output);
     }
     ft_run_close(run);
+    ft_validation_close(source.validation);
     ft_source_close(&source);
     ft_arena_free(&arena);
     return result;

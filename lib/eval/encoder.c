@@ -47,12 +47,22 @@ int ft_encoder_open(struct ft_encoder *encoder, const struct ft_encoder_options 
     return -1;
 }
 
+int ft_encoder_over(struct ft_encoder *encoder, struct ft_model *model, const struct ft_encoder_options *options)
+{
+    *encoder = (struct ft_encoder){.model = model, .borrowed = true};
+    if (open_embedders(encoder, options) == 0)
+        return 0;
+    ft_encoder_close(encoder);
+    return -1;
+}
+
 void ft_encoder_close(struct ft_encoder *encoder)
 {
     if (encoder->embedder[FT_INDEX] != encoder->embedder[FT_QUERIES])
         ft_embedder_close(encoder->embedder[FT_INDEX]);
     ft_embedder_close(encoder->embedder[FT_QUERIES]);
-    ft_model_close(encoder->model);
+    if (!encoder->borrowed)
+        ft_model_close(encoder->model);
     ft_arena_free(&encoder->arena);
     *encoder = (struct ft_encoder){.dim = 0};
 }

@@ -23,10 +23,13 @@ struct ft_encoder {
     size_t dim;
     char checksum[9];
     const char *prompt[2];             /* by enum ft_side: the option's, else the model's; NULL: none */
+    bool borrowed;                     /* the model is the caller's */
     bool plain;                        /* no other option that changes embeddings: those of a stream by this model and prompt are as good */
 };
 
 int ft_encoder_open(struct ft_encoder *encoder, const struct ft_encoder_options *options);
+/* The same over a model that the caller has open, and keeps; options->model is not looked at. */
+int ft_encoder_over(struct ft_encoder *encoder, struct ft_model *model, const struct ft_encoder_options *options);
 void ft_encoder_close(struct ft_encoder *encoder);     /* zero-initialised is fine */
 
 #endif

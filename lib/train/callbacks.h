@@ -5,10 +5,22 @@
 #include "base/memory.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 
 struct ft_callbacks {
     const char *log;             /* "tensorboard" */
+    const char *eval, *eval_index;   /* files of documents */
+    const char *eval_data;       /* fingerprint of the documents that are evaluated, once they were read */
+    double hold_out;             /* share of the training's documents that are */
+    uint64_t eval_every;         /* batches; 0: at the end of each epoch */
+    const char *stop;            /* METRIC:patience=2,... */
+    const char *best;            /* METRIC */
+    bool average;                /* write (1 - wise_ft) of the base model's parameters and wise_ft of the tuned ones */
+    double wise_ft;
 };
+
+/* Does it take what only ft-train does? The tools of the pipe cannot go on with such a run. */
+bool ft_callbacks_evaluate(const struct ft_callbacks *callbacks);
 
 /* FT_USAGE. */
 int ft_callbacks_check(const struct ft_callbacks *callbacks);

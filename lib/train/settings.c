@@ -35,7 +35,7 @@ int ft_settings_check(const struct ft_settings *s)
         return ft_error_prefix("--optimizer: ");
     if (ft_precision_parse(&precision, s->precision) < 0)
         return -1;
-    return ft_schedule_check(&schedule) < 0 ? -1 : ft_callbacks_check(&s->callbacks);
+    return ft_schedule_check(&schedule);
 }
 
 int ft_settings_freeze(const struct ft_settings *s, struct ft_model *model)

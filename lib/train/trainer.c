@@ -2,6 +2,8 @@
 #include "train/trainer.h"
 #include "base/error.h"
 #include "model/runner.h"
+#include "train/best.h"
+#include "train/finish.h"
 #include "train/log.h"
 
 #include <inttypes.h>
@@ -23,6 +25,8 @@ struct ft_trainer {
     uint64_t steps, saved_at;
     double saved_time, step_time;
     struct ft_log *log;
+    bool ended, chosen;          /* before all steps were done; other parameters than the last are to be written: */
+    uint64_t choice;             /* those after this batch */
     /* the batch at work */
     struct ft_arena arena;
     const struct ft_batch *batch;
@@ -88,6 +92,15 @@ static int load(struct ft_trainer *t)
     return load_checkpoint(t);
 }
 
+/* Evaluations are made where documents are read, and the best parameters are chosen by them: not in a pipe's last stage. */
+static int check_stages(const struct ft_trainer *t)
+{
+    if (!t->options.shared || !ft_callbacks_evaluate(&t->run->settings.callbacks))
+        return 0;
+    return ft_fail(FT_USAGE, "%s is evaluated while it is trained (--eval, --hold-out, --best or --stop): only ft-train can go on with it",
+                   t->run->directory);
+}
+
 struct ft_trainer *ft_trainer_open(struct ft_run *run, const struct ft_trainer_options *options)
 {
     struct ft_trainer *t = calloc(1, sizeof *t);
@@ -98,7 +111,7 @@ struct ft_trainer *ft_trainer_open(struct ft_run *run, const struct ft_trainer_o
     }
     t->run = run;
     t->options = *options;
-    if (ft_run_lock(run) < 0 || load(t) < 0 ||
+    if (check_stages(t) < 0 || ft_run_lock(run) < 0 || load(t) < 0 ||
         !(t->log = ft_log_open(run, t->progress.batch, run->settings.callbacks.log != NULL))) {
         ft_trainer_close(t);
         return NULL;
@@ -131,7 +144,7 @@ void ft_trainer_close(struct ft_trainer *t)
     free(t);
 }
 
-const struct ft_model *ft_trainer_model(const struct ft_trainer *t)
+struct ft_model *ft_trainer_model(const struct ft_trainer *t)
 {
     return t->model;
 }
@@ -294,12 +307,40 @@ int ft_trainer_save(struct ft_trainer *t)
     return 0;
 }
 
+uint64_t ft_trainer_saved(const struct ft_trainer *t)
+{
+    return t->saved_at;
+}
+
+int ft_trainer_log(struct ft_trainer *t, const char *line)
+{
+    return ft_log_add(t->log, line);
+}
+
+void ft_trainer_end(struct ft_trainer *t)
+{
+    t->ended = true;
+}
+
+int ft_trainer_keep(struct ft_trainer *t)
+{
+    return ft_best_save(t->run, t->progress.batch, t->model->block, t->model->block_count, t->saved_at);
+}
+
+void ft_trainer_choose(struct ft_trainer *t, uint64_t batch)
+{
+    t->chosen = true;
+    t->choice = batch;
+}
+
 int ft_trainer_finish(struct ft_trainer *t)
 {
-    bool all = t->steps && t->progress.batch >= t->steps;
+    bool all = t->ended || (t->steps && t->progress.batch >= t->steps), best = t->chosen && t->choice != t->progress.batch;
 
     /* A run that stopped short must be resumable before its model stands under its name. */
-    if ((!all && ft_trainer_save(t) < 0) || ft_model_save(t->model, t->run->directory) < 0 || ft_live_remove(t->run) < 0)
+    if ((!all && ft_trainer_save(t) < 0) ||
+        (best && ft_finish_choose(t->run, t->model, t->choice) < 0) || ft_finish_average(t->run, t->model) < 0 ||
+        ft_model_save(t->model, t->run->directory) < 0 || ft_live_remove(t->run) < 0)
         return -1;
-    return all ? ft_checkpoint_remove_all(t->run) : 0;
+    return all ? ft_best_remove_all(t->run) < 0 ? -1 : ft_checkpoint_remove_all(t->run) : 0;
 }

@@ -19,7 +19,7 @@ struct ft_trainer_options {
 /* Lock the run, load its newest checkpoint or else the base model, and (shared) announce the block. The run must outlive the trainer. */
 struct ft_trainer *ft_trainer_open(struct ft_run *run, const struct ft_trainer_options *options);
 void ft_trainer_close(struct ft_trainer *trainer);
-const struct ft_model *ft_trainer_model(const struct ft_trainer *trainer);
+struct ft_model *ft_trainer_model(const struct ft_trainer *trainer);
 const struct ft_settings *ft_trainer_settings(const struct ft_trainer *trainer);
 const struct ft_progress *ft_trainer_progress(const struct ft_trainer *trainer);
 
@@ -49,8 +49,22 @@ int ft_trainer_step(struct ft_trainer *trainer, struct ft_arena *arena, const st
 /* A checkpoint now, unless there is one of this batch. */
 int ft_trainer_save(struct ft_trainer *trainer);
 
-/* Write the model into the run's directory. When all steps are done the checkpoints and the working block go; else a checkpoint stays, from which
- * --resume goes on. */
+uint64_t ft_trainer_saved(const struct ft_trainer *trainer);     /* the batch of the newest checkpoint */
+
+/* A line of log.jsonl beside those of the steps (log.h). */
+int ft_trainer_log(struct ft_trainer *trainer, const char *line);
+
+/* Training is at its end, whatever the number of steps says. */
+void ft_trainer_end(struct ft_trainer *trainer);
+
+/* The parameters as they are now are the best so far: they are put aside (best.h). And: what is written at the end are those after that batch
+ * (0: the base model's), not the last ones. */
+int ft_trainer_keep(struct ft_trainer *trainer);
+void ft_trainer_choose(struct ft_trainer *trainer, uint64_t batch);
+
+/* Write the model into the run's directory: the parameters as they are now, or those chosen; with --wise-ft averaged with the base model's. When all
+ * steps are done the checkpoints and the working block go; else a checkpoint stays, from which --resume goes on. Nothing else can be done with
+ * the trainer then. lib/train/finish.c. */
 int ft_trainer_finish(struct ft_trainer *trainer);
 
 #endif

@@ -2,6 +2,7 @@
 #include "tune/source.h"
 #include "base/error.h"
 #include "base/stop.h"
+#include "tune/holdout.h"
 
 int ft_source_open(struct ft_source *source, const char *path)
 {
@@ -13,7 +14,7 @@ void ft_source_close(struct ft_source *source)
 {
     ft_sampler_close(source->sampler);
     ft_reader_close(source->reader);
-    *source = (struct ft_source){NULL, NULL, 0, 0};
+    *source = (struct ft_source){.reader = NULL};
 }
 
 static int open_sampler(struct ft_source *source, const struct ft_settings *s)
@@ -29,7 +30,21 @@ static int open_sampler(struct ft_source *source, const struct ft_settings *s)
     return (source->sampler = ft_sampler_open(&how)) ? 0 : -1;
 }
 
-static int add_documents(struct ft_source *source)
+static int train_on(void *argument, const struct ft_document *document, struct ft_string bytes)
+{
+    struct ft_source *source = argument;
+
+    if (source->validation && ft_validation_trained(source->validation, document) < 0)
+        return -1;
+    return ft_sampler_add(source->sampler, document, bytes);
+}
+
+static int hold_out(void *argument, const struct ft_document *document, struct ft_string bytes)
+{
+    return ft_holdout_add(argument, document, bytes);
+}
+
+static int each_document(struct ft_source *source, ft_documents_take *take, void *argument)
 {
     struct ft_arena scratch = {0};
     struct ft_document document;
@@ -39,14 +54,26 @@ static int add_documents(struct ft_source *source)
     while ((more = ft_reader_next(source->reader, &record)) > 0) {
         ft_arena_reset(&scratch);
         source->records++;
-        if (ft_document_read(&scratch, &record.object, &document) < 0 ||
-            ft_sampler_add(source->sampler, &document, record.bytes) < 0 || ft_stop_check() < 0) {
+        if (ft_document_read(&scratch, &record.object, &document) < 0 || take(argument, &document, record.bytes) < 0 || ft_stop_check() < 0) {
             more = -1;
             break;
         }
     }
     ft_arena_free(&scratch);
     return more;
+}
+
+static int add_documents(struct ft_source *source, const struct ft_settings *s)
+{
+    struct ft_holdout *holdout;
+    int result = -1;
+
+    if (!(s->callbacks.hold_out > 0))
+        return each_document(source, train_on, source);
+    if ((holdout = ft_holdout_open(s->callbacks.hold_out, s->seed)) && each_document(source, hold_out, holdout) == 0)
+        result = ft_holdout_split(holdout, source->validation, train_on, source);
+    ft_holdout_close(holdout);
+    return result;
 }
 
 int ft_source_read(struct ft_source *source, struct ft_arena *arena, const struct ft_settings *settings, bool sampling)
@@ -58,12 +85,16 @@ int ft_source_read(struct ft_source *source, struct ft_arena *arena, const struc
             return -1;
         if (sampling)
             return ft_fail(FT_USAGE, "batches come in, so options of sampling belong to ft-sample");
+        if (settings->callbacks.hold_out > 0)
+            return ft_fail(FT_USAGE, "--hold-out: batches come in, of which nothing can be held out: give ft-train the documents");
         source->steps = header.steps;
+        source->rows = header.rows;
         return 0;
     }
-    if (open_sampler(source, settings) < 0 || add_documents(source) < 0 || ft_sampler_plan(source->sampler, arena, &header) < 0)
+    if (open_sampler(source, settings) < 0 || add_documents(source, settings) < 0 || ft_sampler_plan(source->sampler, arena, &header) < 0)
         return -1;
     source->steps = header.steps;
+    source->rows = header.rows;
     return 0;
 }
 
@@ -83,5 +114,7 @@ int ft_source_next(struct ft_source *source, struct ft_arena *arena, struct ft_b
     if ((more = ft_reader_next(source->reader, &record)) <= 0)
         return more;
     source->records++;
-    return ft_batch_read(arena, &record, batch) < 0 ? -1 : 1;
+    if (ft_batch_read(arena, &record, batch) < 0)
+        return -1;
+    return source->validation && ft_validation_trained_batch(source->validation, batch) < 0 ? -1 : 1;
 }

@@ -4,15 +4,18 @@
 
 #include "train/sampler.h"
 #include "train/settings.h"
+#include "tune/validation.h"
 
 struct ft_source {
     struct ft_reader *reader;
     struct ft_sampler *sampler;        /* NULL: batches come */
+    struct ft_validation *validation;  /* the caller's, or NULL: it is told what is trained on, and gets what is held out */
     uint64_t steps;                    /* batches in all, 0 = unknown */
+    uint64_t rows;                     /* a batch, 0 = unknown */
     unsigned long records;             /* that came so far */
 };
 
-/* The header of a stream, `path` NULL or "-" is standard input. */
+/* The header of a stream; `path` NULL or "-" is standard input. */
 int ft_source_open(struct ft_source *source, const char *path);
 
 /* Documents are read to their end and planned as the settings say; batches are left to be read, and are refused (FT_USAGE) where options of

@@ -16,4 +16,155 @@ test_expect_success '--log tensorboard: an event file that a resumed run leaves 
     test_expect_code 2 $train -q -o log-none --log wandb documents 2>err && test_grep "one of tensorboard" err
 '
 
+# ---- evaluation ----
+
+corpus labelled 60 2 >test.csv && ft-ingest -q --labeled test.csv >test.ft
+# Lines of the log without what is a clock's.
+timeless () {
+    sed "s/, \"seconds.*//" $1/run/log.jsonl
+}
+evaluations () {
+    sed -n "s/{\"evaluation\": \([0-9]*\),.*/\1/p" $1/run/log.jsonl | tr "\n" " "
+}
+scores () {
+    sed -n "s/{\"evaluation\".* \"$2\": \([^,]*\),.*/\1/p" $1/run/log.jsonl
+}
+
+test_expect_success '--eval: before training and after each epoch, as ft-eval has it; the model is the same byte for byte' '
+    $train -o plain documents && $train -o evaluated --eval test.csv documents 2>err && same plain evaluated &&
+    test "$(evaluations evaluated)" = "0 5 10 " && test_grep "evaluation after batch 5: .*map" err &&
+    ft-eval -q -m model test.ft | sed -n "s/^map.//p" >before && ft-eval -q -m evaluated test.ft | sed -n "s/^map.//p" >after &&
+    scores evaluated map | sed -n "1p;\$p" | awk "{printf \"%.4f\\n\", \$1}" >got && cat before after >want && test_cmp want got &&
+    test "$(scores evaluated val_loss | wc -l)" -eq 3 && test "$(scores evaluated train_loss | wc -l)" -eq 2 &&
+    $train -q -o by-stream --eval test.ft documents && timeless evaluated >want && timeless by-stream >got && test_cmp want got
+'
+
+test_expect_success 'an index of its own, every so many batches, batches instead of documents' '
+    ft-sample -q --batch 24 --epochs 2 documents >batches && corpus labelled 40 3 >index.csv &&
+    $limit ft-train -q -m model -o indexed --eval test.ft --eval-index index.csv --eval-every 4 batches && same plain indexed &&
+    test "$(evaluations indexed)" = "0 4 8 10 " &&
+    ft-eval -q -m indexed --index documents test.ft >/dev/null && ft-ingest -q --labeled index.csv >index.ft &&
+    ft-eval -q -m indexed --index index.ft test.ft | sed -n "s/^map.//p" >want && scores indexed map | sed -n "\$p" |
+        awk "{printf \"%.4f\\n\", \$1}" >got && test_cmp want got
+'
+
+test_expect_success 'prompts by role: as ft-eval has it of the model that keeps them' '
+    documents pairs 60 1 >pairs.ft && documents pairs 40 2 >pairs-test.ft && set -- -m model --batch 20 --epochs 1 --eval pairs-test.ft &&
+    $limit ft-train -q "$@" -o prompted --prompt "query=what is " --prompt "document=the word: " pairs.ft && $limit ft-train -q "$@" -o bare pairs.ft &&
+    ft-eval -q -m prompted pairs-test.ft | sed -n "s/^map.//p" >want && scores prompted map | sed -n "\$p" | awk "{printf \"%.4f\\n\", \$1}" >got &&
+    test_cmp want got && scores bare map >got && scores prompted map >want && ! cmp -s want got &&
+    scores bare val_loss >got && scores prompted val_loss >want && ! cmp -s want got
+'
+
+test_expect_success 'what is evaluated and trained on is found' '
+    { cat test.csv; sed -n "2,4p" documents.tmp; } >leak.csv && corpus labelled 120 1 >documents.tmp && head -4 documents.tmp >leak.csv &&
+    sed 1d test.csv >>leak.csv && $train -o leaking --eval leak.csv documents 2>err && test_grep "3 texts of the evaluation are trained on, such as ." err &&
+    test "$(grep -c "are trained on" err)" -eq 1 && $limit ft-train -m model -o leaking-batches --eval leak.csv batches 2>err &&
+    test_grep "3 texts of the evaluation are trained on" err && $train -o clean --eval test.csv documents 2>err && ! grep "trained on" err
+'
+
+test_expect_success '--hold-out: a share apart, never trained on; the rest is a run of its own' '
+    $train -o held --hold-out .2 documents 2>err && ! grep "trained on" err && test "$(scores held map | wc -l)" -eq 3 &&
+    test "$(sed -n "s/.*evaluation\": 0.*queries\": \([0-9]*\).*/\1/p" held/run/log.jsonl)" -eq 24 && differ plain held &&
+    test "$(sed -n "s/.*step\": 1,.*steps\": \([0-9]*\).*/\1/p" held/run/log.jsonl)" -eq 8 &&
+    test_expect_code 2 $limit ft-train -q -m model -o no --hold-out .2 batches 2>err && test_grep "give ft-train the documents" err &&
+    test_expect_code 2 $train -q -o no --hold-out 0 documents 2>err && test_grep "above 0 and below 1" err && test_no_file no
+'
+
+test_expect_success '--stop: a run that cannot improve ends, is finished, and is so again when resumed anywhere' '
+    stopping="--epochs 9 --lr 0 --eval test.csv --stop map:patience=2" &&
+    $train $stopping -o stopped documents 2>err && test_grep "map has not become better in 2 evaluations: stopped after batch 10" err &&
+    test "$(evaluations stopped)" = "0 5 10 " && test -s stopped/model.safetensors && test_no_file stopped/run/checkpoints &&
+    $train $stopping -o stopped --resume documents 2>err && test_grep "is finished" err &&
+    timeless stopped >want && for k in 1 5 7 10; do
+        $train $stopping -q -o stopped-$k --steps $k documents && $train -q -o stopped-$k --resume --epochs 9 documents &&
+        same stopped stopped-$k && timeless stopped-$k >got && test_cmp want got && test_no_file stopped-$k/run/checkpoints || return 1
+    done
+'
+
+test_expect_success '--stop train_loss needs no documents' '
+    $train -o by-loss --epochs 9 --lr 0 --stop train_loss:patience=1,min-delta=9 documents 2>err && test_grep "stopped after batch 10" err &&
+    test "$(evaluations by-loss)" = "5 10 "
+'
+
+# A learning rate that ruins the model after a while.
+ruining="--epochs 4 --lr 1e-2 --schedule constant --eval test.csv --eval-every 3"
+
+test_expect_success '--best: the model is not the last one, but that of the best evaluation' '
+    $train $ruining -q -o last documents && $train $ruining -o best --best map documents 2>err && differ last best &&
+    scores last map | awk "\$1 > best { best = \$1 } { last = \$1 } END { exit !(last < best) }" &&
+    number=$(sed -n "s/.*the best map, .*, was after batch \([0-9]*\).*/\1/p" err) && test "$number" -gt 0 && test "$number" -lt 20 &&
+    ft-eval -q -m best test.ft | sed -n "s/^map.//p" >got && scores best map | sort -g | sed -n "\$p" | awk "{printf \"%.4f\\n\", \$1}" >want &&
+    test_cmp want got && $train $ruining -q -o until --steps "$number" documents && same best until && test_no_file best/run/best
+'
+
+test_expect_success '--best: the base model, where training made it worse' '
+    $train -q -o worse --lr 1 --schedule constant --eval test.csv --best map documents 2>err && test_grep "the model is that one" err &&
+    $train -q -o untouched --lr 0 documents && same untouched worse
+'
+
+test_expect_success '--best and --wise-ft: stopped anywhere and resumed, the same bytes and the same log' '
+    $train $ruining -q -o kept --best map --wise-ft .5 documents && differ kept best && timeless kept >want &&
+    for k in 1 3 4 $((number - 1)) $number $((number + 1)) 15; do
+        $train $ruining -q -o kept-$k --best map --wise-ft .5 --save-every 2 --steps $k documents &&
+        $train -q -o kept-$k --resume --epochs 4 documents && same kept kept-$k && timeless kept-$k >got && test_cmp want got || return 1
+    done
+'
+
+test_expect_success '--wise-ft and --log through the filters: the same; a run to be evaluated they refuse' '
+    $limit ft-train -q -m model -o fused-wise --wise-ft .5 --log tensorboard batches && new_run piped-wise --wise-ft .5 --log tensorboard &&
+    piped piped-wise batches && same fused-wise piped-wise && differ fused-wise plain && timeless fused-wise >want && timeless piped-wise >got &&
+    test_cmp want got && test "$(wc -c <fused-wise/$events)" -eq "$(wc -c <piped-wise/$events)" &&
+    new_run evaluated-piped --eval test.csv && test_expect_code 2 ft-update -q -m evaluated-piped batches 2>err >steps && test_grep "only ft-train" err
+'
+
+test_expect_success '--threads changes no byte of an evaluation either' '
+    for n in 1 2 3; do $train $ruining -q -o threads-$n --best val_loss --threads $n documents && timeless threads-$n >$n.log || return 1; done &&
+    test_cmp 1.log 2.log && test_cmp 1.log 3.log && same threads-1 threads-2 threads-3
+'
+
+test_expect_success '--best: killed at random moments, resumed each time' '
+    hits=0 && until test $hits -ge 4; do
+        rm -rf killed.new && background train ft-train -q -m model -o killed --resume --batch 24 $ruining --epochs 60 --best map --save-every 7 documents &&
+        pid=$(pid_of train) && random_below 250 && sleep $(printf .%03d $random) || return 1
+        if kill -9 $pid; then hits=$((hits + 1)); else rm -rf killed; fi
+        wait $job
+    done &&
+    $limit ft-train -q -m model -o killed --resume --batch 24 $ruining --epochs 60 --best map documents &&
+    $train $ruining -q -o long --epochs 60 --best map documents && same long killed && timeless long >want && timeless killed >got && test_cmp want got
+'
+
+test_expect_success 'other documents to evaluate are refused on resuming; so are other callbacks' '
+    $train -q -o changed --eval test.csv --best map --steps 3 documents && cp test.csv other.csv && echo "the cat,topic0" >>other.csv &&
+    test_expect_code 3 $train -q -o changed --resume --eval other.csv documents 2>err && test_grep "are not those that the run was evaluated on" err &&
+    for option in "--best mrr" "--stop map" "--wise-ft .5" "--eval-every 2" "--hold-out .1" "--eval-index test.csv" "--log tensorboard" "--stop map:wait=1"; do
+        test_expect_code 2 $train -q -o changed --resume $option documents 2>err || { echo "$option"; return 1; }
+        test_grep "was set to something else" err || return 1
+    done &&
+    $train -q -o changed --resume --eval test.ft documents
+'
+
+test_expect_success 'what cannot be evaluated is refused, and leaves no run' '
+    printf "text\nthe cat\nthe dog\n" >plain.csv && printf "text,label\n" >empty.csv && head -c 3000 test.ft >cut.ft &&
+    set -- "no/such" 4 "empty.csv" 3 "cut.ft" 3 "batches" 3 "plain.csv" 3 && while test $# -gt 0; do
+        test_expect_code $2 $train -q -o refused --eval $1 documents 2>err || { echo "$1"; return 1; }
+        cat err; test_no_file refused || return 1; shift 2
+    done &&
+    for option in "--eval test.csv --best maps" "--eval test.csv --stop maps" "--best val_loss" "--eval-every 3" "--eval-index test.csv" \
+            "--eval test.csv --hold-out .1" "--wise-ft 2" "--eval test.csv --stop map:wait=1"; do
+        test_expect_code 2 $train -q -o refused $option documents 2>err || { echo "$option"; return 1; }
+        cat err; test_no_file refused || return 1
+    done
+'
+
+for kind in pairs triplets scored; do
+    test_expect_success "evaluation of $kind" '
+        documents $kind 80 1 >$kind.ft && documents $kind 30 2 >$kind-test.ft &&
+        $limit ft-train -q -m model -o eval-$kind --batch 20 --epochs 2 --eval $kind-test.ft --best val_loss $kind.ft &&
+        $limit ft-train -q -m model -o plain-$kind --batch 20 --epochs 2 $kind.ft && same eval-$kind plain-$kind &&
+        test "$(scores eval-$kind val_loss | wc -l)" -eq 3 && { test $kind = scored || test "$(scores eval-$kind map | wc -l)" -eq 3; } &&
+        $limit ft-train -q -m model -o held-$kind --batch 20 --epochs 2 --hold-out .25 $kind.ft 2>err && ! grep "trained on" err
+    '
+done
+
 test_done

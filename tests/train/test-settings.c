@@ -19,7 +19,8 @@ static struct ft_settings typical(void)
         .model = "/models/caf\xc3\xa9 \"x\"\n", .model_checksum = "0123abcd", .seed = (uint64_t)1 << 53 | 1, .loss = {losses, 2}, .miner = "hard",
         .optimizer = "adamw:decay=0.01", .schedule = "constant", .lr = 1.0 / 3, .warmup = 1e-300, .clip = .1, .chunk = 7, .max_length = 9,
         .prompts = {{"query: ", "", NULL, "caf\xc3\xa9: "}}, .precision = "bf16", .freeze = {frozen, 2}, .kind = "pairs", .batch = 64, .per_class = 4, .epochs = 3, .drop_last = true,
-        .callbacks = {.log = "tensorboard"},
+        .callbacks = {.log = "tensorboard", .eval = "/a/b.csv", .eval_index = "/c", .eval_data = "00ff", .eval_every = 7, .stop = "map:patience=3",
+                      .best = "val_loss", .average = true, .wise_ft = .3},
     };
 }
 
@@ -45,6 +46,13 @@ static bool same_list(const struct ft_list *a, const struct ft_list *b)
     return a->count == b->count;
 }
 
+static bool same_callbacks(const struct ft_callbacks *a, const struct ft_callbacks *b)
+{
+    return same_text(a->log, b->log) && same_text(a->eval, b->eval) && same_text(a->eval_index, b->eval_index) &&
+           same_text(a->eval_data, b->eval_data) && a->hold_out == b->hold_out && a->eval_every == b->eval_every && same_text(a->stop, b->stop) &&
+           same_text(a->best, b->best) && a->average == b->average && a->wise_ft == b->wise_ft;
+}
+
 static bool same(const struct ft_settings *a, const struct ft_settings *b)
 {
     return same_text(a->model, b->model) && same_text(a->model_checksum, b->model_checksum) && a->seed == b->seed &&
@@ -52,7 +60,7 @@ static bool same(const struct ft_settings *a, const struct ft_settings *b)
            same_text(a->schedule, b->schedule) && a->lr == b->lr && a->warmup == b->warmup && a->clip == b->clip && a->chunk == b->chunk &&
            a->max_length == b->max_length && same_prompts(&a->prompts, &b->prompts) && same_text(a->precision, b->precision) && same_list(&a->freeze, &b->freeze) &&
            same_text(a->kind, b->kind) && a->batch == b->batch && a->per_class == b->per_class && a->epochs == b->epochs &&
-           a->drop_last == b->drop_last && same_text(a->callbacks.log, b->callbacks.log);
+           a->drop_last == b->drop_last && same_callbacks(&a->callbacks, &b->callbacks);
 }
 
 static int write_them(const struct ft_settings *s)
@@ -70,6 +78,7 @@ static void check_round_trip(void)
     s.miner = s.kind = NULL;
     s.prompts = (struct ft_prompts){{NULL}};
     s.loss.count = s.freeze.count = 0;
+    s.callbacks = (struct ft_callbacks){.hold_out = .25};
     s.drop_last = false;
     s.seed = INT64_MAX;
     ok(write_them(&s) == 0 && ft_settings_read(&arena, &back, path) == 0 && same(&s, &back), "and those that are not set");

@@ -1,0 +1,15 @@
+/* finish.h - what parameters the finished model has, where they are not simply the last ones. */
+#ifndef FT_TRAIN_FINISH_H
+#define FT_TRAIN_FINISH_H
+
+#include "model/model.h"
+#include "train/run.h"
+
+/* Into model->block: the parameters after that batch, 0 the base model's. */
+int ft_finish_choose(struct ft_run *run, struct ft_model *model, uint64_t batch);
+
+/* Weights between the base model and the tuned one: (1 - a) base + a tuned for every parameter, where the run's settings ask for it. WiSE-FT:
+ * Wortsman et al., "Robust fine-tuning of zero-shot models", 2022. a = 0 and a = 1 are one of them to the bit. */
+int ft_finish_average(const struct ft_run *run, struct ft_model *model);
+
+#endif

@@ -1,0 +1,265 @@
+/* tuning.c - the loop over batches, and what happens between them. */
+#include "tune/tuning.h"
+#include "base/error.h"
+#include "base/stop.h"
+#include "train/log.h"
+#include "tune/state.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+struct work {
+    const struct ft_tuning *tuning;
+    const struct ft_callbacks *callbacks;
+    struct ft_trainer *trainer;
+    struct ft_tuning_state state;
+    struct ft_validation_batches batches;
+    bool leaks_said;
+};
+
+static void say(const struct work *w, bool warning, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void say(const struct work *w, bool warning, const char *format, ...)
+{
+    char line[1024];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    w->tuning->say(w->tuning->argument, warning, line);
+}
+
+static int check_monitor(const struct ft_callbacks *c, const char *option, const char *text)
+{
+    struct ft_monitor monitor;
+
+    if (!text)
+        return 0;
+    if (ft_monitor_parse(&monitor, text) < 0)
+        return ft_error_prefix("%s: ", option);
+    if (!c->eval && !(c->hold_out > 0) && strcmp(monitor.metric, "train_loss") != 0)
+        return ft_fail(FT_USAGE, "%s %s without --eval or --hold-out: where nothing is evaluated there is train_loss alone", option, text);
+    return 0;
+}
+
+int ft_tuning_check(const struct ft_callbacks *c)
+{
+    if (ft_callbacks_check(c) < 0 || check_monitor(c, "--stop", c->stop) < 0)
+        return -1;
+    return check_monitor(c, "--best", c->best);
+}
+
+static void say_leaks(struct work *w)
+{
+    const char *example;
+    size_t leaks = w->tuning->validation ? ft_validation_leaks(w->tuning->validation, &example) : 0;
+
+    if (leaks && !w->leaks_said)
+        say(w, true, "%zu text%s of the evaluation %s trained on, such as %s: what is measured of them is no proof", leaks,
+            leaks == 1 ? "" : "s", leaks == 1 ? "is" : "are", example);
+    w->leaks_said |= leaks > 0;
+}
+
+/* ---- evaluations ---- */
+
+/* The few that people look at: the metrics decisions hang on, else the usual ones. */
+static void show_scores(const struct work *w, uint64_t batch, const struct ft_scores *scores)
+{
+    static const char *const usual[] = {"val_loss", "train_loss", "map", "ndcg@20", "recall@20", "knn@20"};
+    const char *const chosen[] = {w->state.stop.metric, w->state.best.metric};
+    char line[512] = "";
+    size_t used = 0;
+
+    for (size_t i = 0; i < scores->count && used < sizeof line; i++) {
+        bool shown = false;
+
+        for (size_t u = 0; u < sizeof usual / sizeof *usual; u++)
+            shown |= strcmp(scores->item[i].name, usual[u]) == 0;
+        for (size_t c = 0; c < 2; c++)
+            shown |= strcmp(scores->item[i].name, chosen[c]) == 0;
+        if (shown && !isnan(scores->item[i].value))
+            used += (size_t)snprintf(line + used, sizeof line - used, " %s %.4f", scores->item[i].name, scores->item[i].value);
+    }
+    say(w, false, "evaluation after batch %" PRIu64 ":%s%s", batch, line,
+        w->callbacks->best && w->state.best.bounded && w->state.best.batch == batch ? ", the best so far" : "");
+}
+
+static int log_scores(struct work *w, uint64_t batch, const struct ft_scores *scores, size_t queries, double seconds)
+{
+    struct ft_buffer line = {0};
+    int result = ft_buffer_print(&line, "{\"evaluation\": %" PRIu64 ", \"epoch\": %" PRIu64 ", \"queries\": %zu", batch, w->state.epoch, queries);
+
+    for (size_t i = 0; result == 0 && i < scores->count; i++)
+        if (isfinite(scores->item[i].value))
+            result = ft_buffer_print(&line, ", \"%s\": %.9g", scores->item[i].name, scores->item[i].value);
+        else
+            result = ft_buffer_print(&line, ", \"%s\": null", scores->item[i].name);
+    if (result == 0)
+        result = ft_buffer_print(&line, ", \"seconds\": %.3f}", seconds);
+    if (result == 0)
+        result = ft_trainer_log(w->trainer, line.data);
+    ft_buffer_free(&line);
+    return result;
+}
+
+static bool evaluates(const struct work *w)
+{
+    return w->tuning->validation || w->callbacks->stop || w->callbacks->best;
+}
+
+/* The best parameters are on the disk before the log says that they are the best. */
+static int evaluate(struct work *w)
+{
+    uint64_t batch = ft_trainer_progress(w->trainer)->batch;
+    struct ft_validation *v = w->tuning->validation;
+    struct ft_scores scores = {.count = 0};
+    double start = ft_seconds();
+    size_t queries = 0;
+    const char *warning;
+    int best;
+
+    if (!evaluates(w) || (w->state.evaluated && w->state.evaluation == batch))
+        return 0;
+    if (v && ft_validation_run(v, ft_trainer_model(w->trainer), &w->tuning->run->settings, &w->batches, &scores, &queries) < 0)
+        return ft_error_prefix("evaluation after batch %" PRIu64 ": ", batch);
+    while (v && (warning = ft_validation_warning(v)))
+        say(w, true, "%s", warning);
+    ft_tuning_state_loss(&w->state, &scores);
+    if ((best = ft_tuning_state_evaluation(&w->state, batch, &scores)) < 0)
+        return -1;
+    if ((best && batch && ft_trainer_keep(w->trainer) < 0) || log_scores(w, batch, &scores, queries, ft_seconds() - start) < 0)
+        return -1;
+    show_scores(w, batch, &scores);
+    return 0;
+}
+
+static int end_epoch(struct work *w)
+{
+    say_leaks(w);
+    return w->callbacks->eval_every ? 0 : evaluate(w);
+}
+
+/* ---- batches ---- */
+
+static bool is_enough(const struct work *w)
+{
+    long steps = w->tuning->steps;
+
+    return ft_tuning_state_stops(&w->state) || (steps >= 0 && ft_trainer_progress(w->trainer)->batch >= (uint64_t)steps);
+}
+
+/* An evaluation that an attempt before this one did not come to. */
+static bool pending(const struct work *w)
+{
+    uint64_t batch = ft_trainer_progress(w->trainer)->batch, every = w->callbacks->eval_every;
+
+    if (w->state.evaluated && w->state.evaluation == batch)
+        return false;
+    return batch ? every && batch % every == 0 : w->tuning->validation != NULL;
+}
+
+/* A batch that is new: 1, or 0 when it comes too late, since the evaluation before it ended the training. */
+static int take_batch(struct work *w, struct ft_arena *arena, const struct ft_batch *b)
+{
+    struct ft_step_report report;
+
+    if (w->state.epoch && b->epoch != w->state.epoch && end_epoch(w) < 0)
+        return -1;
+    if (is_enough(w))
+        return 0;
+    if (ft_trainer_step(w->trainer, arena, b, &report) < 0)
+        return -1;
+    ft_tuning_state_step(&w->state, report.epoch, report.loss);
+    w->tuning->step(w->tuning->argument, &report);
+    if (ft_stop_check() < 0)
+        return -1;
+    return pending(w) && evaluate(w) < 0 ? -1 : 1;
+}
+
+static int next_batch(struct work *w, struct ft_arena *arena)
+{
+    struct ft_batch b;
+    int more, skip;
+
+    ft_arena_reset(arena);
+    if ((more = ft_source_next(w->tuning->source, arena, &b)) <= 0)
+        return more;
+    w->batches = (struct ft_validation_batches){b.kind, w->tuning->source->rows, w->tuning->run->settings.per_class};
+    if (pending(w) && evaluate(w) < 0)
+        return -1;
+    skip = ft_trainer_skip(w->trainer, &b);
+    return skip ? skip : take_batch(w, arena, &b);
+}
+
+/* 1: all there is was trained on; 0: stopped before; -1. */
+static int all_batches(struct work *w)
+{
+    struct ft_arena arena = {0};
+    uint64_t steps = w->tuning->source->steps;
+    int more = 1;
+
+    while (more > 0 && (pending(w) || !is_enough(w)))
+        more = next_batch(w, &arena);
+    ft_arena_free(&arena);
+    if (more < 0)
+        return -1;
+    return steps ? ft_trainer_progress(w->trainer)->batch >= steps : !is_enough(w);
+}
+
+static int save_and_fail(const struct work *w)
+{
+    struct ft_error_copy error;
+
+    ft_error_save(&error);
+    if (ft_trainer_save(w->trainer) < 0)
+        say(w, true, "%s", ft_error());
+    else if (ft_trainer_progress(w->trainer)->batch)
+        say(w, false, "saved after batch %" PRIu64 "; to go on: the same command with --resume", ft_trainer_progress(w->trainer)->batch);
+    ft_error_restore(&error);
+    return -1;
+}
+
+static void choose(struct work *w)
+{
+    const struct ft_monitor *best = &w->state.best;
+
+    if (!w->callbacks->best || !best->bounded)
+        return;
+    ft_trainer_choose(w->trainer, best->batch);
+    if (best->batch)
+        say(w, false, "the best %s, %.9g, was after batch %" PRIu64 ": the model is that one", best->metric, best->best, best->batch);
+    else
+        say(w, true, "no evaluation was better than that of the base model (%s %.9g): the model is that one", best->metric, best->best);
+}
+
+static int work(struct work *w)
+{
+    int ended = all_batches(w);
+
+    if (ended < 0 || (ended && (end_epoch(w) < 0 || evaluate(w) < 0)))
+        return save_and_fail(w);
+    if (ft_tuning_state_stops(&w->state)) {
+        say(w, false, "%s has not become better in %ld evaluations: stopped after batch %" PRIu64, w->state.stop.metric, w->state.stop.waited,
+            ft_trainer_progress(w->trainer)->batch);
+        ft_trainer_end(w->trainer);
+    }
+    choose(w);
+    return ft_trainer_finish(w->trainer);
+}
+
+int ft_tune(const struct ft_tuning *tuning)
+{
+    struct work w = {.tuning = tuning, .callbacks = &tuning->run->settings.callbacks};
+    int result = -1;
+
+    if ((w.trainer = ft_trainer_open(tuning->run, &tuning->trainer)) && ft_trainer_plan(w.trainer, tuning->source->steps) == 0 &&
+        ft_tuning_state_open(&w.state, tuning->run) == 0) {
+        say_leaks(&w);
+        result = work(&w);
+    }
+    ft_trainer_close(w.trainer);
+    return result;
+}
