@@ -150,7 +150,9 @@ static void slice_of_chunk(const struct ft_running *run, const struct ft_slice *
     const float *dy = ft_running_gradient(run, step->out, &whole);
     const float *x = step->in_count ? ft_running_value(run, step->in[0], &whole, &r->workers[worker]) : NULL;
 
-    if (step->kind == FT_STEP_LINEAR)
+    if (slice->part)
+        ft_running_part_slice(run, slice, worker);
+    else if (step->kind == FT_STEP_LINEAR)
         r->kernels->linear_gradient(dw, db, dy, x, ft_running_operand(run, step, true),
                                     ft_running_operand(run, step, false), rows, step->inputs, step->outputs,
                                     slice->from, slice->to);
@@ -190,7 +192,7 @@ static int segment_gradients(struct ft_group *group)
             ;
         group->slice = s;
         group->step = &plan->steps[plan->slices[s].step];
-        if (ft_group_pack_operands(group) < 0 || ft_pool_run((size_t)count, step_slice, group) < 0)
+        if (ft_group_pack_operands(group) < 0 || ft_group_narrow(group) < 0 || ft_pool_run((size_t)count, step_slice, group) < 0)
             return -1;
     }
     return 0;

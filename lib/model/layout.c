@@ -1,6 +1,7 @@
 /* layout.c - where a plan's values live: workers' slots, kept activations, gradients; and the backward's segments and slices. */
 #include "model/layout.h"
 #include "base/error.h"
+#include "model/adapter.h"
 
 /* A slice of a parameter's rows (columns of norms and tables): a multiple of 48, which the products' kernels divide. */
 enum { SLICE = 192 };
@@ -77,7 +78,23 @@ static bool alone_after(const struct ft_plan *plan, const struct life *life, int
 static void add_slices(struct ft_plan *plan, int s, size_t size)
 {
     for (size_t from = 0; from < size; from += SLICE)
-        plan->slices[plan->slice_count++] = (struct ft_slice){s, from, size - from < SLICE ? size : from + SLICE};
+        plan->slices[plan->slice_count++] = (struct ft_slice){.step = s, .from = from, .to = size - from < SLICE ? size : from + SLICE};
+}
+
+/* All of A, then B in pieces. */
+static void add_part_slices(struct ft_plan *plan, int s)
+{
+    struct ft_part parts[FT_PARTS];
+    int count = ft_plan_parts(plan, &plan->steps[s], parts);
+
+    for (int k = 0; k < count; k++) {
+        int first = plan->slice_count;
+
+        plan->slices[plan->slice_count++] = (struct ft_slice){.step = s, .to = parts[k].adapter->a->rows, .of_a = true};
+        add_slices(plan, s, parts[k].count);
+        for (int i = first; i < plan->slice_count; i++)
+            plan->slices[i].part = k + 1;
+    }
 }
 
 static bool has_trainable(const struct ft_plan *plan, const struct ft_step *step)
@@ -106,7 +123,7 @@ static int cut_segments(struct ft_arena *arena, struct ft_plan *plan, struct lif
     bool linear = false;
 
     for (int s = 0; s < plan->step_count; s++)
-        slices += slice_size(plan, &plan->steps[s]) / SLICE + 1;
+        slices += slice_size(plan, &plan->steps[s]) / SLICE + 1 + 2 * FT_PARTS;
     plan->slices = ft_arena_zero(arena, slices, sizeof *plan->slices);
     plan->segments = ft_arena_zero(arena, (size_t)plan->step_count, sizeof *plan->segments);
     if (!plan->slices || !plan->segments)
@@ -121,6 +138,8 @@ static int cut_segments(struct ft_arena *arena, struct ft_plan *plan, struct lif
         for (int i = s; i >= first; i--)
             if (has_trainable(plan, &plan->steps[i]))
                 add_slices(plan, i, slice_size(plan, &plan->steps[i]));
+            else
+                add_part_slices(plan, i);
         plan->segments[plan->segment_count].slice_count = plan->slice_count - plan->segments[plan->segment_count].slice;
         plan->segment_count++;
         first = s + 1;

@@ -5,6 +5,7 @@
 #include "model/model.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "model/adapter.h"
 #include "model/model-build.h"
 #include "model/safetensors.h"
 
@@ -43,11 +44,26 @@ static int tokenizer_lowers(struct ft_arena *arena, const char *body, bool *lowe
     return result;
 }
 
+/* Where the tokenizer lies, and what limits it: an adapter need not bring its own. */
+static const char *text_directory(struct ft_model *model)
+{
+    static const char *const files[] = {"tokenizer.json", "vocab.txt"};
+    const char *body = ft_model_path(&model->arena, model->directory, model->body);
+
+    for (int i = 0; body && model->adapter && i < 2; i++) {
+        const char *path = ft_arena_print(&model->arena, "%s/%s", body, files[i]);
+
+        if (path && ft_file_exists(path))
+            return body;
+    }
+    return model->adapter ? model->weights : body;
+}
+
 /* Token limit and case, as sentence-transformers takes them: its own file first, else the tokenizer's. */
 static int read_limits(struct ft_builder *build)
 {
     struct ft_model *model = build->model;
-    const char *body = ft_model_path(&model->arena, model->directory, model->body);
+    const char *body = text_directory(model);
     const char *own = body ? ft_arena_print(&model->arena, "%s/sentence_bert_config.json", body) : NULL;
     const char *other = own ? ft_arena_print(&model->arena, "%s/tokenizer_config.json", body) : NULL;
     size_t positions = model->max_length, limit = 0;
@@ -91,8 +107,7 @@ static int read_limits(struct ft_builder *build)
 static int build_nodes(struct ft_builder *build)
 {
     struct ft_model *model = build->model;
-    const char *body = ft_model_path(&model->arena, model->directory, model->body);
-    const char *path = body ? ft_arena_print(&model->arena, "%s/config.json", body) : NULL;
+    const char *path = ft_arena_print(&model->arena, "%s/config.json", model->weights);
     const struct ft_family *family = NULL;
     const char *name;
     json_t *json;
@@ -110,11 +125,34 @@ static int build_nodes(struct ft_builder *build)
     return node < 0 || read_limits(build) < 0 ? -1 : ft_modules_build(build, node);
 }
 
+/* Where a model is read from. An adapter's directory stands for its base model with the adapter added; modules that lie beside the adapter come after
+ * the base model's body in the stead of its own. */
+static int find_places(struct ft_model *model, const char *directory)
+{
+    struct ft_arena *arena = &model->arena;
+    const char *modules = ft_arena_print(arena, "%s/modules.json", directory), *base = directory;
+    struct ft_modules own;
+
+    if (!modules || !(model->directory = ft_arena_text(arena, ft_string_of(directory))))
+        return -1;
+    if (ft_adapter_is(directory)) {
+        model->adapter = model->directory;
+        if (!(base = ft_adapter_base(arena, directory)))
+            return -1;
+        if (!ft_file_exists(modules))
+            model->directory = base;
+    }
+    if (ft_modules_read(arena, base, &own) < 0 || !(model->weights = ft_model_path(arena, base, own.items[0].path)) ||
+        ft_modules_read(arena, model->directory, &own) < 0)
+        return -1;
+    model->body = own.items[0].path;
+    return 0;
+}
+
 struct ft_model *ft_model_open_nodes(const char *directory)
 {
     struct ft_model *model = calloc(1, sizeof *model);
     struct ft_builder build = {.model = model, .file = ""};
-    struct ft_modules modules;
     const char *body;
     int result = -1;
 
@@ -122,14 +160,11 @@ struct ft_model *ft_model_open_nodes(const char *directory)
         ft_fail(FT_SYSTEM, "out of memory");
         return NULL;
     }
-    if ((model->directory = ft_arena_text(&model->arena, ft_string_of(directory))) &&
-        ft_modules_read(&model->arena, directory, &modules) == 0) {
-        model->body = modules.items[0].path;
+    if (find_places(model, directory) == 0)
         result = build_nodes(&build);
-    }
     if (ft_build_finish(&build) < 0 || result < 0)
         goto fail;
-    body = ft_model_path(&model->arena, directory, model->body);
+    body = text_directory(model);
     if (!body || !(model->tokenizer = ft_tokenizer_open(body)))
         goto fail;
     if (ft_tokenizer_size(model->tokenizer) > model->vocabulary) {
@@ -233,7 +268,7 @@ static int open_sources(const struct ft_model *model, struct sources *sources)
             if (!files)
                 goto end;
             sources->files = files;
-            directory = ft_model_path(&arena, model->directory, *p->file ? p->file : model->body);
+            directory = *p->file ? ft_model_path(&arena, model->directory, p->file) : model->weights;
             if (!directory || ft_safetensors_open_directory(files + sources->count, directory) < 0)
                 goto end;
             sources->count++;
@@ -284,7 +319,7 @@ int ft_model_read_parameters(struct ft_model *model, float *block)
         return -1;
     result = fill(model, &sources, block);
     close_sources(&sources);
-    return result;
+    return result < 0 || !model->adapter ? result : ft_adapter_add(model, block, model->adapter);
 }
 
 /* Does one file hold all of the block, in place? Then `*data` is where it begins. */
@@ -351,6 +386,8 @@ struct ft_model *ft_model_open(const char *directory, float *block)
     else if ((result = allocate_block(model)) == 0)
         result = fill(model, &sources, model->block);
     close_sources(&sources);
+    if (result == 0 && model->adapter)
+        result = ft_adapter_add(model, model->block, model->adapter);
     if (result < 0) {
         ft_model_close(model);
         return NULL;
@@ -362,6 +399,7 @@ void ft_model_close(struct ft_model *model)
 {
     if (!model)
         return;
+    ft_adapters_free(model->adapters);
     if (model->map)
         munmap(model->map, model->map_size);
     if (model->tokenizer)

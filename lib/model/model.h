@@ -37,6 +37,7 @@ struct ft_parameter {
     bool decay;              /* weight decay applies: not biases, not norms */
     bool table;              /* rows are looked up by token: rows a batch does not touch have no gradient */
     bool frozen;
+    const struct ft_adapter *adapter;   /* what is trained in its stead (adapter.h), or NULL; it is frozen then */
 };
 
 struct ft_node {
@@ -57,6 +58,7 @@ struct ft_node {
 struct ft_model {
     struct ft_arena arena;
     const char *directory;   /* where it came from */
+    const char *adapter;     /* directory of an adapter that is added to its parameters when these are read, or NULL */
     const char *family;      /* "bert" */
     struct ft_node *nodes;
     int node_count;
@@ -73,7 +75,9 @@ struct ft_model {
     bool prompt_left_out;    /* its pooling would leave out a prompt's tokens (include_prompt false): ft_model_prompts_check */
     struct ft_tokenizer *tokenizer;
     const char *extra_text;  /* what was passed over while loading and should be said, or NULL */
+    struct ft_adapters *adapters;   /* what is trained in the block's stead, or NULL */
     const char *body;        /* where config.json and model.safetensors lie inside directory: "", or "0_Transformer" of old */
+    const char *weights;     /* the directory these are read from: the same, but for an adapter with modules its base model's */
 
     /* model.c's own: what the block lies in when it is not the caller's. */
     void *map;

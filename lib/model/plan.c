@@ -189,12 +189,27 @@ static int node_steps(struct build *b, int i)
     return 0;
 }
 
+int ft_plan_parts(const struct ft_plan *plan, const struct ft_step *step, struct ft_part parts[FT_PARTS])
+{
+    const struct ft_parameter *p = plan->model->parameters + step->weight;
+    int count = 0;
+
+    if (!plan->model->adapters || step->kind != FT_STEP_LINEAR)
+        return 0;
+    /* The weights of a joined product follow one another in the list too. */
+    for (size_t first = 0; first < step->outputs; first += p->rows, p++)
+        if (p->adapter)
+            parts[count++] = (struct ft_part){p->adapter, first, p->rows};
+    return count;
+}
+
 /* A value needs a gradient when anything trainable is above it. */
 static void mark_gradients(struct ft_plan *plan)
 {
     for (int s = 0; s < plan->step_count; s++) {
         struct ft_step *step = &plan->steps[s];
-        bool needs = trainable(plan->model, step->weight) || trainable(plan->model, step->bias);
+        struct ft_part parts[FT_PARTS];
+        bool needs = trainable(plan->model, step->weight) || trainable(plan->model, step->bias) || ft_plan_parts(plan, step, parts);
 
         if (step->kind == FT_STEP_EMBEDDING)
             for (int k = 0; k < plan->model->nodes[step->node].parameter_count; k++)
@@ -216,7 +231,7 @@ static int find_inert(struct ft_arena *arena, struct ft_plan *plan)
     for (int i = 0; i < model->node_count; i++) {
         const struct ft_node *n = &model->nodes[i], *key = n->op == FT_OP_ATTENTION ? &model->nodes[n->inputs[1]] : NULL;
 
-        if (key && key->op == FT_OP_LINEAR && key->parameter_count == 2)
+        if (key && key->op == FT_OP_LINEAR && key->parameter_count == 2 && !model->parameters[key->parameters[1]].frozen)
             plan->inert[plan->inert_count++] = key->parameters[1];
     }
     return 0;

@@ -46,7 +46,16 @@ struct ft_step {
 struct ft_slice {
     int step;
     size_t from, to;
+    int part;                /* 0: of the step's own parameters; k + 1: of the A, or B, of its part k */
+    bool of_a;
 };
+
+/* The outputs of a LINEAR step whose weight has an adapter; of a joined product up to three. */
+struct ft_part {
+    const struct ft_adapter *adapter;
+    size_t first, count;     /* outputs */
+};
+enum { FT_PARTS = 3 };
 
 struct ft_segment {
     int first, last;         /* steps first .. last */
@@ -74,6 +83,9 @@ struct ft_plan {
 };
 
 enum { FT_PLAN_TRAINING = 1, FT_PLAN_UNFUSED = 2 };
+
+/* The parts of a step that have adapters; how many. */
+int ft_plan_parts(const struct ft_plan *plan, const struct ft_step *step, struct ft_part parts[FT_PARTS]);
 
 /* Everything in the arena. NULL with ft_error set: FT_BAD when the nodes do not fit together. */
 struct ft_plan *ft_plan_make(struct ft_arena *arena, const struct ft_model *model, int flags);

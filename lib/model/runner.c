@@ -79,6 +79,7 @@ void ft_runner_close(struct ft_runner *r)
     free(r->gradient.data);
     free(r->weights.floats.data);
     free(r->operands.data);
+    free(r->narrow.data);
     ft_arena_free(&r->batch_arena);
     ft_arena_free(&r->arena);
     free(r);

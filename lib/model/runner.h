@@ -27,7 +27,7 @@ int ft_runner_forward(struct ft_runner *runner, size_t chunk, size_t count, floa
 int ft_runner_forward_all(struct ft_runner *runner, float *out);
 
 /* d(loss)/d(embedding)[texts of the batch, dim] back through chunks that are kept (they are let go afterwards): adds to `gradient`, which is laid out as
- * the model's block. Several at once give the bits that they give one after another; they take the memory of so many, and less time. */
+ * the model's block, or its adapters' where it has some. Several at once give the bits that they give one after another; they take the memory of so many, and less time. */
 int ft_runner_backward(struct ft_runner *runner, size_t chunk, size_t count, const float *dout, float *gradient);
 
 /* Of a chunk: its tokens, and the bytes of activations that keeping it takes. */

@@ -56,6 +56,7 @@ struct ft_runner {
     size_t kept_count;
     struct ft_floats gradient;
     struct ft_packed_weights weights;
+    struct ft_floats narrow;     /* what adapters' gradients are made of, of one step */
     struct ft_floats operands;   /* what the parameter gradients of one step multiply, in the order the products read it */
 };
 
@@ -71,6 +72,7 @@ struct ft_running {
     float *dvalue, *dvalue_pooled;   /* gradients of values, of the whole chunk */
     float *gradient;             /* of parameters */
     float *operands;             /* of the step at hand */
+    float *narrow;               /* of the step at hand */
 };
 
 /* Kept chunks that go through together, segment by segment: what is packed for one serves all, and threads meet less often. */
@@ -106,6 +108,10 @@ void ft_runner_unpack(struct ft_runner *r);
 
 /* A step's packed weight, NULL when it is not packed. */
 const float *ft_running_packed(const struct ft_runner *r, const struct ft_step *step, bool transposed);
+
+/* For the adapters of the step at hand: bring the rows of its input and of its output's gradient down to the adapters' width; then their slices. */
+int ft_group_narrow(struct ft_group *group);
+void ft_running_part_slice(const struct ft_running *run, const struct ft_slice *slice, int worker);
 
 /* Pack the operands of the step at hand; one of them: of the step's input or of its output's gradient, NULL when there is none packed. */
 int ft_group_pack_operands(struct ft_group *group);

@@ -134,8 +134,8 @@ static size_t collect(const struct ft_model *model, const char *file, const stru
 /* Weights of one file ("" or a module's directory), named as they are in the file they came from. */
 static int save_weights(struct ft_arena *arena, const struct ft_model *model, const char *file, const char *directory)
 {
-    const char *inside = *file ? file : model->body;
-    const char *from = ft_model_path(arena, model->directory, inside), *to = ft_model_path(arena, directory, inside);
+    const char *from = *file ? ft_model_path(arena, model->directory, file) : model->weights;
+    const char *to = ft_model_path(arena, directory, *file ? file : model->body);
     const char *path = to ? ft_arena_print(arena, "%s/model.safetensors", to) : NULL;
     struct ft_safetensors source;
     struct ft_safetensor *tensors;
@@ -182,7 +182,8 @@ static int save(struct ft_arena *arena, const struct ft_model *model, const char
 
     if (!from || !to || ft_modules_read(arena, model->directory, &modules) < 0 || ft_directory_make(to) < 0)
         return -1;
-    if (copy_matching(model->directory, directory, top_files) < 0 || copy_matching(from, to, body_files) < 0)
+    if (copy_matching(model->directory, directory, top_files) < 0 || copy_matching(model->weights, to, body_files) < 0 ||
+        (model->adapter && copy_matching(from, to, body_files) < 0))
         return -1;
     if (save_prompts(arena, model, directory) < 0 || (!modules.written && write_modules(arena, model, directory) < 0))
         return -1;
