@@ -63,7 +63,8 @@ look () {
             have msgpack "$(msgpack_package)" msgpack
             have openblas libopenblas-dev links cblas.h -lopenblas
             have jansson libjansson-dev links jansson.h -ljansson
-            have utf8proc libutf8proc-dev links utf8proc.h -lutf8proc ;;
+            have utf8proc libutf8proc-dev links utf8proc.h -lutf8proc
+            have pcre2 libpcre2-dev links pcre2posix.h -lpcre2-8 ;;
         fast)
             have onednn libdnnl-dev links dnnl.h -ldnnl ;;
         test)

@@ -2,7 +2,7 @@
  *
  * The vocabulary is nearly all of the file, and a JSON library makes an object of every entry: 10 ms for BERT's 30,522.
  * So tokenizer-cut.c cuts the object model.vocab out of the text and reads it in place; jansson reads what is left. */
-#include "data/tokenizer-parts.h"
+#include "data/tokenizer-general.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -76,19 +76,25 @@ static int read_added(struct ft_tokenizer *tokenizer, const json_t *list)
     return 0;
 }
 
-static int read_normalizer(struct ft_rules *rules, const json_t *object)
+int ft_rules_read(struct ft_rules *rules, const struct json_t *object)
 {
     const json_t *strip = json_object_get(object, "strip_accents");
 
-    if (!object || json_is_null(object))
-        return 0;
-    if (!is_type(object, "BertNormalizer"))
-        return unsupported("normalizer", object, "BertNormalizer");
     rules->clean = json_is_true(json_object_get(object, "clean_text"));
     rules->chinese = json_is_true(json_object_get(object, "handle_chinese_chars"));
     rules->lower = json_is_true(json_object_get(object, "lowercase"));
     rules->strip = json_is_boolean(strip) ? json_is_true(strip) : rules->lower;
+    ft_rules_finish(rules);
     return 0;
+}
+
+static int read_normalizer(struct ft_rules *rules, const json_t *object)
+{
+    if (!object || json_is_null(object))
+        return 0;
+    if (!is_type(object, "BertNormalizer"))
+        return unsupported("normalizer", object, "BertNormalizer");
+    return ft_rules_read(rules, object);
 }
 
 static int read_model(struct ft_tokenizer *tokenizer, const json_t *model)
@@ -175,15 +181,26 @@ static int read_post_processor(struct ft_tokenizer *tokenizer, const json_t *obj
     return frame_add(tokenizer, true, json_is_integer(last) ? json_integer_value(last) : -1);
 }
 
-/* Everything but the vocabulary's pieces. */
-static int read_settings(struct ft_tokenizer *tokenizer, const json_t *root)
+static int read_bert(struct ft_tokenizer *tokenizer, const json_t *root)
 {
     const json_t *pre = json_object_get(root, "pre_tokenizer");
 
     if (!is_type(pre, "BertPreTokenizer"))
         return unsupported("pre_tokenizer", pre, "BertPreTokenizer");
-    if (read_normalizer(&tokenizer->rules, json_object_get(root, "normalizer")) < 0 ||
-        read_model(tokenizer, json_object_get(root, "model")) < 0 ||
+    if (read_normalizer(&tokenizer->rules, json_object_get(root, "normalizer")) < 0)
+        return -1;
+    return read_model(tokenizer, json_object_get(root, "model"));
+}
+
+static bool is_general(const json_t *model)
+{
+    return is_type(model, "BPE") || is_type(model, "Unigram");
+}
+
+/* Everything but the vocabulary's pieces. */
+static int read_settings(struct ft_tokenizer *tokenizer, const json_t *root)
+{
+    if ((is_general(json_object_get(root, "model")) ? ft_general_read : read_bert)(tokenizer, root) < 0 ||
         read_added(tokenizer, json_object_get(root, "added_tokens")) < 0)
         return -1;
     return read_post_processor(tokenizer, json_object_get(root, "post_processor"));
@@ -194,7 +211,7 @@ static int check_model(const json_t *model)
     /* Files of 2020 and before do not say the type; this key is WordPiece's alone. */
     if (!json_object_get(model, "type") && json_object_get(model, "max_input_chars_per_word"))
         return 0;
-    return is_type(model, "WordPiece") ? 0 : unsupported("model", model, "WordPiece");
+    return is_type(model, "WordPiece") || is_general(model) ? 0 : unsupported("model", model, "WordPiece, BPE or Unigram");
 }
 
 /* The text without [cut, stop), which becomes {}. */
@@ -226,7 +243,7 @@ static int read_text(struct ft_tokenizer *tokenizer, char *text, size_t size)
     if (!(root = parse_rest(text, size, cut, stop)))
         return -1;
     rc = check_model(json_object_get(root, "model"));
-    if (rc == 0 && tokenizer->vocabulary.count == 0)
+    if (rc == 0 && tokenizer->vocabulary.count == 0 && !is_type(json_object_get(root, "model"), "Unigram"))
         rc = ft_fail(FT_BAD, "model.vocab has no pieces");
     if (rc == 0)
         rc = read_settings(tokenizer, root);

@@ -2,6 +2,8 @@
  *
  *     text --(added tokens cut out)--> segments --(rules)--> words --(vocabulary)--> ids
  *
+ * Tokenizers that are not BERT's go another way: tokenizer-general.h.
+ *
  * tokenizer.c drives; tokenizer-json.c with tokenizer-cut.c, and tokenizer-vocab.c, read files; tokenizer-added.c finds
  * added tokens; tokenizer-split.c normalizes and splits; wordpiece.c has the vocabulary. */
 #ifndef FT_DATA_TOKENIZER_PARTS_H
@@ -54,6 +56,10 @@ enum ft_ascii {
 
 void ft_rules_finish(struct ft_rules *rules);
 
+/* A BertNormalizer of tokenizer.json. */
+struct json_t;
+int ft_rules_read(struct ft_rules *rules, const struct json_t *object);
+
 /* A combining character that survives accent stripping, waiting to be put in canonical order. */
 struct ft_waiting {
     uint32_t c;
@@ -93,6 +99,7 @@ void ft_split_end(struct ft_split *split);
 struct ft_tokenizer {
     struct ft_arena arena;
     struct ft_vocabulary vocabulary;
+    struct ft_general *general;       /* NULL: BERT's, by rules */
     struct ft_rules rules, plain;
     struct ft_added raw, normal;      /* searched in the text as given, and in the normalized text */
     int32_t *before, *after;          /* [CLS] and [SEP] */
@@ -114,7 +121,6 @@ enum { FT_ID_LIMIT = 1 << 28 };       /* ids are below this */
 int ft_tokenizer_cut_vocab(struct ft_tokenizer *tokenizer, char *text, size_t size, char **cut, char **stop);
 
 /* One entry of a list of added tokens, as both kinds of file write it: {"content": ..., "lstrip": ...}. */
-struct json_t;
 int ft_added_read(struct ft_tokenizer *tokenizer, const struct json_t *item, int32_t id, struct ft_added_token *token);
 
 #endif

@@ -1,5 +1,5 @@
 /* tokenizer.c - opening a tokenizer, and a text's way through it. */
-#include "data/tokenizer-parts.h"
+#include "data/tokenizer-general.h"
 #include "data/unicode.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -21,6 +21,20 @@ static int tokenizer_read(struct ft_tokenizer *tokenizer, const char *directory)
     return ft_fail(FT_BAD, "%s: no tokenizer there, expected tokenizer.json or vocab.txt", directory);
 }
 
+static int normalize_general(struct ft_tokenizer *tokenizer, struct ft_string *text)
+{
+    struct ft_tokens none = {0};
+    struct ft_general_run run;
+
+    ft_general_begin(&run, tokenizer, &none);
+    if (!run.failed)
+        ft_normalize(&run, *text);
+    text->size = run.normal.size;
+    text->data = run.failed ? NULL : ft_arena_text(&tokenizer->arena, (struct ft_string){run.normal.data, run.normal.size});
+    ft_general_end(&run);
+    return text->data ? 0 : -1;
+}
+
 /* `text` as the normalizer leaves it, copied to the arena. */
 static int normalize(struct ft_tokenizer *tokenizer, struct ft_string *text)
 {
@@ -28,6 +42,8 @@ static int normalize(struct ft_tokenizer *tokenizer, struct ft_string *text)
     struct ft_tokens none = {0};
     struct ft_split split;
 
+    if (tokenizer->general)
+        return normalize_general(tokenizer, text);
     ft_split_begin(&split, &tokenizer->vocabulary, tokenizer->flags, &none, SIZE_MAX);
     split.normal = &buffer;
     ft_split_text(&split, &tokenizer->rules, *text);
@@ -92,6 +108,7 @@ void ft_tokenizer_close(struct ft_tokenizer *tokenizer)
 {
     if (!tokenizer)
         return;
+    ft_general_free(tokenizer->general);
     ft_arena_free(&tokenizer->arena);
     free(tokenizer);
 }
@@ -143,8 +160,7 @@ static void encode_segment(const struct ft_tokenizer *tokenizer, struct ft_split
         ft_split_text(split, &tokenizer->rules, text);
 }
 
-int ft_tokenizer_encode(const struct ft_tokenizer *tokenizer, struct ft_string text, size_t limit,
-                        struct ft_tokens *tokens)
+static int encode_bert(const struct ft_tokenizer *tokenizer, struct ft_string text, size_t limit, struct ft_tokens *tokens)
 {
     size_t begun = tokens->count, frame = tokenizer->before_count + tokenizer->after_count, i;
     size_t stop = limit ? begun + limit : SIZE_MAX;
@@ -168,4 +184,39 @@ int ft_tokenizer_encode(const struct ft_tokenizer *tokenizer, struct ft_string t
     if (split.failed)
         tokens->count = begun;
     return split.failed ? -1 : 0;
+}
+
+static int encode_general(const struct ft_tokenizer *tokenizer, struct ft_string text, size_t limit, struct ft_tokens *tokens)
+{
+    size_t begun = tokens->count, frame = tokenizer->before_count + tokenizer->after_count;
+    struct ft_added_match match = {0};
+    struct ft_general_run run;
+
+    ft_general_begin(&run, tokenizer, tokens);
+    run.stop = limit ? begun + limit : SIZE_MAX;
+    for (size_t i = 0; i < tokenizer->before_count; i++)
+        ft_general_id(&run, tokenizer->before[i]);
+    if (limit)
+        run.stop = limit > frame ? begun + limit - tokenizer->after_count : tokens->count;
+    while (!ft_general_done(&run) && ft_added_next(&tokenizer->raw, text, &match)) {
+        ft_general_segment(&run, part(text, match.taken, match.start < match.taken ? match.taken : match.start), match.taken == 0);
+        ft_general_id(&run, match.id);
+        match.taken = match.stop;
+    }
+    ft_general_segment(&run, part(text, match.taken, text.size), match.taken == 0);
+    run.stop = limit ? begun + limit : SIZE_MAX;
+    for (size_t i = 0; i < tokenizer->after_count; i++)
+        ft_general_id(&run, tokenizer->after[i]);
+    ft_general_end(&run);
+    if (run.failed)
+        tokens->count = begun;
+    return run.failed ? -1 : 0;
+}
+
+int ft_tokenizer_encode(const struct ft_tokenizer *tokenizer, struct ft_string text, size_t limit,
+                        struct ft_tokens *tokens)
+{
+    if (tokenizer->general)
+        return encode_general(tokenizer, text, limit, tokens);
+    return encode_bert(tokenizer, text, limit, tokens);
 }

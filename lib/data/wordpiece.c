@@ -141,9 +141,28 @@ void ft_vocabulary_prefix(struct ft_vocabulary *v, struct ft_string prefix)
 
 int32_t ft_vocabulary_find(const struct ft_vocabulary *v, struct ft_string text)
 {
-    struct ft_slot *slot = slot_find(v, hash_mix(hash_text(text)), (struct ft_string){0}, text.data, text.size);
+    return ft_vocabulary_hashed(v, hash_text(text), text);
+}
 
+int32_t ft_vocabulary_hashed(const struct ft_vocabulary *v, uint64_t hash, struct ft_string text)
+{
+    uint64_t mixed = hash_mix(hash);
+    struct ft_slot *slot;
+
+    if (!seen_has(v, mixed))
+        return -1;
+    slot = slot_find(v, mixed, (struct ft_string){0}, text.data, text.size);
     return slot->piece ? v->pieces[slot->piece - 1].id : -1;
+}
+
+uint64_t ft_vocabulary_step(uint64_t hash, char byte)
+{
+    return hash_step(hash, byte);
+}
+
+uint64_t ft_vocabulary_mix(uint64_t hash)
+{
+    return hash_mix(hash);
 }
 
 /* The longest piece that begins word[start], with `prefix` before it; its bytes, 0 when there is none.

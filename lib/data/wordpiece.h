@@ -46,6 +46,11 @@ void ft_vocabulary_prefix(struct ft_vocabulary *vocabulary, struct ft_string pre
 
 int32_t ft_vocabulary_find(const struct ft_vocabulary *vocabulary, struct ft_string text);   /* -1: not there */
 
+/* The same for a text whose hash is known: 0 for an empty one, and ft_vocabulary_step for each byte more. */
+int32_t ft_vocabulary_hashed(const struct ft_vocabulary *vocabulary, uint64_t hash, struct ft_string text);
+uint64_t ft_vocabulary_step(uint64_t hash, char byte);
+uint64_t ft_vocabulary_mix(uint64_t hash);       /* all bits of it in all bits */
+
 /* The ids of one word's pieces, at most `room`, into id[0..]; returns how many the word has (more than `room` when they
  * did not fit). hash[0..size] is scratch. The word is UTF-8 of at most word_limit characters, and not empty. A word that
  * cannot be spelled is one unknown. */

@@ -3,7 +3,7 @@
 
 Compares our ids with those of Hugging Face `tokenizers` for the model's tokenizer.json: every field of the CSV files,
 every code point alone and between letters, every code point that combines beside others of its kind, and N random texts
-under random settings and added tokens. Run from the top of the tree after make. Exits 1 when any text differs.
+under random settings and added tokens. Of a model that is not WordPiece: under its own settings. Run from the top of the tree after make. Exits 1 when any text differs.
 How fast each is: tests/data/bench-tokenizer.c and bench/tokenizing.py.
 """
 import argparse, csv, json, os, random, struct, subprocess, sys, tempfile, unicodedata
@@ -139,6 +139,16 @@ def fuzz(directory, count):
                 return
 
 
+def own_settings(directory, count):
+    compare("code points", directory, [t.encode() for x in POINTS for t in (x, "a" + x + "b", "A " + x + x + ".")])
+    combining = [x for x in POINTS if unicodedata.combining(x)] + list("aÅ\u0903\u0488\u1D15E中\u200d")
+    generator = random.Random(1)
+    compare("runs of combining characters", directory, ["".join(generator.choices(combining, k=generator.randint(1, 40))).encode() for _ in range(50000)])
+    extra = ["hello", " the", "don't", "  ", "\n\n", "12", "<s>", "<mask>", "</w>", "▁", "#"]
+    compare("random texts", directory, [random_text(generator, extra) for _ in range(count)])
+    compare("random texts, limit 9", directory, [random_text(generator, extra) for _ in range(count)], 9)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--fuzz", type=int, default=40000)
@@ -147,11 +157,14 @@ def main():
     parser.add_argument("csv", nargs="*")
     a = parser.parse_args()
     subprocess.run(["cc", "-std=gnu11", "-O2", "-Ilib", "-D_GNU_SOURCE", *os.environ.get("CFLAGS", "").split(), "-o", program,
-                    os.path.join(here, "tokens.c"), os.environ.get("LIBFT", "libft.a"), "-ljansson", "-lutf8proc", "-lm"], check=True)
+                    os.path.join(here, "tokens.c"), os.environ.get("LIBFT", "libft.a"), "-ljansson", "-lutf8proc", "-lpcre2-8", "-lm"], check=True)
     for path in a.csv:
         texts = fields(path)
         compare(os.path.basename(path), a.model, texts)
         compare(os.path.basename(path) + ", limit 16", a.model, texts[:5000], 16)
+    if json.load(open(os.path.join(a.model, "tokenizer.json")))["model"].get("type", "WordPiece") != "WordPiece":
+        own_settings(a.model, a.fuzz)
+        return failed
     if a.fuzz:
         fuzz(a.model, a.fuzz)
     if not a.no_points:

@@ -1,0 +1,101 @@
+/* pattern.c - what tokenizers look for in a text: a literal, or a regular expression by PCRE2.
+ *
+ * \\p{L} and \\p{N} are those of the Unicode that PCRE2 was built with (14 in Debian 12): letters that are newer are told apart by newer engines only. */
+#include "data/tokenizer-general.h"
+#include "base/error.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* White space as tokenizers' own engines have it: Unicode's White_Space. PCRE2's \s takes U+180E too, which has not been one since Unicode 6.3. */
+#define SPACE "\\t-\\r\\x{85}\\p{Z}"
+
+/* The expression with each \s, and each \S outside of a class, said in full. */
+static int say_spaces(struct ft_buffer *out, struct ft_string text)
+{
+    bool class = false;
+
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.data[i], next = i + 1 < text.size ? text.data[i + 1] : 0;
+        const char *said = NULL;
+
+        if (c == '\\' && next == 's')
+            said = class ? SPACE : "[" SPACE "]";
+        else if (c == '\\' && next == 'S' && !class)
+            said = "[^" SPACE "]";
+        class = c == '[' || (class && c != ']');
+        if (said ? ft_buffer_print(out, "%s", said) < 0 : ft_buffer_add(out, text.data + i, c == '\\' && next ? 2 : 1) < 0)
+            return -1;
+        i += c == '\\' && next;
+    }
+    return 0;
+}
+
+int ft_pattern_make(struct ft_pattern *pattern, struct ft_string text, bool regular)
+{
+    struct ft_buffer said = {0};
+    int error;
+    PCRE2_SIZE where;
+
+    *pattern = (struct ft_pattern){.literal = text};
+    if (!regular)
+        return text.size ? 0 : ft_fail(FT_BAD, "a pattern is empty");
+    if (say_spaces(&said, text) < 0 || ft_buffer_add(&said, "", 1) < 0) {
+        ft_buffer_free(&said);
+        return -1;
+    }
+    pattern->code = pcre2_compile((PCRE2_SPTR)said.data, said.size - 1, PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &error, &where, NULL);
+    ft_buffer_free(&said);
+    if (!pattern->code) {
+        char why[128];
+
+        pcre2_get_error_message(error, (PCRE2_UCHAR *)why, sizeof why);
+        return ft_fail(FT_BAD, "the regular expression \"%.80s\" does not compile: %s at character %zu", text.data, why, (size_t)where);
+    }
+    pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE);   /* where there is none, the same without */
+    return 0;
+}
+
+void ft_pattern_free(struct ft_pattern *pattern)
+{
+    pcre2_code_free(pattern->code);
+    pattern->code = NULL;
+}
+
+void *ft_pattern_match(void)
+{
+    void *match = pcre2_match_data_create(1, NULL);
+
+    if (!match)
+        ft_fail(FT_SYSTEM, "out of memory for a search");
+    return match;
+}
+
+void ft_pattern_match_free(void *match)
+{
+    pcre2_match_data_free(match);
+}
+
+bool ft_pattern_find(const struct ft_pattern *pattern, void *match, struct ft_string text, size_t *start, size_t *stop)
+{
+    const PCRE2_SIZE *found;
+    const char *at;
+
+    if (!pattern->code) {
+        at = *start < text.size ? memmem(text.data + *start, text.size - *start, pattern->literal.data, pattern->literal.size) : NULL;
+        if (!at)
+            return false;
+        *start = (size_t)(at - text.data);
+        *stop = *start + pattern->literal.size;
+        return true;
+    }
+    /* The text is valid UTF-8: it was decoded before. A search that runs out of PCRE2's limits finds nothing more. */
+    if (*start >= text.size || pcre2_match(pattern->code, (PCRE2_SPTR)text.data, text.size, *start, PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY, match, NULL) < 0)
+        return false;
+    found = pcre2_get_ovector_pointer(match);
+    *start = found[0];
+    *stop = found[1];
+    return true;
+}

@@ -1,0 +1,178 @@
+/* test-tokenizer-general.c - byte-pair and unigram tokenizers: ids against those that Hugging Face tokenizers gave
+ * (tests/golden/tokenizer/make-general.py), files that must be refused, and texts that would be slow if anything were quadratic. */
+#include "base/error.h"
+#include "base/file.h"
+#include "base/tool.h"
+#include "golden-ids.h"
+#include "../tap.h"
+
+#include <dirent.h>
+#include <unistd.h>
+
+#define GOLDEN "tests/golden/tokenizer/"
+
+static char directory[64] = "/tmp/ft-general-XXXXXX";
+static struct ft_arena arena;
+
+struct named {
+    char name[64];
+    struct ft_tokenizer *tokenizer;
+    int texts, wrong;
+};
+
+static struct ft_tokenizer *open_text(const char *text, size_t size)
+{
+    ft_file_write(ft_arena_print(&arena, "%s/tokenizer.json", directory), text, size);
+    return ft_tokenizer_open(directory);
+}
+
+static struct ft_tokenizer *open_golden(const char *name)
+{
+    size_t size;
+    char *text = ft_file_read(&arena, ft_arena_print(&arena, GOLDEN "general/%s.json", name), 1 << 24, &size);
+
+    return text ? open_text(text, size) : NULL;
+}
+
+static size_t open_all(struct named *list, size_t most)
+{
+    DIR *files = opendir(GOLDEN "general");
+    struct dirent *entry;
+    size_t count = 0;
+
+    while (files && (entry = readdir(files)) && count < most) {
+        size_t length = strlen(entry->d_name);
+
+        if (length < 6 || length > 60 || strcmp(entry->d_name + length - 5, ".json") != 0)
+            continue;
+        snprintf(list[count].name, sizeof list[count].name, "%.*s", (int)length - 5, entry->d_name);
+        if ((list[count].tokenizer = open_golden(list[count].name)))
+            count++;
+        else
+            ok(false, "%s opens: %s", list[count].name, ft_error());
+    }
+    if (files)
+        closedir(files);
+    return count;
+}
+
+static void compare(struct named *one, const json_t *line, struct ft_string text)
+{
+    const json_t *groups = json_object_get(line, "ids");
+    struct ft_tokens tokens = {0};
+
+    for (size_t g = 0; g < json_array_size(groups); g++) {
+        const json_t *group = json_array_get(groups, g);
+
+        if (!case_has(json_array_get(group, 1), one->name))
+            continue;
+        one->texts++;
+        if ((ft_tokenizer_encode(one->tokenizer, text, (size_t)json_integer_value(json_object_get(line, "limit")), &tokens) < 0 ||
+             !ids_equal(&tokens, json_array_get(group, 0))) && one->wrong++ < 3)
+            printf("# %s: \"%.*s\" has other ids\n", one->name, text.size > 60 ? 60 : (int)text.size, text.data);
+    }
+    ft_tokens_free(&tokens);
+}
+
+static void test_golden(void)
+{
+    static struct named list[64];
+    size_t size, count = open_all(list, 64);
+    char *lines = ft_file_read(&arena, GOLDEN "general.jsonl", 1 << 24, &size);
+
+    for (char *line = lines, *end; line && (end = memchr(line, '\n', size - (size_t)(line - lines))); line = end + 1) {
+        json_t *one = json_loadb(line, (size_t)(end - line), 0, NULL);
+        struct ft_buffer text = case_text(json_object_get(one, "text"));
+
+        for (size_t i = 0; i < count; i++)
+            compare(&list[i], one, (struct ft_string){text.data ? text.data : "", text.size});
+        ft_buffer_free(&text);
+        json_decref(one);
+    }
+    ok(count >= 20, "%zu tokenizers are compared", count);
+    for (size_t i = 0; i < count; i++) {
+        ok(list[i].wrong == 0 && list[i].texts > 100, "%s: %d texts have the ids of tokenizers, %d others", list[i].name, list[i].texts - list[i].wrong, list[i].wrong);
+        ft_tokenizer_close(list[i].tokenizer);
+    }
+}
+
+/* One long word without an end must not take quadratic time, and gives as many ids as its parts. */
+static void test_long(const char *name, const char *unit, size_t least)
+{
+    enum { TIMES = 200000 };
+    struct ft_tokenizer *tokenizer = open_golden(name);
+    struct ft_buffer text = {0};
+    struct ft_tokens tokens = {0};
+    double start;
+
+    for (int i = 0; i < TIMES; i++)
+        ft_buffer_add(&text, unit, strlen(unit));
+    start = ft_seconds();
+    ok(tokenizer && ft_tokenizer_encode(tokenizer, (struct ft_string){text.data, text.size}, 0, &tokens) == 0 && tokens.count >= least,
+       "%s: %zu bytes of one word are %zu ids", name, text.size, tokens.count);
+    ok(ft_seconds() - start < 20, "%s: in %.2f seconds", name, ft_seconds() - start);
+    ft_tokens_free(&tokens);
+    ft_buffer_free(&text);
+    ft_tokenizer_close(tokenizer);
+}
+
+/* `json` with single quotes must be refused with a message that has `why`. */
+static void refused(const char *why, const char *json)
+{
+    char *text = ft_arena_print(&arena, "%s", json);
+    struct ft_tokenizer *tokenizer;
+
+    for (char *c = text; *c; c++)
+        *c = *c == '\'' ? '"' : *c;
+    tokenizer = open_text(text, strlen(text));
+    ok(!tokenizer && ft_error_status() == FT_BAD && strstr(ft_error(), why), "refused: %s (%s)", why, tokenizer ? "opened" : ft_error());
+    ft_tokenizer_close(tokenizer);
+}
+
+#define BPE(rest) "{'added_tokens':[],'model':{'type':'BPE','vocab':{'a':0,'b':1,'ab':2},'merges':['a b']" rest
+#define UNIGRAM(rest) "{'added_tokens':[],'model':{'type':'Unigram','unk_id':0,'vocab':[['<unk>',0],['a',-1]]" rest
+
+static void test_refused(void)
+{
+    refused("model \"Word\"", "{'model':{'type':'Word','vocab':{'a':0}}}");
+    refused("number 1 is not two", "{'model':{'type':'BPE','vocab':{'a':0},'merges':['aa']}}");
+    refused("number 1 is of pieces", "{'model':{'type':'BPE','vocab':{'a':0},'merges':['a b']}}");
+    refused("number 1 is of pieces", "{'model':{'type':'BPE','vocab':{'a':0,'b':1},'merges':[['a','b']]}}");
+    refused("merges is not a list", "{'model':{'type':'BPE','vocab':{'a':0}}}");
+    refused("dropout", BPE(",'dropout':0.1}}"));
+    refused("unknown token \"c\"", BPE(",'unk_token':'c'}}"));
+    refused("does not go on a word", BPE(",'continuing_subword_prefix':'####'}}"));
+    refused("normalizer Foo", BPE("},'normalizer':{'type':'Foo'}}"));
+    refused("pre_tokenizer Foo", BPE("},'pre_tokenizer':{'type':'Sequence','pretokenizers':[{'type':'Foo'}]}}"));
+    refused("does not compile", BPE("},'pre_tokenizer':{'type':'Split','pattern':{'Regex':'(a'},'behavior':'Removed'}}"));
+    refused("behavior", BPE("},'pre_tokenizer':{'type':'Split','pattern':{'String':'a'},'behavior':'Foo'}}"));
+    refused("pattern is empty", BPE("},'pre_tokenizer':{'type':'Split','pattern':{'String':''},'behavior':'Removed'}}"));
+    refused("replacement", BPE("},'pre_tokenizer':{'type':'Metaspace','replacement':''}}"));
+    refused("more than 16 steps", BPE("},'normalizer':{'type':'Sequence','normalizers':[{'type':'NFC'},{'type':'NFC'},{'type':'NFC'},{'type':'NFC'},{'type':'NFC'},{'type':'NFC'},"
+            "{'type':'NFC'},{'type':'NFC'},{'type':'NFC'},{'type':'NFC'},{'type':'NFC'},{'type':'NFC'},{'type':'NFC'},{'type':'NFC'},{'type':'NFC'},{'type':'NFC'},{'type':'NFC'}]}}"));
+    refused("\"content\" is missing", BPE("},'normalizer':{'type':'Replace','pattern':{'String':'a'}}}"));
+    refused("not base64", BPE("},'normalizer':{'type':'Precompiled','precompiled_charsmap':'!'}}"));
+    refused("damaged", BPE("},'normalizer':{'type':'Precompiled','precompiled_charsmap':'AAAA'}}"));
+    refused("damaged", BPE("},'normalizer':{'type':'Precompiled','precompiled_charsmap':'////////'}}"));
+    refused("not a list of pieces", "{'model':{'type':'Unigram','unk_id':0,'vocab':{'a':0}}}");
+    refused("number 2 is not a piece", "{'model':{'type':'Unigram','unk_id':0,'vocab':[['a',0],['b']]}}");
+    refused("unk_id", "{'model':{'type':'Unigram','vocab':[['a',0],['b',0]]}}");
+    refused("unk_id", "{'model':{'type':'Unigram','unk_id':2,'vocab':[['a',0],['b',0]]}}");
+    refused("post_processor", UNIGRAM("},'post_processor':{'type':'Foo'}}"));
+}
+
+int main(void)
+{
+    if (!mkdtemp(directory))
+        return 1;
+    test_golden();
+    test_long("roberta", "ab", 1000);
+    test_long("xlmr", "unbelievable", 1000);
+    test_long("xlmr", "\xe2\x98\x83", 3);      /* unknown ones in a row are one */
+    test_long("fallback", "q", 200000);
+    test_refused();
+    unlink(ft_arena_print(&arena, "%s/tokenizer.json", directory));
+    rmdir(directory);
+    ft_arena_free(&arena);
+    return done();
+}
