@@ -2,7 +2,7 @@
 #include "base/pool.h"
 #include "base/tool.h"
 #include "train/loss.h"
-#include "train/run.h"
+#include "train/stage.h"
 
 #include <math.h>
 #include <string.h>
@@ -37,25 +37,54 @@ static struct ft_tool tool = {
     .see_also = "ft-embed(1), ft-update(1), ft-train(1), ft(7)",
 };
 
-static const char *const drop[] = {"loss", "gradient", "terms", NULL};
+static const char *const drop[] = {"loss", "gradient", "terms", "parameters", NULL};
 
-static int write_batch(const struct ft_record *record, const struct ft_loss_input *input, double value,
+/* What the losses learn, by name: d loss / d each. */
+static void write_parameters(msgpack_packer *pk, const struct ft_loss_layout *layout, const float *gradient)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < layout->count; i++)
+        count += layout->tensor[i].learnt;
+    ft_pack_text(pk, "parameters");
+    msgpack_pack_map(pk, count);
+    for (size_t i = 0; i < layout->count; i++) {
+        const struct ft_loss_tensor *t = &layout->tensor[i];
+
+        if (!t->learnt)
+            continue;
+        ft_pack_text(pk, t->name);
+        ft_wire_write(pk, FT_WIRE_F4, 2, (const uint64_t[]){t->rows, t->columns}, gradient + t->first);
+    }
+}
+
+static int write_batch(const struct ft_record *record, const struct ft_loss_input *input, const struct ft_loss_layout *layout, double value,
                        const float *gradient, uint64_t terms)
 {
     msgpack_packer *pk = ft_writer_begin(tool.output);
 
-    ft_document_copy(pk, &record->object, drop, 3);
+    ft_document_copy(pk, &record->object, drop, 3 + (layout && layout->learnt));
     ft_pack_text(pk, "loss");
     msgpack_pack_double(pk, value);
     ft_pack_text(pk, "terms");
     msgpack_pack_uint64(pk, terms);
     ft_pack_text(pk, "gradient");
     ft_wire_write(pk, FT_WIRE_F4, 2, (const uint64_t[]){input->n, input->d}, gradient);
+    if (layout && layout->learnt)
+        write_parameters(pk, layout, input->weights_gradient);
     tool.out++;
     return ft_writer_commit(tool.output) < 0 ? -1 : ft_writer_flush(tool.output);
 }
 
-static int one_batch(struct ft_arena *arena, const struct ft_record *record, const struct ft_list *wanted, const char *with)
+/* Losses, of the run or of the options. */
+struct asked {
+    const struct ft_list *loss;
+    const char *miner;
+    struct ft_run *run;            /* or NULL */
+    struct ft_loss_stage *stage;   /* likewise */
+};
+
+static int one_batch(struct ft_arena *arena, const struct ft_record *record, const struct asked *asked)
 {
     struct ft_loss_input input;
     struct ft_losses *losses;
@@ -63,6 +92,7 @@ static int one_batch(struct ft_arena *arena, const struct ft_record *record, con
     uint64_t shape[2], terms = 0;
     float *embedding, *gradient;
     double value;
+    int skip;
 
     if (ft_batch_read(arena, record, &batch) < 0)
         return -1;
@@ -72,17 +102,24 @@ static int one_batch(struct ft_arena *arena, const struct ft_record *record, con
         return ft_fail(FT_BAD, "batch %lu: %lu embeddings for %zu items", (unsigned long)batch.number,
                        (unsigned long)shape[0], batch.items);
     input = ft_loss_input_of(&batch, embedding, shape[1]);
-    if (!(losses = ft_losses_parse(arena, batch.kind, wanted, with)) ||
+    if (asked->stage && (skip = ft_loss_stage_ready(asked->stage, &batch, &input)) != 0)
+        return skip < 0 ? -1 : 0;
+    if (!(losses = ft_losses_parse(arena, batch.kind, asked->loss, asked->miner)) ||
         !(gradient = ft_arena_take(arena, input.n * input.d * sizeof *gradient)) ||
         ft_losses_compute(losses, &input, &value, gradient, &terms) < 0)
         return -1;
     if (!isfinite(value))
         return ft_fail(FT_BAD, "batch %lu: the loss is %s", (unsigned long)batch.number,
                        isnan(value) ? "not a number" : "infinite");
-    return write_batch(record, &input, value, gradient, terms);
+    return write_batch(record, &input, asked->stage ? ft_loss_stage_layout(asked->stage) : NULL, value, gradient, terms);
 }
 
-static int copy_stream(struct ft_reader *reader, const struct ft_list *wanted, const char *with)
+static void say_waiting(void *argument)
+{
+    ft_tool_say(&tool, "waiting for ft-update -m %s", (const char *)argument);
+}
+
+static int copy_stream(struct ft_reader *reader, struct asked *asked)
 {
     struct ft_arena arena = {0};
     struct ft_record record;
@@ -91,11 +128,13 @@ static int copy_stream(struct ft_reader *reader, const struct ft_list *wanted, c
 
     /* The header goes on at once: the next stage opens the run that the stage before waits for. */
     if (ft_writer_header(tool.output, ft_reader_header(reader), tool.whole_argc, tool.whole_argv) == 0 &&
-        ft_writer_flush(tool.output) == 0)
+        ft_writer_flush(tool.output) == 0 &&
+        (!asked->run || (asked->stage = ft_loss_stage_open(asked->run, ft_reader_header(reader)->classes, ft_writer_fd(tool.output),
+                                                           say_waiting, (void *)run_name))))
         while ((more = ft_reader_next(reader, &record)) > 0) {
             ft_arena_reset(&arena);
             tool.in++;
-            if (one_batch(&arena, &record, wanted, with) < 0) {
+            if (one_batch(&arena, &record, asked) < 0) {
                 more = -1;
                 break;
             }
@@ -110,7 +149,7 @@ static int copy_stream(struct ft_reader *reader, const struct ft_list *wanted, c
 
 static int run_tool(void)
 {
-    struct ft_run *run = NULL;
+    struct asked asked = {&loss, miner, NULL, NULL};
     struct ft_reader *reader = NULL;
     int result = -1;
 
@@ -120,12 +159,18 @@ static int run_tool(void)
     if (run_name && (loss.count || miner))
         return ft_fail(FT_USAGE, "--loss and --miner are the run's: they were set when %s was made", run_name);
     /* Output first: while this tool waits for its first byte it must notice that its own reader has gone, and a failure must have a way on. */
-    if ((tool.output = ft_writer_open(output, force)) && (!run_name || (run = ft_run_open(run_name))) &&
+    if ((tool.output = ft_writer_open(output, force)) && (!run_name || (asked.run = ft_run_open(run_name))) &&
         (reader = ft_reader_open(tool.argc ? tool.argv[0] : NULL)) &&
-        ft_reader_expect(reader, FT_BATCHES) == 0)
-        result = copy_stream(reader, run ? &run->settings.loss : &loss, run ? run->settings.miner : miner);
+        ft_reader_expect(reader, FT_BATCHES) == 0) {
+        if (asked.run) {
+            asked.loss = &asked.run->settings.loss;
+            asked.miner = asked.run->settings.miner;
+        }
+        result = copy_stream(reader, &asked);
+    }
+    ft_loss_stage_close(asked.stage);
     ft_reader_close(reader);
-    ft_run_close(run);
+    ft_run_close(asked.run);
     return result;
 }
 

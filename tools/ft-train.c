@@ -15,8 +15,8 @@ static const char *model_name = "minilm", *output = "./tuned", *miner;
 static const char *log_format, *eval, *eval_index, *stop, *best;
 static double hold_out, wise_ft = 1;
 static long eval_every;
-static const char *optimizer = "adamw", *schedule = "linear", *precision = "fp32";
-static double lr = FT_RATE_BY_KIND, warmup = .1, clip = 1;
+static const char *optimizer = "adamw", *schedule = "linear", *precision = "fp32", *loss_optimizer;
+static double lr = FT_RATE_BY_KIND, loss_lr = FT_RATE_AS_MODEL, warmup = .1, clip = 1;
 static bool force, resume, drop_last, classes, pairs, triplets, scored, random_batches;
 static long threads, chunk, max_length, seed, batch, per_class, epochs, steps = -1, save_every, keep = 2;
 static struct ft_list losses, freeze, unfreeze, prompts;
@@ -40,8 +40,10 @@ static const struct ft_option options[] = {
     {0, "loss", FT_LIST, &losses, "[W*]NAME:k=v", "a loss of ft-loss(1), as infonce:scale=50; repeated ones add up (default: by kind of batch)", NULL},
     {0, "miner", FT_TEXT, &miner, "NAME:k=v", "what the triplet loss compares: all, hard, semihard, easy-hard", NULL},
     {0, "optimizer", FT_TEXT, &optimizer, "NAME:k=v", "adamw, adam, sgd, adagrad, rmsprop, adamax, nadam, radam, adafactor, lamb, adadelta, asgd, rprop", NULL},
+    {0, "loss-optimizer", FT_TEXT, &loss_optimizer, "NAME:k=v", "of what losses learn themselves (default: as --optimizer)", NULL},
     {0, "schedule", FT_TEXT, &schedule, "NAME", "linear or constant, after the warm-up", NULL},
     {0, "lr", FT_NUMBER, &lr, "X", "learning rate (default: by kind of batch)", NULL},
+    {0, "loss-lr", FT_NUMBER, &loss_lr, "X", "learning rate of what losses learn themselves (default: as --lr)", NULL},
     {0, "warmup", FT_NUMBER, &warmup, "X", "steps of warm-up; below 1 a share of all", NULL},
     {0, "clip", FT_NUMBER, &clip, "X", "largest norm of the gradient, 0 = any", NULL},
     {0, "freeze", FT_LIST, &freeze, "PATTERN", "nodes that do not train, as 'encoder.layer.[0-2].*' or below:NODE", NULL},
@@ -131,7 +133,7 @@ static int settings_from_options(struct ft_arena *arena, struct ft_settings *s)
     *s = (struct ft_settings){
         .seed = (uint64_t)seed, .loss = losses, .miner = miner, .optimizer = optimizer, .schedule = schedule, .lr = lr,
         .warmup = warmup, .clip = clip, .chunk = chunk, .max_length = max_length,
-        .precision = precision,
+        .precision = precision, .loss_optimizer = loss_optimizer, .loss_lr = loss_lr,
         .kind = kind_wanted(&failed), .batch = (uint64_t)batch, .per_class = (uint64_t)per_class,
         .epochs = (uint64_t)epochs, .drop_last = drop_last,
         .callbacks = {.log = log_format, .eval = eval, .eval_index = eval_index, .hold_out = hold_out, .eval_every = (uint64_t)eval_every,
@@ -140,6 +142,8 @@ static int settings_from_options(struct ft_arena *arena, struct ft_settings *s)
     ft_prompts_parse(&s->prompts, &prompts);
     if (ft_tool_given(&tool, &lr) && lr == FT_RATE_BY_KIND)   /* other negative rates are refused with the rest */
         failed = ft_fail(FT_USAGE, "--lr %g: expected a number of at least 0", lr);
+    if (ft_tool_given(&tool, &loss_lr) && loss_lr == FT_RATE_AS_MODEL)
+        failed = ft_fail(FT_USAGE, "--loss-lr %g: expected a number of at least 0", loss_lr);
     if (ft_tool_given(&tool, &hold_out) && !(hold_out > 0))
         failed = ft_fail(FT_USAGE, "--hold-out %g: expected a share above 0 and below 1", hold_out);
     if (failed || absolute(arena, &s->callbacks.eval) < 0 || absolute(arena, &s->callbacks.eval_index) < 0 ||
@@ -184,6 +188,8 @@ static int check_resumed(const struct ft_settings *now, const struct ft_settings
         {&losses, "--loss", same_list(&now->loss, &run->loss)},
         {&miner, "--miner", same_text(now->miner, run->miner)},
         {&optimizer, "--optimizer", same_text(now->optimizer, run->optimizer)},
+        {&loss_optimizer, "--loss-optimizer", same_text(now->loss_optimizer, run->loss_optimizer)},
+        {&loss_lr, "--loss-lr", now->loss_lr == run->loss_lr},
         {&schedule, "--schedule", same_text(now->schedule, run->schedule)},
         {&lr, "--lr", now->lr == run->lr},
         {&warmup, "--warmup", now->warmup == run->warmup},

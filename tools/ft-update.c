@@ -5,6 +5,7 @@
 #include "train/trainer.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const char *run_name;
 static long threads, save_every, keep = 2;
@@ -78,6 +79,40 @@ static int read_tokens(struct ft_arena *arena, const struct ft_record *record, c
     return 0;
 }
 
+/* Gradients of what the losses learn, by name, and the embeddings, where a loss remembers them. */
+static int read_for_losses(struct ft_trainer *trainer, struct ft_arena *arena, const struct ft_record *record, const struct ft_batch *batch)
+{
+    struct ft_weights *weights = ft_trainer_weights(trainer);
+    const struct ft_loss_layout *layout = ft_weights_layout(weights);
+    const msgpack_object *parameters = ft_map_get(&record->object, "parameters");
+    uint64_t shape[2];
+    float *tensor;
+
+    if (layout->learnt && (!parameters || parameters->type != MSGPACK_OBJECT_MAP))
+        return ft_fail(FT_BAD, "batch %lu has no gradients of what its losses learn: add ft-loss -m %s before", (unsigned long)batch->number, run_name);
+    for (size_t i = 0; i < layout->count; i++) {
+        const struct ft_loss_tensor *t = &layout->tensor[i];
+
+        if (!t->learnt)
+            continue;
+        if (!(tensor = ft_wire_floats(arena, parameters, t->name, 2, shape)))
+            return ft_error_prefix("batch %lu: parameters: ", (unsigned long)batch->number);
+        if (shape[0] != t->rows || shape[1] != t->columns)
+            return ft_fail(FT_BAD, "batch %lu: parameters: %s of %lu by %lu, expected %zu by %zu", (unsigned long)batch->number, t->name,
+                           (unsigned long)shape[0], (unsigned long)shape[1], t->rows, t->columns);
+        memcpy(ft_weights_gradient(weights) + t->first, tensor, t->rows * t->columns * sizeof *tensor);
+    }
+    if (layout->floats == layout->learnt)
+        return 0;
+    if (!(tensor = ft_wire_floats(arena, &record->object, "embedding", 2, shape)))
+        return ft_error_prefix("batch %lu: ", (unsigned long)batch->number);
+    if (shape[0] != batch->items || shape[1] != layout->d)
+        return ft_fail(FT_BAD, "batch %lu: embeddings of %lu by %lu, expected %zu by %zu", (unsigned long)batch->number,
+                       (unsigned long)shape[0], (unsigned long)shape[1], batch->items, layout->d);
+    ft_trainer_remember(trainer, tensor);
+    return 0;
+}
+
 static int one_batch(struct ft_trainer *trainer, struct ft_arena *arena, const struct ft_record *record)
 {
     const struct ft_model *model = ft_trainer_model(trainer);
@@ -101,7 +136,8 @@ static int one_batch(struct ft_trainer *trainer, struct ft_arena *arena, const s
     if (!ft_map_number(&record->object, "loss", &loss))
         return ft_fail(FT_BAD, "batch %lu has no loss", (unsigned long)batch.number);
     if (read_tokens(arena, record, &batch, model->vocabulary, model->max_length, &packed) < 0 ||
-        ft_trainer_begin(trainer, &batch, &packed) < 0 || ft_trainer_apply(trainer, loss, gradient, &report) < 0)
+        ft_trainer_begin(trainer, &batch, &packed) < 0 || read_for_losses(trainer, arena, record, &batch) < 0 ||
+        ft_trainer_apply(trainer, loss, gradient, &report) < 0)
         return -1;
     return write_step(&report);
 }
@@ -165,7 +201,7 @@ static int train(struct ft_run *run, struct ft_trainer *trainer)
         header.history = ft_reader_header(reader)->history;
         header.seed = ft_reader_header(reader)->seed;
         header.steps = ft_reader_header(reader)->steps;
-        if (ft_trainer_plan(trainer, header.steps) == 0 &&
+        if (ft_trainer_plan(trainer, header.steps, ft_reader_header(reader)->classes) == 0 &&
             ft_writer_header(tool.output, &header, tool.whole_argc, tool.whole_argv) == 0 &&
             (result = all_batches(trainer, reader)) < 0)
             save_and_fail(trainer);

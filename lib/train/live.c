@@ -1,4 +1,4 @@
-/* live.c - the block that ft-embed, ft-loss and ft-update share while a run is in training.
+/* live.c - the blocks that ft-embed, ft-loss and ft-update share while a run is in training.
  *
  * The writer holds the run's lock, fills the block, and then announces itself by its process id and the count of batches applied. A reader believes
  * an announcement only while the process that made it holds the lock, so what a killed writer left behind is never taken for the next one's. */
@@ -23,6 +23,7 @@ struct ft_live_state {
     _Atomic uint32_t owner;      /* process id, 0 until the block is ready */
     _Atomic uint32_t wake;       /* changes with every batch: what readers sleep on */
     _Atomic uint64_t batch;
+    _Atomic uint64_t loss;       /* 1 + the floats of the losses' block, 0 until that is ready */
     uint64_t start;              /* batch and checksum of the data when this writer began */
     struct ft_hash data;
 };
@@ -77,6 +78,21 @@ void ft_live_publish(struct ft_live *live, const struct ft_progress *progress)
     syscall(SYS_futex, &state->wake, FUTEX_WAKE, 1 << 30, NULL, NULL, 0);
 }
 
+int ft_live_create_loss(struct ft_run *run, struct ft_live *live, size_t count)
+{
+    const char *loss = ft_run_path(run, "live/loss");
+
+    if (!loss || !(live->loss = map_file(loss, count * sizeof(float), true, true)))
+        return -1;
+    live->loss_count = count;
+    return 0;
+}
+
+void ft_live_publish_loss(struct ft_live *live)
+{
+    atomic_store(&live->state->loss, live->loss_count + 1);
+}
+
 /* The process that holds the run's lock, 0 = nobody. */
 static uint32_t lock_holder(int fd)
 {
@@ -105,38 +121,80 @@ static int open_lock(struct ft_run *run)
     return run->lock < 0 ? ft_fail_errno("%s/run/lock", run->directory) : 0;
 }
 
-static int try_attach(struct ft_run *run, size_t count, const char *block, const char *state, struct ft_live *live)
+/* Which of the two blocks. */
+struct wanted {
+    bool loss;
+    size_t count;
+    const char *block, *state;   /* paths */
+};
+
+static int map_wanted(const struct wanted *wanted, struct ft_live *live)
+{
+    if (!wanted->loss)
+        return (live->block = map_file(wanted->block, wanted->count * sizeof(float), false, false)) ? 0 : -1;
+    return atomic_load(&live->state->loss) && (live->loss = map_file(wanted->block, wanted->count * sizeof(float), false, false)) ? 0 : -1;
+}
+
+/* 1, 0 not yet, or -1: what was announced is not what is wanted. */
+static int try_attach(struct ft_run *run, const struct wanted *wanted, struct ft_live *live)
 {
     uint32_t holder = lock_holder(run->lock);
+    uint64_t announced;
 
-    if (!holder || !ft_file_exists(state) || !ft_file_exists(block))
+    if (!holder || !ft_file_exists(wanted->state) || !ft_file_exists(wanted->block))
         return 0;
-    *live = (struct ft_live){.count = count};
-    if (!(live->state = map_file(state, sizeof *live->state, false, false)) ||
-        atomic_load(&live->state->owner) != holder ||
-        !(live->block = map_file(block, count * sizeof(float), false, false))) {
+    *live = (struct ft_live){.count = wanted->loss ? 0 : wanted->count, .loss_count = wanted->loss ? wanted->count : 0};
+    if (!(live->state = map_file(wanted->state, sizeof *live->state, false, false)) || atomic_load(&live->state->owner) != holder) {
+        ft_live_close(live);
+        return 0;
+    }
+    announced = atomic_load(&live->state->loss);
+    if (wanted->loss && announced && announced != wanted->count + 1) {
+        ft_live_close(live);
+        return ft_fail(FT_BAD, "%s: its losses have %llu weights, expected %zu: another stream than ft-update's?", run->directory,
+                       (unsigned long long)announced - 1, wanted->count);
+    }
+    if (map_wanted(wanted, live) < 0) {
         ft_live_close(live);
         return 0;
     }
     return 1;
 }
 
-int ft_live_attach(struct ft_run *run, size_t count, int output, void (*waiting)(void *), void *argument,
-                   struct ft_live *live, struct ft_progress *start)
+static int attach(struct ft_run *run, const struct wanted *wanted, int output, void (*waiting)(void *), void *argument,
+                  struct ft_live *live, struct ft_progress *start)
 {
-    const char *block = ft_run_path(run, "live/block"), *state = ft_run_path(run, "live/state");
     const struct timespec pause = {0, 5000000};
+    int done;
 
-    if (!block || !state || open_lock(run) < 0)
+    if (!wanted->block || !wanted->state || open_lock(run) < 0)
         return -1;
-    for (int tries = 0; !try_attach(run, count, block, state, live); tries++) {
+    for (int tries = 0; (done = try_attach(run, wanted, live)) == 0; tries++) {
         die_with_reader(output);
         if (tries == 400 && waiting)
             waiting(argument);
         nanosleep(&pause, NULL);
     }
+    if (done < 0)
+        return -1;
     *start = (struct ft_progress){.batch = live->state->start, .data = live->state->data};
     return 0;
+}
+
+int ft_live_attach(struct ft_run *run, size_t count, int output, void (*waiting)(void *), void *argument,
+                   struct ft_live *live, struct ft_progress *start)
+{
+    const struct wanted wanted = {false, count, ft_run_path(run, "live/block"), ft_run_path(run, "live/state")};
+
+    return attach(run, &wanted, output, waiting, argument, live, start);
+}
+
+int ft_live_attach_loss(struct ft_run *run, size_t count, int output, void (*waiting)(void *), void *argument,
+                        struct ft_live *live, struct ft_progress *start)
+{
+    const struct wanted wanted = {true, count, ft_run_path(run, "live/loss"), ft_run_path(run, "live/state")};
+
+    return attach(run, &wanted, output, waiting, argument, live, start);
 }
 
 int ft_live_wait(struct ft_run *run, const struct ft_live *live, uint64_t number, int output)
@@ -159,9 +217,11 @@ void ft_live_close(struct ft_live *live)
 {
     if (live->block)
         munmap(live->block, live->count * sizeof(float));
+    if (live->loss)
+        munmap(live->loss, live->loss_count * sizeof(float));
     if (live->state)
         munmap(live->state, sizeof *live->state);
-    live->block = NULL;
+    live->block = live->loss = NULL;
     live->state = NULL;
 }
 

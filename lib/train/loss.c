@@ -1,4 +1,4 @@
-/* loss.c - the table of losses, what --loss and --miner say, and their sum.
+/* loss.c - the table of losses, and what --loss and --miner say. Their sum is loss-compute.c.
  *
  * How to add a loss. A loss of a matrix of similarities is about 40 lines; losses/supcon.c is the one to copy.
  *
@@ -19,10 +19,9 @@
  *      an implementation you trust, add a case to tests/golden/loss/make.py.
  *
  * A miner is the same in miner.c: a function that strikes items from two lists, and a line in its table. */
-#include "train/miner.h"
+#include "train/loss-internal.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define LOSSES(X) \
@@ -37,7 +36,14 @@
     X(angle)      \
     X(margin_mse) \
     X(distill_kl) \
-    X(mse)
+    X(mse) \
+    X(arcface) \
+    X(sub_center_arcface) \
+    X(cosface) \
+    X(normalized_softmax) \
+    X(proxy_nca) \
+    X(sphereface) \
+    X(large_margin_softmax)
 
 #define DECLARE(name) extern const struct ft_loss ft_loss_##name;
 #define ADDRESS(name) &ft_loss_##name,
@@ -61,20 +67,6 @@ double ft_loss_rate(enum ft_batch_kind kind)
 {
     return defaults[kind].rate;
 }
-
-struct chosen {
-    double weight;
-    const struct ft_loss *loss;
-    double value[FT_LOSS_KEYS];
-};
-
-struct ft_losses {
-    enum ft_batch_kind kind;
-    size_t count;
-    struct chosen *losses;
-    const struct ft_miner *miner;
-    double miner_value[FT_LOSS_KEYS];
-};
 
 struct ft_loss_input ft_loss_input_of(const struct ft_batch *batch, const float *embedding, size_t d)
 {
@@ -147,7 +139,7 @@ static int fail_kind(const struct ft_loss *loss, enum ft_batch_kind kind)
 /* One "[W*]NAME:key=value,..." */
 static int loss_parse(struct ft_losses *losses, const char *text)
 {
-    struct chosen *chosen = &losses->losses[losses->count];
+    struct ft_chosen *chosen = &losses->losses[losses->count];
     const char *star = strchr(text, '*'), *colon = strchr(text, ':');
     struct ft_setting setting;
     char weight[64];
@@ -168,7 +160,7 @@ static int loss_parse(struct ft_losses *losses, const char *text)
     }
     if (ft_setting_parse(&setting, text) < 0 || !(chosen->loss = loss_find(setting.name)))
         return -1;
-    if (!(chosen->loss->kinds & FT_LOSS_TAKES(losses->kind)))
+    if (!losses->any && !(chosen->loss->kinds & FT_LOSS_TAKES(losses->kind)))
         return fail_kind(chosen->loss, losses->kind);
     losses->count++;
     if (ft_loss_keys_read(&setting, chosen->loss->keys, chosen->value) < 0)
@@ -199,7 +191,7 @@ static int word_parse(struct ft_losses *losses, const char *word)
 static int item_parse(struct ft_arena *arena, struct ft_losses *losses, const char *item)
 {
     size_t words = 0, size;
-    struct chosen *more;
+    struct ft_chosen *more;
 
     for (const char *p = item; *(p += strspn(p, " ")); p += strcspn(p, " "))
         words++;
@@ -268,10 +260,23 @@ struct ft_losses *ft_losses_parse(struct ft_arena *arena, enum ft_batch_kind kin
     return check_miner(losses) < 0 ? NULL : losses;
 }
 
+struct ft_losses *ft_losses_parse_any(struct ft_arena *arena, const struct ft_list *loss)
+{
+    struct ft_losses *losses = ft_arena_zero(arena, 1, sizeof *losses);
+
+    if (!losses)
+        return NULL;
+    losses->any = true;
+    for (size_t i = 0; i < loss->count; i++)
+        if (item_parse(arena, losses, loss->items[i]) < 0)
+            return NULL;
+    return losses;
+}
+
 static int losses_print(struct ft_buffer *out, const struct ft_losses *losses)
 {
     for (size_t i = 0; i < losses->count; i++) {
-        const struct chosen *chosen = &losses->losses[i];
+        const struct ft_chosen *chosen = &losses->losses[i];
 
         if (i && ft_buffer_print(out, " ") < 0)
             return -1;
@@ -307,85 +312,4 @@ unsigned ft_losses_asks(const struct ft_losses *losses)
         if (losses->losses[i].loss->asks)
             asks |= losses->losses[i].loss->asks(losses->losses[i].value);
     return asks;
-}
-
-/* NULL is finite. */
-static bool all_finite(const float *x, size_t count)
-{
-    for (size_t i = 0; x && i < count; i++)
-        if (!isfinite(x[i]))
-            return false;
-    return true;
-}
-
-static bool input_finite(const struct ft_loss_input *input)
-{
-    return all_finite(input->embedding, input->n * input->d) && all_finite(input->score, input->rows) &&
-           all_finite(input->item_score, input->n) && all_finite(input->teacher, input->n * input->teacher_d) &&
-           all_finite(input->guide, input->n * input->guide_d);
-}
-
-static int compute_one(const struct ft_losses *losses, const struct chosen *chosen, const struct ft_loss_input *input,
-                       double *loss, float *gradient, uint64_t *counted)
-{
-    struct ft_loss_call call = {.input = input};
-
-    memcpy(call.value, chosen->value, sizeof call.value);
-    if (chosen->loss->mined & FT_LOSS_TAKES(losses->kind)) {
-        call.miner = losses->miner;
-        memcpy(call.miner_value, losses->miner_value, sizeof call.miner_value);
-    }
-    *loss = 0;
-    *counted = 0;
-    memset(gradient, 0, input->n * input->d * sizeof *gradient);
-    return chosen->loss->compute(&call, loss, gradient, counted);
-}
-
-static int compute_sum(const struct ft_losses *losses, const struct ft_loss_input *input, float *one,
-                       double *loss, float *gradient, uint64_t *counted)
-{
-    memset(gradient, 0, input->n * input->d * sizeof *gradient);
-    for (size_t i = 0; i < losses->count; i++) {
-        const struct chosen *chosen = &losses->losses[i];
-        double more;
-        uint64_t more_counted;
-
-        if (compute_one(losses, chosen, input, &more, one, &more_counted) < 0)
-            return -1;
-        *loss += chosen->weight * more;
-        *counted += more_counted;
-        for (size_t k = 0; k < input->n * input->d; k++)
-            gradient[k] += (float)(chosen->weight * one[k]);
-    }
-    return 0;
-}
-
-int ft_losses_compute(const struct ft_losses *losses, const struct ft_loss_input *input,
-                      double *loss, float *gradient, uint64_t *counted)
-{
-    size_t count = input->n * input->d;
-    uint64_t uncounted;
-    float *one;
-    int rc;
-
-    if (!counted)
-        counted = &uncounted;
-    *loss = 0;
-    *counted = 0;
-    if (input->kind != losses->kind)
-        return ft_fail(FT_BAD, "a batch of %s where %s were expected", ft_batch_kind_name(input->kind), ft_batch_kind_name(losses->kind));
-    /* Comparisons are false for NaN, so a loss that sorts and chooses would pass over it; here it cannot be missed. */
-    if (!input_finite(input)) {
-        *loss = NAN;
-        for (size_t k = 0; k < count; k++)
-            gradient[k] = NAN;
-        return 0;
-    }
-    if (losses->count == 1 && losses->losses[0].weight == 1)
-        return compute_one(losses, &losses->losses[0], input, loss, gradient, counted);
-    if (!(one = ft_resize(NULL, count ? count : 1, sizeof *one)))
-        return -1;
-    rc = compute_sum(losses, input, one, loss, gradient, counted);
-    free(one);
-    return rc;
 }

@@ -1,6 +1,6 @@
 /* loss.h - losses over the embeddings of one batch, and the miners that choose what they compare.
  *
- * A loss is a pure function: embeddings in, a number and its gradient out. One file a loss under losses/; the table in loss.c
+ * A loss is a pure function: embeddings in, a number and its gradient out; what some learn besides comes in and goes out with them. One file a loss under losses/; the table in loss.c
  * names them, says which kinds of batch each takes, and which is the default for each kind. Losses add up by weights. */
 #ifndef FT_TRAIN_LOSS_H
 #define FT_TRAIN_LOSS_H
@@ -20,6 +20,9 @@ struct ft_loss_input {
     const float *item_score;   /* [n], triplets that carry them: how alike each item is to its row's anchor; else NULL */
     const float *teacher, *guide;      /* [n, teacher_d], [n, guide_d]: the same texts by a second model, or NULL */
     size_t teacher_d, guide_d;
+    size_t classes;            /* labels are below it; 0 = not known. Asked for by losses with weights of their own */
+    const float *weights;      /* what the losses learn and remember, as ft_losses_layout lays it out; NULL where they have none */
+    float *weights_gradient;   /* [learnt], written: d loss / d what is learnt; NULL likewise */
 };
 
 /* What is to be seen of a batch, whose arrays it points into, and of its embeddings [items, d]. */
@@ -38,10 +41,40 @@ struct ft_losses *ft_losses_parse(struct ft_arena *arena, enum ft_batch_kind kin
 /* Which second models these losses look at with their settings: FT_ASKS_... or'ed. */
 unsigned ft_losses_asks(const struct ft_losses *losses);
 
+/* The same without a kind of batch in view, for what is asked before one has come: no default, and any loss passes. */
+struct ft_losses *ft_losses_parse_any(struct ft_arena *arena, const struct ft_list *loss);
+
+/* What losses learn (a vector for each class) and what they remember (embeddings of batches before): one array of 4-byte cells for all losses
+ * of a run, what is learnt first. It is the run's: ft_trainer's to change, checkpoints hold it, and ft-loss reads it. */
+struct ft_loss_tensor {
+    char name[48];             /* "arcface.weight"; of the second arcface, "arcface-2.weight" */
+    bool learnt;
+    size_t rows, columns, first;           /* first: in floats from the array's start */
+    double mean, spread;       /* it begins as random numbers of this mean, and this standard deviation or, uniform, half width */
+    bool uniform;
+};
+
+struct ft_loss_layout {
+    size_t classes, d;
+    size_t count;
+    struct ft_loss_tensor *tensor;         /* [count], from the arena */
+    size_t learnt, floats;                 /* what is learnt takes the first `learnt` floats of `floats` */
+};
+
+/* FT_BAD: a loss needs to know the classes, and `classes` is 0 or beyond what labels can be. floats 0: losses without any. */
+int ft_losses_layout(struct ft_arena *arena, const struct ft_losses *losses, size_t classes, size_t d, struct ft_loss_layout *layout);
+
+/* The beginning: random numbers of this seed (Philox; what is remembered begins empty) into [floats]. */
+int ft_losses_begin(const struct ft_loss_layout *layout, uint64_t seed, float *weights);
+
+/* After a batch is applied: what is remembered goes on to the next. `weights` is input->weights, writable. */
+int ft_losses_remember(const struct ft_losses *losses, const struct ft_loss_input *input, float *weights);
+
 /* Mean loss and d loss / d embedding, [n, d], written (not added). `counted`, if not NULL, gets the number of terms (triplets, pairs,
  * anchors) that were not zero. Work is done on the pool; the bits do not depend on the number of threads. Embeddings or scores that are not
  * finite give a loss and gradient of NaN, for the trainer to stop at. FT_BAD: the batch is not what its kind promises, or lacks the scores or
- * the second model's embeddings that a loss needs. */
+ * the second model's embeddings that a loss needs.
+ * FT_USAGE: a loss has weights of its own or remembers, and input->weights is NULL: they live in a run. */
 int ft_losses_compute(const struct ft_losses *losses, const struct ft_loss_input *input,
                       double *loss, float *gradient, uint64_t *counted);
 

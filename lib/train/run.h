@@ -4,7 +4,8 @@
  *   DIR/run/lock                held (fcntl) by the one process that writes
  *   DIR/run/log.jsonl           one line a step (log.h)
  *   DIR/run/live/               the working block, mapped and shared by the stages of a pipe; never a model
- *   DIR/run/checkpoints/N/      parameters, moments and the data's checksum after batch N; built under another name, synced, renamed
+ *   DIR/run/checkpoints/N/      parameters and moments, of the model and of what losses learn, and the data's checksum after batch N; built
+ *                               under another name, synced, renamed
  *   DIR/model.safetensors, ...  the model: last, when training is done
  */
 #ifndef FT_TRAIN_RUN_H
@@ -67,10 +68,12 @@ int ft_checkpoint_load(struct ft_run *run, struct ft_progress *progress, const s
 int ft_checkpoint_load_part(struct ft_run *run, uint64_t number, const struct ft_checkpoint_part *part);
 int ft_checkpoint_remove_all(struct ft_run *run);
 
-/* The working block that stages share. */
+/* The working blocks that stages share: the model's, and what the losses learn and remember. */
 struct ft_live {
     float *block;                /* read-only for those who attached */
     size_t count;
+    float *loss;                 /* NULL until there is one */
+    size_t loss_count;
     struct ft_live_state *state;
     bool owner;
 };
@@ -79,10 +82,16 @@ struct ft_live {
 int ft_live_create(struct ft_run *run, size_t count, struct ft_live *live);
 /* Announce it, and after each batch how far it is. */
 void ft_live_publish(struct ft_live *live, const struct ft_progress *progress);
+/* The block of the losses, whose size is known when the stream's header has come: made like the other, announced when it is filled. */
+int ft_live_create_loss(struct ft_run *run, struct ft_live *live, size_t count);
+void ft_live_publish_loss(struct ft_live *live);
 /* By the others: wait until a process that holds the lock has announced one. `output`: die quietly when nobody reads it any more; `waiting` is called
- * once when it takes long. `start` is how far the run was at that moment. */
+ * once when it takes long. `start` is how far the run was at that moment. ft_live_attach is for the model's block, ft_live_attach_loss for the
+ * losses'; the other stays NULL. FT_BAD when the losses' is of another size. */
 int ft_live_attach(struct ft_run *run, size_t count, int output, void (*waiting)(void *), void *argument,
                    struct ft_live *live, struct ft_progress *start);
+int ft_live_attach_loss(struct ft_run *run, size_t count, int output, void (*waiting)(void *), void *argument,
+                        struct ft_live *live, struct ft_progress *start);
 /* Wait until batch `number` is applied. FT_BAD when the writer is gone. */
 int ft_live_wait(struct ft_run *run, const struct ft_live *live, uint64_t number, int output);
 void ft_live_close(struct ft_live *live);

@@ -21,6 +21,42 @@ struct ft_schedule ft_settings_schedule(const struct ft_settings *s, enum ft_bat
     return (struct ft_schedule){s->schedule, s->lr == FT_RATE_BY_KIND ? ft_loss_rate(kind) : s->lr, s->warmup};
 }
 
+int ft_settings_loss_optimizer(const struct ft_settings *s, struct ft_optimizer_settings *optimizer)
+{
+    return ft_optimizer_parse(optimizer, s->loss_optimizer ? s->loss_optimizer : s->optimizer);
+}
+
+struct ft_schedule ft_settings_loss_schedule(const struct ft_settings *s, enum ft_batch_kind kind)
+{
+    struct ft_schedule schedule = ft_settings_schedule(s, kind);
+
+    if (s->loss_lr != FT_RATE_AS_MODEL)
+        schedule.lr = s->loss_lr;
+    return schedule;
+}
+
+/* An optimizer for what no loss learns is a wish that would be silently ignored. */
+static int check_loss_options(const struct ft_settings *s)
+{
+    struct ft_optimizer_settings optimizer;
+    struct ft_arena arena = {0};
+    struct ft_losses *losses;
+    struct ft_loss_layout layout;
+    int result = -1;
+
+    if (!s->loss_optimizer && s->loss_lr == FT_RATE_AS_MODEL)
+        return 0;
+    if (s->loss_lr != FT_RATE_AS_MODEL && (!(s->loss_lr >= 0) || !isfinite(s->loss_lr)))
+        return ft_fail(FT_USAGE, "--loss-lr %g: expected a number of at least 0", s->loss_lr);
+    if (ft_settings_loss_optimizer(s, &optimizer) < 0)
+        return ft_error_prefix("--loss-optimizer: ");
+    if ((losses = ft_losses_parse_any(&arena, &s->loss)) && ft_losses_layout(&arena, losses, 1, 1, &layout) == 0)
+        result = layout.learnt ? 0 : ft_fail(FT_USAGE, "%s: no loss of this run has weights of its own",
+                                             s->loss_optimizer ? "--loss-optimizer" : "--loss-lr");
+    ft_arena_free(&arena);
+    return result;
+}
+
 int ft_settings_check(const struct ft_settings *s)
 {
     struct ft_optimizer_settings optimizer;
@@ -33,6 +69,8 @@ int ft_settings_check(const struct ft_settings *s)
         return ft_fail(FT_USAGE, "seed %" PRIu64 ": expected at most %" PRId64, s->seed, INT64_MAX);
     if (ft_settings_optimizer(s, &optimizer) < 0)
         return ft_error_prefix("--optimizer: ");
+    if (check_loss_options(s) < 0)
+        return -1;
     if (ft_precision_parse(&precision, s->precision) < 0)
         return -1;
     return ft_schedule_check(&schedule);
@@ -133,6 +171,8 @@ int ft_settings_write(const struct ft_settings *s, const char *path, int argc, c
     put(&w, "lr", s->lr == FT_RATE_BY_KIND ? json_null() : json_real(s->lr));
     put(&w, "warmup", json_real(s->warmup));
     put(&w, "clip", json_real(s->clip));
+    put_text(&w, "loss_optimizer", s->loss_optimizer);
+    put(&w, "loss_lr", s->loss_lr == FT_RATE_AS_MODEL ? json_null() : json_real(s->loss_lr));
     put_integer(&w, "chunk", (uint64_t)s->chunk);
     put_integer(&w, "max_length", (uint64_t)s->max_length);
     put_prompts(&w, &s->prompts);
@@ -267,6 +307,8 @@ int ft_settings_read(struct ft_arena *arena, struct ft_settings *s, const char *
         .lr = read_rate(&r, "lr"),
         .warmup = read_number(&r, "warmup"),
         .clip = read_number(&r, "clip"),
+        .loss_optimizer = read_text(&r, "loss_optimizer", false),
+        .loss_lr = read_rate(&r, "loss_lr"),
         .chunk = read_integer(&r, "chunk"),
         .max_length = read_integer(&r, "max_length"),
         .prompts = read_prompts(&r),

@@ -1,9 +1,10 @@
-/* stage.h - ft-embed's side of a run in training: the shared block, batches in step with the writer. */
+/* stage.h - ft-embed's and ft-loss's side of a run in training: the shared blocks, batches in step with the writer. */
 #ifndef FT_TRAIN_STAGE_H
 #define FT_TRAIN_STAGE_H
 
 #include "model/cut.h"
 #include "stream/document.h"
+#include "train/loss.h"
 #include "train/run.h"
 
 struct ft_stage;
@@ -19,5 +20,16 @@ int ft_stage_skip(struct ft_stage *stage, const struct ft_batch *batch);
 /* Wait until the batches before are applied; then tokens (from the arena) and embeddings [items, dim], in training mode. */
 int ft_stage_embed(struct ft_stage *stage, struct ft_arena *arena, const struct ft_batch *batch, int output,
                    struct ft_packed *packed, float **embedding);
+
+/* ft-loss's side: the losses of the run, and what they learn and remember, where they do. `classes` is the stream's header's. The run must outlive
+ * it; output and waiting as for ft_live_attach. */
+struct ft_loss_stage;
+struct ft_loss_stage *ft_loss_stage_open(struct ft_run *run, size_t classes, int output, void (*waiting)(void *), void *argument);
+void ft_loss_stage_close(struct ft_loss_stage *stage);
+
+/* Fill in input's classes, weights and weights_gradient for this batch. Where losses learn or remember, it waits until the batches before are
+ * applied, and 1 says that this one was applied before the run was resumed (checked; pass nothing on). 0: go on. Else it never waits. */
+int ft_loss_stage_ready(struct ft_loss_stage *stage, const struct ft_batch *batch, struct ft_loss_input *input);
+const struct ft_loss_layout *ft_loss_stage_layout(const struct ft_loss_stage *stage);   /* after ft_loss_stage_ready */
 
 #endif

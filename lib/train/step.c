@@ -10,10 +10,11 @@ int ft_trainer_step(struct ft_trainer *trainer, struct ft_arena *arena, const st
     float *embedding = ft_arena_take(arena, b->items * model->dim * sizeof *embedding);
     float *gradient = ft_arena_take(arena, b->items * model->dim * sizeof *gradient);
     struct ft_losses *loss = ft_losses_parse(arena, b->kind, &s->loss, s->miner);
-    const struct ft_loss_input input = ft_loss_input_of(b, embedding, model->dim);
+    struct ft_loss_input input = ft_loss_input_of(b, embedding, model->dim);
     struct ft_packed packed;
     double value;
 
+    ft_weights_give(ft_trainer_weights(trainer), &input);
     if (!embedding || !gradient || !loss ||
         ft_encode_batch(arena, model, &s->prompts, (size_t)s->max_length, b, &packed) < 0 ||
         ft_trainer_begin(trainer, b, &packed) < 0 || ft_trainer_forward(trainer, embedding) < 0 ||

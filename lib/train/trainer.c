@@ -19,6 +19,7 @@ struct ft_trainer {
     struct ft_model *model;
     struct ft_runner *runner;
     struct ft_optimizer *optimizer;
+    struct ft_weights *weights;  /* of the losses, from ft_trainer_plan on */
     struct ft_live live;
     struct ft_progress progress, start, seen;   /* applied; when opened; skipped so far */
     float *gradient;             /* [block_count], zero between batches */
@@ -31,13 +32,14 @@ struct ft_trainer {
     struct ft_arena arena;
     const struct ft_batch *batch;
     const struct ft_packed *packed;
+    const float *embedding;      /* or NULL */
     struct ft_cut cut;
     bool kept;                   /* the forward kept all chunks */
 };
 
-enum { PARTS = 2 };
+enum { PARTS = 2, ALL_PARTS = PARTS + FT_WEIGHTS_PARTS };
 
-/* What a checkpoint holds: parameters with the optimizer's blocks, and what else the optimizer remembers. */
+/* What a checkpoint holds of the model: parameters with the optimizer's blocks, and what else the optimizer remembers. */
 static void checkpoint_parts(struct ft_trainer *t, struct ft_checkpoint_part parts[PARTS])
 {
     parts[0] = (struct ft_checkpoint_part){"block", t->model->block_count, 1, {t->model->block}};
@@ -131,6 +133,7 @@ void ft_trainer_close(struct ft_trainer *t)
     ft_log_close(t->log);
     ft_runner_close(t->runner);
     ft_optimizer_close(t->optimizer);
+    ft_weights_close(t->weights);
     if (t->gradient)
         ft_model_zeros_free(t->model, t->gradient);
     if (!t->options.shared && t->live.block)
@@ -159,7 +162,12 @@ const struct ft_progress *ft_trainer_progress(const struct ft_trainer *t)
     return &t->progress;
 }
 
-int ft_trainer_plan(struct ft_trainer *t, uint64_t steps)
+struct ft_weights *ft_trainer_weights(struct ft_trainer *t)
+{
+    return t->weights;
+}
+
+int ft_trainer_plan(struct ft_trainer *t, uint64_t steps, uint64_t classes)
 {
     t->steps = steps;
     if (!steps && t->run->settings.warmup > 0 && t->run->settings.warmup < 1)
@@ -169,7 +177,8 @@ int ft_trainer_plan(struct ft_trainer *t, uint64_t steps)
     if (t->progress.batch && steps != t->progress.steps)
         return ft_fail(FT_BAD, "a stream of %" PRIu64 " batches, but the run was trained on one of %" PRIu64, steps, t->progress.steps);
     t->progress.steps = steps;
-    return 0;
+    t->weights = ft_weights_open(t->run, classes, t->model->dim, t->progress.batch, t->options.shared ? &t->live : NULL);
+    return t->weights ? 0 : -1;
 }
 
 int ft_trainer_skip(struct ft_trainer *t, const struct ft_batch *batch)
@@ -197,6 +206,7 @@ int ft_trainer_begin(struct ft_trainer *t, const struct ft_batch *batch, const s
     ft_arena_reset(&t->arena);
     t->batch = batch;
     t->packed = packed;
+    t->embedding = NULL;
     t->kept = false;
     if (ft_cut_make(&t->arena, packed, (size_t)t->run->settings.chunk, &t->cut) < 0)
         return -1;
@@ -209,10 +219,16 @@ int ft_trainer_forward(struct ft_trainer *t, float *embedding)
 
     for (size_t c = 0; c < t->cut.chunk_count; c++)
         size += ft_runner_kept_size(t->runner, c);
+    t->embedding = embedding;
     t->kept = t->cut.chunk_count == 1 || size <= activation_limit(t);
     if (!t->kept)
         return ft_runner_forward_all(t->runner, embedding);
     return ft_runner_forward(t->runner, 0, t->cut.chunk_count, embedding);
+}
+
+void ft_trainer_remember(struct ft_trainer *t, const float *embedding)
+{
+    t->embedding = embedding;
 }
 
 /* How many kept chunks from c on go back together. Their gradients lie side by side, about 30 KB a token for MiniLM. */
@@ -258,16 +274,21 @@ static bool checkpoint_due(const struct ft_trainer *t)
     return ft_seconds() - t->saved_time > 300;
 }
 
+/* Both optimizers; the norm, and clipping, is over what both step on. */
 static int step(struct ft_trainer *t, double lr, double *norm)
 {
-    struct ft_optimizer_how how = {.lr = lr};
+    const struct ft_settings *s = &t->run->settings;
+    const struct ft_batch *b = t->batch;
+    const struct ft_schedule schedule = ft_settings_loss_schedule(s, b->kind);
+    const struct ft_loss_input input = ft_loss_input_of(b, t->embedding, t->model->dim);
+    struct ft_optimizer_how how = {.lr = lr}, own = {.lr = ft_schedule_rate(&schedule, b->number, t->steps)};
 
     ft_optimizer_touch(t->optimizer, t->packed);
-    *norm = sqrt(ft_optimizer_square(t->optimizer, t->gradient));
+    *norm = sqrt(ft_optimizer_square(t->optimizer, t->gradient) + ft_weights_square(t->weights));
     if (!isfinite(*norm))
         return ft_fail(FT_BAD, "the gradient is not finite");
-    how.scale = ft_clip_scale(*norm, t->run->settings.clip);
-    return ft_optimizer_step(t->optimizer, t->gradient, &how);
+    how.scale = own.scale = ft_clip_scale(*norm, s->clip);
+    return ft_optimizer_step(t->optimizer, t->gradient, &how) < 0 ? -1 : ft_weights_step(t->weights, &own, &input);
 }
 
 int ft_trainer_apply(struct ft_trainer *t, double loss, const float *gradient, struct ft_step_report *report)
@@ -295,12 +316,13 @@ int ft_trainer_apply(struct ft_trainer *t, double loss, const float *gradient, s
 
 int ft_trainer_save(struct ft_trainer *t)
 {
-    struct ft_checkpoint_part parts[PARTS];
+    struct ft_checkpoint_part parts[ALL_PARTS];
+    size_t more = t->weights ? ft_weights_parts(t->weights, parts + PARTS) : 0;
 
     if (t->saved_at == t->progress.batch)
         return 0;
     checkpoint_parts(t, parts);
-    if (ft_log_sync(t->log) < 0 || ft_checkpoint_save(t->run, &t->progress, parts, PARTS, t->options.keep) < 0)
+    if (ft_log_sync(t->log) < 0 || ft_checkpoint_save(t->run, &t->progress, parts, PARTS + more, t->options.keep) < 0)
         return -1;
     t->saved_at = t->progress.batch;
     t->saved_time = ft_seconds();

@@ -7,6 +7,7 @@
 
 #include "stream/document.h"
 #include "train/run.h"
+#include "train/weights.h"
 
 struct ft_trainer;
 
@@ -23,8 +24,12 @@ struct ft_model *ft_trainer_model(const struct ft_trainer *trainer);
 const struct ft_settings *ft_trainer_settings(const struct ft_trainer *trainer);
 const struct ft_progress *ft_trainer_progress(const struct ft_trainer *trainer);
 
-/* Steps in all, from the stream's header: what the schedule runs over. FT_USAGE when a share of unknown steps is asked for. */
-int ft_trainer_plan(struct ft_trainer *trainer, uint64_t steps);
+/* From the stream's header: steps in all, what the schedule runs over, and classes, which losses with weights of their own need. FT_USAGE when a
+ * share of unknown steps is asked for. Before the first batch. */
+int ft_trainer_plan(struct ft_trainer *trainer, uint64_t steps, uint64_t classes);
+
+/* What the losses learn and remember: for ft_losses_compute, or for a gradient from the stream. */
+struct ft_weights *ft_trainer_weights(struct ft_trainer *trainer);
 
 /* A batch that was applied before the run was resumed: 1, and it is checked against the run's checksum; another stream is FT_BAD. A batch to be
  * trained on: 0. A number out of order: -1, FT_BAD. A stream may also begin with the first new batch. */
@@ -38,6 +43,9 @@ struct ft_step_report {
     uint64_t step, steps, epoch, texts;
     double loss, lr, gradient_norm, seconds;
 };
+
+/* The batch's embeddings [items, dim], for losses that remember them; must stay until apply is done. ft_trainer_forward's are known. */
+void ft_trainer_remember(struct ft_trainer *trainer, const float *embedding);
 
 /* Backward, optimizer, progress, a line of log.jsonl, a checkpoint when one is due. A loss or gradient that is not finite is FT_BAD, names the batch, and
  * changes nothing. */

@@ -89,12 +89,14 @@ int ft_source_read(struct ft_source *source, struct ft_arena *arena, const struc
             return ft_fail(FT_USAGE, "--hold-out: batches come in, of which nothing can be held out: give ft-train the documents");
         source->steps = header.steps;
         source->rows = header.rows;
+        source->classes = header.classes;
         return 0;
     }
     if (open_sampler(source, settings) < 0 || add_documents(source, settings) < 0 || ft_sampler_plan(source->sampler, arena, &header) < 0)
         return -1;
     source->steps = header.steps;
     source->rows = header.rows;
+    source->classes = header.classes;
     return 0;
 }
 

@@ -12,6 +12,7 @@ struct ft_source {
     struct ft_validation *validation;  /* the caller's, or NULL: it is told what is trained on, and gets what is held out */
     uint64_t steps;                    /* batches in all, 0 = unknown */
     uint64_t rows;                     /* a batch, 0 = unknown */
+    uint64_t classes;                  /* labels, 0 = none */
     unsigned long records;             /* that came so far */
 };
 

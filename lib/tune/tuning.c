@@ -255,7 +255,7 @@ int ft_tune(const struct ft_tuning *tuning)
     struct work w = {.tuning = tuning, .callbacks = &tuning->run->settings.callbacks};
     int result = -1;
 
-    if ((w.trainer = ft_trainer_open(tuning->run, &tuning->trainer)) && ft_trainer_plan(w.trainer, tuning->source->steps) == 0 &&
+    if ((w.trainer = ft_trainer_open(tuning->run, &tuning->trainer)) && ft_trainer_plan(w.trainer, tuning->source->steps, tuning->source->classes) == 0 &&
         ft_tuning_state_open(&w.state, tuning->run) == 0) {
         say_leaks(&w);
         result = work(&w);

@@ -6,12 +6,15 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { GUIDE_DIM = 3 };
 
 struct made {
     struct ft_arena arena;
     struct ft_loss_input input;
+    struct ft_loss_layout layout;      /* of the losses' own weights */
+    float *weights, *weights_gradient; /* NULL where they have none */
     float *embedding, *score, *item_score, *teacher, *guide;
     int32_t *label, *row;
     uint8_t *role;
@@ -102,6 +105,27 @@ __attribute__((unused)) static struct ft_losses *made_losses(struct ft_arena *ar
     struct ft_list list = {items, loss ? 1 : 0};
 
     return ft_losses_parse(arena, kind, &list, miner);
+}
+
+/* What the losses learn, as it begins: input's classes, weights, weights_gradient. False with ft_error. */
+__attribute__((unused)) static bool made_weights(struct made *made, const struct ft_losses *losses)
+{
+    struct ft_loss_input *input = &made->input;
+    struct ft_loss_layout *layout = &made->layout;
+
+    input->classes = 1;
+    for (size_t i = 0; input->label && i < input->n; i++)
+        if (input->label[i] >= 0 && (size_t)input->label[i] >= input->classes)
+            input->classes = (size_t)input->label[i] + 1;
+    if (ft_losses_layout(&made->arena, losses, input->classes, input->d, layout) < 0)
+        return false;
+    if (!layout->floats)
+        return true;
+    made->weights = ft_arena_zero(&made->arena, layout->floats, sizeof(float));
+    made->weights_gradient = ft_arena_zero(&made->arena, layout->floats, sizeof(float));
+    input->weights = made->weights;
+    input->weights_gradient = made->weights_gradient;
+    return made->weights && made->weights_gradient && ft_losses_begin(layout, 3, made->weights) == 0;
 }
 
 #endif

@@ -23,7 +23,7 @@ static const char *in(const char *name)
 }
 
 static const struct ft_settings settings = {
-    .model = "/nowhere", .model_checksum = "00000000", .optimizer = "adamw", .precision = "fp32", .schedule = "linear", .lr = 1e-4, .warmup = .1, .clip = 1};
+    .model = "/nowhere", .model_checksum = "00000000", .optimizer = "adamw", .precision = "fp32", .schedule = "linear", .lr = 1e-4, .warmup = .1, .clip = 1, .loss_lr = FT_RATE_AS_MODEL};
 
 static struct ft_run *make(const char *name)
 {

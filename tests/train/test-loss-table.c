@@ -1,5 +1,5 @@
 /* test-loss-table.c - what every loss of the table must do, whoever wrote it: for each kind of batch it takes, each choice of its settings and
- * each miner it may have: gradient against finite differences, the same bits for 1 and 2 threads, NaN seen, nothing to compare survived. */
+ * each miner it may have: gradients, by the embeddings and by what it learns, against finite differences, the same bits for 1 and 2 threads, NaN seen, nothing to compare survived. */
 #include "../tap.h"
 #include "batches.h"
 #include "train/miner.h"
@@ -13,38 +13,62 @@ enum { TRIES = 40, DIM = 6, ROWS = 12, MOST = 4096 };
 
 static float moved[MOST], scrap[MOST];
 
-static int evaluate(const struct ft_losses *losses, const struct made *made, const float *step, double size, double *value, uint64_t *counted)
+/* What a try moves: a row of the embeddings, or of what the loss learns. */
+struct place {
+    bool weights;
+    size_t first, count;
+};
+
+static struct place place_of(const struct made *made, bool weights, uint64_t *state)
+{
+    size_t word = (size_t)(made_word(state) + 1000), d = made->input.d;
+    const struct ft_loss_tensor *t = &made->layout.tensor[weights ? word % made->layout.count : 0];
+
+    if (!weights)
+        return (struct place){false, word % made->input.n * d, d};
+    return (struct place){true, t->first + word / made->layout.count % t->rows * t->columns, t->columns};
+}
+
+static int evaluate(const struct ft_losses *losses, const struct made *made, const struct place *place, const float *step, double size,
+                    double *value, uint64_t *counted)
 {
     struct ft_loss_input input = made->input;
+    const float *from = place->weights ? made->weights : made->embedding;
+    size_t count = place->weights ? made->layout.floats : input.n * input.d;
 
-    for (size_t i = 0; i < input.n * input.d; i++)
-        moved[i] = (float)(made->embedding[i] + size * step[i]);
-    input.embedding = moved;
+    memcpy(moved, from, count * sizeof *moved);
+    for (size_t k = 0; k < place->count; k++)
+        moved[place->first + k] = (float)(from[place->first + k] + size * step[k]);
+    if (place->weights)
+        input.weights = moved;
+    else
+        input.embedding = moved;
     return ft_losses_compute(losses, &input, value, scrap, counted);
 }
 
-/* One try: the derivative along a random move of one item. 1 agrees, 0 does not, -1 cannot say: the loss has a kink or a jump here (a
+/* One try: the derivative along a random move of one row. 1 agrees, 0 does not, -1 cannot say: the loss has a kink or a jump here (a
  * term began or ceased to count, a miner chose another), which the counts or slopes that do not lie on a line give away. */
-static int directional(const struct ft_losses *losses, const struct made *made, uint64_t *state, double h)
+static int directional(const struct ft_losses *losses, const struct made *made, bool weights, uint64_t *state, double h)
 {
     static float step[MOST], gradient[MOST];
-    size_t d = made->input.d, item = (size_t)(made_word(state) + 1000) % made->input.n * d;
+    struct place place = place_of(made, weights, state);
     double value[5], slope = 0, square = 0, length = 0, wanted, slopes[4], allowed;
     uint64_t counted[5];
 
-    memset(step, 0, sizeof step);
-    for (size_t k = item; k < item + d; k++)
+    for (size_t k = 0; k < place.count; k++)
         step[k] = (float)(made_word(state) / 1000.0);
     if (ft_losses_compute(losses, &made->input, &value[2], gradient, &counted[2]) < 0)
         return 0;
-    for (int i = 0; i < 5; i++)
-        if (evaluate(losses, made, step, (i - 2) * h, &value[i], &counted[i]) < 0)
-            return 0;
-    for (size_t k = item; k < item + d; k++) {
-        slope += (double)gradient[k] * step[k];
-        square += (double)gradient[k] * gradient[k];
+    for (size_t k = 0; k < place.count; k++) {
+        double g = (weights ? made->weights_gradient : gradient)[place.first + k];
+
+        slope += g * step[k];
+        square += g * g;
         length += (double)step[k] * step[k];
     }
+    for (int i = 0; i < 5; i++)
+        if (evaluate(losses, made, &place, step, (i - 2) * h, &value[i], &counted[i]) < 0)
+            return 0;
     allowed = .01 * sqrt(square * length) + 2e-4;
     for (int i = 0; i < 4; i++)
         slopes[i] = (value[i + 1] - value[i]) / h;
@@ -57,7 +81,7 @@ static int directional(const struct ft_losses *losses, const struct made *made, 
     return fabs(slope - wanted) <= allowed;
 }
 
-static void check_gradient(enum ft_batch_kind kind, const char *loss, const char *miner)
+static void check_gradient(enum ft_batch_kind kind, const char *loss, const char *miner, bool weights)
 {
     int agree = 0, differ = 0;
 
@@ -68,17 +92,33 @@ static void check_gradient(enum ft_batch_kind kind, const char *loss, const char
 
         made_random(&made, kind, ROWS, DIM, 1000 + (uint64_t)i);
         losses = made_losses(&made.arena, kind, loss, miner);
+        if (!losses || !made_weights(&made, losses))
+            rc = 0;
         for (double h = .008; rc < 0 && h > .0009; h /= 2) {
             uint64_t state = 77 + (uint64_t)i;
 
-            rc = losses ? directional(losses, &made, &state, h) : 0;
+            rc = directional(losses, &made, weights, &state, h);
         }
         agree += rc == 1;
         differ += rc == 0;
         ft_arena_free(&made.arena);
     }
-    ok(differ == 0 && agree >= TRIES / 3, "gradient of %s %s over %s by finite differences (%d of %d agree, %d differ)", loss,
-       miner ? miner : "", ft_batch_kind_name(kind), agree, TRIES, differ);
+    ok(differ == 0 && agree >= TRIES / 3, "gradient of %s %s over %s by %s by finite differences (%d of %d agree, %d differ)", loss,
+       miner ? miner : "", ft_batch_kind_name(kind), weights ? "what it learns" : "embeddings", agree, TRIES, differ);
+}
+
+/* Does it learn anything, with these settings? */
+static bool learns(enum ft_batch_kind kind, const char *loss)
+{
+    struct made made;
+    const struct ft_losses *losses;
+    bool any;
+
+    made_random(&made, kind, ROWS, DIM, 5);
+    losses = made_losses(&made.arena, kind, loss, NULL);
+    any = losses && made_weights(&made, losses) && made.layout.learnt;
+    ft_arena_free(&made.arena);
+    return any;
 }
 
 static void check_nan(enum ft_batch_kind kind, const char *loss, const char *miner)
@@ -90,6 +130,7 @@ static void check_nan(enum ft_batch_kind kind, const char *loss, const char *min
 
     made_random(&made, kind, ROWS, DIM, 5);
     losses = made_losses(&made.arena, kind, loss, miner);
+    seen = losses && made_weights(&made, losses);
     for (size_t i = 0; losses && i < made.input.n; i++) {
         float *place = &made.embedding[i * DIM + i % DIM], before = *place;
 
@@ -116,9 +157,11 @@ static void check_degenerate(enum ft_batch_kind kind, const char *loss, const ch
         for (size_t i = 0; how < 2 && i < made.input.n * DIM; i++)
             made.teacher[i] = made.embedding[i] = how == 0 ? (float)(i % DIM) - 2.5f : 0;
         losses = made_losses(&made.arena, kind, loss, miner);
-        good = good && losses && ft_losses_compute(losses, &made.input, &value, scrap, NULL) == 0 && isfinite(value) && value >= 0;
+        good = good && losses && made_weights(&made, losses) && ft_losses_compute(losses, &made.input, &value, scrap, NULL) == 0 && isfinite(value) && value >= 0;
         for (size_t i = 0; i < made.input.n * DIM; i++)
             good = good && isfinite(scrap[i]) && (how != 1 || scrap[i] == 0) && fabsf(scrap[i]) < 1e3f;
+        for (size_t i = 0; i < made.layout.learnt; i++)
+            good = good && isfinite(made.weights_gradient[i]) && fabsf(made.weights_gradient[i]) < 1e3f;
         ft_arena_free(&made.arena);
     }
     ok(good, "%s %s over %s: equal items, zero items, one row", loss, miner ? miner : "", ft_batch_kind_name(kind));
@@ -126,7 +169,9 @@ static void check_degenerate(enum ft_batch_kind kind, const char *loss, const ch
 
 static void check_all(enum ft_batch_kind kind, const char *loss, const char *miner)
 {
-    check_gradient(kind, loss, miner);
+    check_gradient(kind, loss, miner, false);
+    if (learns(kind, loss))
+        check_gradient(kind, loss, miner, true);
     check_nan(kind, loss, miner);
     check_degenerate(kind, loss, miner);
 }
@@ -169,9 +214,10 @@ static void child(int threads, int fd)
                 made_random(&made, kind, kind == FT_BATCH_CLASSES ? 1100 : 333, 7, 8);
                 count = made.input.n * made.input.d;
                 losses = made_losses(&made.arena, kind, ft_loss_at(i)->name, miner);
-                if (!losses || ft_losses_compute(losses, &made.input, &value, gradient, NULL) < 0)
+                if (!losses || !made_weights(&made, losses) || ft_losses_compute(losses, &made.input, &value, gradient, NULL) < 0)
                     _exit(1);
-                if (write(fd, &value, sizeof value) < 0 || write(fd, gradient, count * sizeof *gradient) < 0)
+                if (write(fd, &value, sizeof value) < 0 || write(fd, gradient, count * sizeof *gradient) < 0 ||
+                    write(fd, made.weights_gradient, made.layout.learnt * sizeof(float)) < 0)
                     _exit(1);
                 ft_arena_free(&made.arena);
             }

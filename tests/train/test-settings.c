@@ -11,13 +11,13 @@ static struct ft_arena arena;
 static char place[] = "/tmp/ft-test-settings-XXXXXX";
 static const char *path;
 
-static const char *losses[] = {"triplet:margin=0.3", "0.5*supcon"}, *frozen[] = {"embeddings*", "!encoder.layer.1.*"};
+static const char *losses[] = {"triplet:margin=0.3", "0.5*supcon"}, *learning[] = {"supcon", "2*arcface:scale=30"}, *frozen[] = {"embeddings*", "!encoder.layer.1.*"};
 
 static struct ft_settings typical(void)
 {
     return (struct ft_settings){
         .model = "/models/caf\xc3\xa9 \"x\"\n", .model_checksum = "0123abcd", .seed = (uint64_t)1 << 53 | 1, .loss = {losses, 2}, .miner = "hard",
-        .optimizer = "adamw:decay=0.01", .schedule = "constant", .lr = 1.0 / 3, .warmup = 1e-300, .clip = .1, .chunk = 7, .max_length = 9,
+        .optimizer = "adamw:decay=0.01", .schedule = "constant", .lr = 1.0 / 3, .warmup = 1e-300, .clip = .1, .loss_lr = FT_RATE_AS_MODEL, .chunk = 7, .max_length = 9,
         .prompts = {{"query: ", "", NULL, "caf\xc3\xa9: "}}, .precision = "bf16", .freeze = {frozen, 2}, .kind = "pairs", .batch = 64, .per_class = 4, .epochs = 3, .drop_last = true,
         .callbacks = {.log = "tensorboard", .eval = "/a/b.csv", .eval_index = "/c", .eval_data = "00ff", .eval_every = 7, .stop = "map:patience=3",
                       .best = "val_loss", .average = true, .wise_ft = .3},
@@ -58,6 +58,7 @@ static bool same(const struct ft_settings *a, const struct ft_settings *b)
     return same_text(a->model, b->model) && same_text(a->model_checksum, b->model_checksum) && a->seed == b->seed &&
            same_list(&a->loss, &b->loss) && same_text(a->miner, b->miner) && same_text(a->optimizer, b->optimizer) &&
            same_text(a->schedule, b->schedule) && a->lr == b->lr && a->warmup == b->warmup && a->clip == b->clip && a->chunk == b->chunk &&
+           same_text(a->loss_optimizer, b->loss_optimizer) && a->loss_lr == b->loss_lr &&
            a->max_length == b->max_length && same_prompts(&a->prompts, &b->prompts) && same_text(a->precision, b->precision) && same_list(&a->freeze, &b->freeze) &&
            same_text(a->kind, b->kind) && a->batch == b->batch && a->per_class == b->per_class && a->epochs == b->epochs &&
            a->drop_last == b->drop_last && same_callbacks(&a->callbacks, &b->callbacks);
@@ -75,6 +76,9 @@ static void check_round_trip(void)
     struct ft_settings s = typical(), back;
 
     ok(write_them(&s) == 0 && ft_settings_read(&arena, &back, path) == 0 && same(&s, &back), "all settings come back to the bit: %s", ft_error());
+    s.loss = (struct ft_list){learning, 2}, s.loss_optimizer = "adamw:decay=.1", s.loss_lr = 1e-300;
+    ok(write_them(&s) == 0 && ft_settings_read(&arena, &back, path) == 0 && same(&s, &back), "and those of what losses learn: %s", ft_error());
+    s = typical();
     s.miner = s.kind = NULL;
     s.prompts = (struct ft_prompts){{NULL}};
     s.loss.count = s.freeze.count = 0;
@@ -130,6 +134,12 @@ static void check_check(void)
     s = typical(), s.schedule = "x", refused(s, "unknown schedule 'x'");
     s = typical(), s.precision = "fp8", refused(s, "--precision fp8: expected fp32 or bf16");
     s = typical(), s.optimizer = "adamw:x=1", refused(s, "--optimizer: adamw has no key 'x'");
+    s = typical(), s.loss_lr = .1, refused(s, "--loss-lr: no loss of this run has weights of its own");
+    s = typical(), s.loss_optimizer = "adamw", refused(s, "--loss-optimizer: no loss of this run has weights of its own");
+    s = typical(), s.loss = (struct ft_list){learning, 2}, s.loss_lr = NAN, refused(s, "--loss-lr nan");
+    s.loss_lr = -2, refused(s, "--loss-lr -2");
+    s.loss_lr = 0, s.loss_optimizer = "adamw:x=1", refused(s, "--loss-optimizer: adamw has no key 'x'");
+    s.loss_optimizer = "adamw:decay=.1", ok(ft_settings_check(&s) == 0, "a rate and an optimizer for what a loss learns");
     s = typical(), s.seed = UINT64_MAX, refused(s, "seed 18446744073709551615");
 }
 

@@ -12,6 +12,7 @@
 #include "train/losses/losses.h"
 
 #include <limits.h>
+#include <math.h>
 #include <string.h>
 
 enum {
@@ -26,6 +27,7 @@ struct side {
     const float *query, *candidate;
     float *query_gradient, *candidate_gradient;
     size_t candidates, at;
+    float near;
 };
 
 struct block {
@@ -77,7 +79,7 @@ static void add_near(const struct side *side, size_t query, size_t d, const floa
     if (side->query == side->candidate)
         slope[query] = 0;
     for (size_t j = 0; side->query_gradient && j < side->candidates; j++)
-        if (slope[j] != 0 && distance[j] < NEAR)
+        if (slope[j] != 0 && distance[j] < side->near)
             add_difference(side->query_gradient + query * d, slope[j], side->query + query * d, side->candidate + j * d, d);
 }
 
@@ -124,7 +126,7 @@ static void candidate_gradient(const struct block *block, const struct side *sid
         const float *distance = block->distance + r * n + side->at;
 
         for (size_t j = from; j < from + count; j++)
-            if (slope[j] != 0 && distance[j] < NEAR) {
+            if (slope[j] != 0 && distance[j] < side->near) {
                 add_difference(side->candidate_gradient + j * d, slope[j], side->candidate + j * d, u + r * d, d);
                 slope[j] = 0;
             }
@@ -179,9 +181,9 @@ static void take_sides(struct block *block)
     const struct ft_compare_second *second = &compare->second;
 
     block->side[0] = (struct side){compare->query, compare->candidate, compare->query_gradient, compare->candidate_gradient,
-                                   compare->candidates, 0};
+                                   compare->candidates, 0, compare->plain ? -INFINITY : NEAR};
     block->side[1] = (struct side){second->query, second->candidate, second->query_gradient, second->candidate_gradient,
-                                   second->candidates, compare->candidates};
+                                   second->candidates, compare->candidates, NEAR};
     block->sides = second->candidates ? 2 : 1;
     block->columns = compare->candidates + second->candidates;
 }

@@ -1,6 +1,7 @@
 /* loss-keys.c - key=value of losses and miners to numbers and back, by their tables of keys. */
 #include "train/losses/losses.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,8 @@ static int key_read(const struct ft_setting *setting, const struct ft_loss_key *
         return ft_error_prefix("%s: %s: ", setting->name, key->name);
     if (!(*value >= key->low && *value <= key->high))
         return ft_fail(FT_USAGE, "%s: %s=%s: expected %g to %g", setting->name, key->name, text, key->low, key->high);
+    if (key->whole && *value != floor(*value))
+        return ft_fail(FT_USAGE, "%s: %s=%s: expected a whole number", setting->name, key->name, text);
     return 0;
 }
 

@@ -10,6 +10,7 @@
 struct ft_miner;
 
 enum { FT_LOSS_KEYS = 8 };     /* settings a loss or miner may have */
+enum { FT_LOSS_TENSORS = 2 };  /* tensors a loss may learn */
 
 /* A setting. Its value is a double: the number, or, where there are choices, the number of the choice taken. */
 struct ft_loss_key {
@@ -17,6 +18,7 @@ struct ft_loss_key {
     const char *choices;       /* "one both", or NULL for a number */
     double otherwise;          /* the default */
     double low, high;          /* what a number may be, both included */
+    bool whole;                /* it must be a whole number */
 };
 
 /* A batch and the settings, as a loss gets them. All embeddings, scores and settings are finite. */
@@ -25,6 +27,8 @@ struct ft_loss_call {
     double value[FT_LOSS_KEYS];            /* in the order of the keys */
     const struct ft_miner *miner;          /* what --miner said, or NULL */
     double miner_value[FT_LOSS_KEYS];
+    const float *weight[FT_LOSS_TENSORS];  /* what the loss learns, [rows, columns] as its `tensors` said; all finite */
+    float *weight_gradient[FT_LOSS_TENSORS];   /* comes zeroed: d loss / d weight */
 };
 
 struct ft_loss {
@@ -38,6 +42,9 @@ struct ft_loss {
     /* *loss, gradient [n, d] (comes zeroed) and *counted (comes 0). 0, or -1 with ft_fail: FT_BAD when the batch is not what its kind
      * promises. Sums in a fixed order; on the pool only by ft_compare and its like. */
     int (*compute)(const struct ft_loss_call *call, double *loss, float *gradient, uint64_t *counted);
+    /* What it learns with these settings: fills in name, rows, columns and how each begins; gives how many. NULL: nothing. Where there is
+     * something, labels are checked to be below input->classes before compute is called. */
+    size_t (*tensors)(const double *value, size_t classes, size_t d, struct ft_loss_tensor tensor[FT_LOSS_TENSORS]);
 };
 
 #define FT_LOSS_TAKES(kind) (1u << (kind))
@@ -91,10 +98,33 @@ struct ft_compare {
     void (*row)(struct ft_compare_row *row, const void *argument);   /* on any thread; must depend on the row alone */
     const void *argument;
     size_t scratch;            /* bytes that `row` needs */
+    bool plain;                /* gradients are slope times the other vector, also of near pairs, whose part along the vector itself
+                                * ft_units_backward would take away; for losses that need that part */
 };
 
 /* *loss and *counted: the sums over rows, in their order. */
 int ft_compare(struct ft_arena *arena, const struct ft_compare *compare, double *loss, uint64_t *counted);
+
+/* Softmax over classes whose weights are learnt: the machinery of losses from normalized-softmax to arcface (loss-classes.c).
+ *
+ *   term(i) = - log( exp(z_y) / sum over classes j of exp(z_j) )      z_j = scale * cos(x_i, w_j), for the item's class y with a margin
+ *
+ * The loss is the mean over items of a known label. Weights are tensor 0 of the call, [classes * centres, d], a class's centres side by side. */
+struct ft_class_softmax {
+    double scale;
+    size_t centres;            /* of a class: the nearest one counts */
+    /* What the margin makes of the cosine of the item's own class: from the cosine distance; *slope by it. NULL: 1 - distance. */
+    double (*own)(const double *value, double distance, double *slope);
+    bool item_length, weight_length;       /* z is also multiplied by |x_i|; by |w_j| */
+};
+
+int ft_class_softmax(const struct ft_loss_call *call, const struct ft_class_softmax *softmax, double *loss, float *gradient, uint64_t *counted);
+
+/* Scores [count] become the softmax less 1 at `target`: the derivative of the loss by each. Gives the loss, exact also where it is small. */
+double ft_softmax_loss(double *score, size_t count, size_t target);
+
+/* A tensor of `rows` vectors, of the standard normal distribution: what pytorch-metric-learning begins most weights with. */
+struct ft_loss_tensor ft_class_tensor(const char *name, size_t rows, size_t d);
 
 /* Items of one role, row by row: those of row r are item[first[r]] .. item[first[r + 1] - 1]. */
 struct ft_role_list {
