@@ -51,6 +51,30 @@ test_expect_success 'other losses, miners, frozen nodes, weight decay, clipping,
     same odd-fused odd-piped && differ odd-fused labelled-fused
 '
 
+test_expect_success 'losses with weights of their own, and an optimizer for them: piped equals fused, any threads' '
+    learning () {
+        $limit ft-train -q -m model --loss "arcface:scale=16" --loss "0.5*supcon:temperature=.1" --loss "0.1*sub-center-arcface" \
+            --loss-optimizer adamw:decay=.1 --loss-lr .05 --clip 2 "$@"
+    } &&
+    learning -o learning-fused labelled.batches && learning -o learning-one --threads 1 labelled.batches &&
+    learning -o learning-documents --batch 50 --epochs 2 --seed 5 labelled &&
+    learning -o learning-piped --seed 5 --steps 0 && piped learning-piped labelled.batches &&
+    same learning-fused learning-one learning-documents learning-piped && differ learning-fused labelled-fused &&
+    $limit ft-train -q -m model --loss "arcface:scale=16" --loss "0.5*supcon:temperature=.1" --loss "0.1*sub-center-arcface" --clip 2 \
+        -o learning-slowly labelled.batches && differ learning-slowly learning-fused
+'
+
+test_expect_success 'a loss with weights of its own has none without a run, nor without classes' '
+    ft-embed -q -m model labelled.batches >embedded &&
+    test_expect_code 2 ft-loss -q --loss arcface embedded 2>err >out && cat err && test_grep "which live in a run" err &&
+    ft-cat -q --full labelled.batches | sed "1s/\"classes\":6/\"classes\":0/" | ft-cat -q --from-text >no-classes &&
+    ! cmp -s no-classes labelled.batches &&
+    test_expect_code 3 $limit ft-train -q -m model --loss arcface -o none no-classes 2>err && cat err && test_grep "0 classes" err &&
+    ft-cat -q --full labelled.batches | sed "1s/\"classes\":6/\"classes\":5/" | ft-cat -q --from-text >few-classes &&
+    test_expect_code 3 $limit ft-train -q -m model --loss arcface -o none few-classes 2>err && cat err && test_grep "label 5, and .* 5 classes" err &&
+    test_no_file none
+'
+
 for chunk in 1 5 1000; do
     test_expect_success "--chunk $chunk: piped equals fused" '
         $limit ft-train -q -m model -o chunk-$chunk --chunk $chunk labelled.batches &&
