@@ -20,7 +20,7 @@ static const struct ft_loss_key keys[] = {
 static const struct ft_loss_key sub_centre_keys[] = {
     [MARGIN] = {.name = "margin", .otherwise = 28.6, .low = 0, .high = 180},
     [SCALE] = {.name = "scale", .otherwise = 64, .low = 1e-3, .high = 1e4},
-    [CENTRES] = {.name = "sub-centers", .otherwise = 3, .low = 1, .high = 100, .whole = true},
+    [CENTRES] = {.name = "sub_centers", .otherwise = 3, .low = 1, .high = 100, .whole = true},
     {.name = NULL},
 };
 
