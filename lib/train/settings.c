@@ -44,7 +44,7 @@ static int check_loss_options(const struct ft_settings *s)
     struct ft_loss_layout layout;
     int result = -1;
 
-    if (!s->loss_optimizer && s->loss_lr == FT_RATE_AS_MODEL)
+    if (!s->loss_optimizer && (s->loss_lr == FT_RATE_AS_MODEL || s->loss_lr == 0))
         return 0;
     if (s->loss_lr != FT_RATE_AS_MODEL && (!(s->loss_lr >= 0) || !isfinite(s->loss_lr)))
         return ft_fail(FT_USAGE, "--loss-lr %g: expected a number of at least 0", s->loss_lr);
