@@ -1,13 +1,15 @@
-/* ft-eval - how well documents find what is relevant: metrics of exact nearest-neighbour rankings.
+/* ft-eval - how good embeddings are: metrics of exact nearest-neighbour rankings, and of other tasks.
  *
  * Queries come as a stream of documents; the index is another one, or the queries themselves. Embeddings come
- * with the documents or are made on the way by -m. With --before a second model looks at the same documents. */
+ * with the documents or are made on the way by -m. With --before a second model looks at the same documents. With
+ * --judge there are no documents, but rankings that somebody made. */
 #include "base/file.h"
 #include "base/pool.h"
 #include "base/tool.h"
-#include "eval/collection.h"
-#include "eval/relevance.h"
-#include "eval/result.h"
+#include "eval/report.h"
+#include "eval/run.h"
+#include "eval/study.h"
+#include "eval/tasks.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -17,26 +19,34 @@
 #include <unistd.h>
 
 static const char *model_name, *index_path, *distance_name, *before_name, *qrels_path, *output;
+static const char *task_name, *metric_names = "usual", *judged_run, *run_path, *each_path, *dim_list;
 static struct ft_list minima, prompts;
 static bool json, normalize, force;
 static const char *precision_name = "fp32";
 static enum ft_precision precision;
-static long k = 20, threads, max_length, truncate_dim;
+static long k = 20, threads, max_length, bootstrap, seed;
 
 static const struct ft_option options[] = {
     {'m', "model", FT_TEXT, &model_name, "MODEL", "embed with it on the way (else the documents have embeddings)", NULL},
     {0, "before", FT_TEXT, &before_name, "MODEL|RESULT.json", "compare with this model, or this earlier --json result", NULL},
-    {0, "index", FT_TEXT, &index_path, "FILE", "documents to find (default: the queries themselves)", NULL},
+    {0, "task", FT_CHOICE, &task_name, NULL, "what to measure (default: by what the documents are)", FT_TASKS},
+    {0, "index", FT_TEXT, &index_path, "FILE", "documents to find, or to learn from (default: the queries themselves)", NULL},
     {0, "qrels", FT_TEXT, &qrels_path, "FILE", "what is relevant (default: equal labels, or pairs)", NULL},
+    {0, "judge", FT_TEXT, &judged_run, "RUN", "judge this TREC run by --qrels, without documents", NULL},
     {'k', NULL, FT_COUNT, &k, "N", "neighbours that count for the metrics at k", NULL},
+    {0, "metrics", FT_TEXT, &metric_names, "NAME,...", "what to print of rankings: names, or usual, finetuner, all", NULL},
     {0, "distance", FT_CHOICE, &distance_name, NULL, "how near (default: the model's, else cosine)", FT_DISTANCES},
+    {0, "bootstrap", FT_COUNT, &bootstrap, "N", "95 % intervals, and p of changes, by N draws (try 1000)", NULL},
+    {0, "seed", FT_COUNT, &seed, "S", "of the draws, and of clustering (default: 0)", NULL},
     {0, "min", FT_LIST, &minima, "METRIC=X", "exit 1 when METRIC is below X; may repeat", NULL},
     {0, "json", FT_FLAG, &json, NULL, "one line of JSON", NULL},
     {'o', "output", FT_TEXT, &output, "PATH", "write there instead of standard output", NULL},
-    {0, "force", FT_FLAG, &force, NULL, "replace PATH if it exists", NULL},
+    {0, "per-query", FT_TEXT, &each_path, "FILE", "write there the metrics of each query, one line of JSON each", NULL},
+    {0, "run", FT_TEXT, &run_path, "FILE", "write there the k nearest of each query, as a TREC run", NULL},
+    {0, "force", FT_FLAG, &force, NULL, "replace PATH and FILE if they exist", NULL},
     {0, "normalize", FT_FLAG, &normalize, NULL, "make embeddings unit length", NULL},
     {0, "precision", FT_TEXT, &precision_name, "P", "of matrix products: fp32 or bf16", NULL},
-    {0, "truncate-dim", FT_COUNT, &truncate_dim, "N", "keep the first N dimensions", NULL},
+    {0, "truncate-dim", FT_TEXT, &dim_list, "N,...", "keep the first N dimensions; a result for each N", NULL},
     {0, "max-length", FT_COUNT, &max_length, "N", "tokens of a text at most (default: the model's)", NULL},
     {0, "prompt", FT_LIST, &prompts, "[ROLE=]TEXT", "put before texts: query= queries, document= the index; may repeat (default: the model's)", NULL},
     {0, "threads", FT_COUNT, &threads, "N", "threads (default: the CPUs allowed)", NULL},
@@ -44,74 +54,34 @@ static const struct ft_option options[] = {
 };
 
 static const char *const examples[] = {
-    "ft-ingest test.csv | ft-eval -m tuned --before minilm",
+    "ft-ingest test.csv | ft-eval -m tuned --before minilm --bootstrap 1000",
     "ft-ingest test.csv | ft-eval -m tuned --index train.ft --json --min map=.9 >result.json",
+    "ft-eval -m tuned --metrics ndcg@10,recall@100 scifact",
     NULL,
 };
 
 static struct ft_tool tool = {
     .name = "ft-eval",
-    .purpose = "measure how well documents find what is relevant",
+    .purpose = "measure how good embeddings are: retrieval and other tasks",
     .operands = "[FILE]",
     .options = options,
     .examples = examples,
     .see_also = "ft-ingest(1), ft-embed(1), ft-search(1), ft-train(1), ft(7)",
 };
 
-struct minimum {
-    enum ft_metric metric;
-    double least;
-};
-
-static int read_minimum(const char *text, struct minimum *minimum)
-{
-    const char *equals = strrchr(text, '=');
-    char name[64];
-
-    if (!equals || equals == text || (size_t)(equals - text) >= sizeof name)
-        return ft_fail(FT_USAGE, "--min %s: expected METRIC=X", text);
-    memcpy(name, text, (size_t)(equals - text));
-    name[equals - text] = '\0';
-    if (ft_metric_parse(name, (size_t)k, &minimum->metric) < 0 ||
-        ft_number_parse(equals + 1, &minimum->least) < 0)
-        return ft_error_prefix("--min %s: ", text);
-    return 0;
-}
-
-/* FT_DONE, or FT_NO after a line for each that is not met; -1 for those that are none. With `result` NULL
- * they are only parsed. */
-static int check_minima(const struct ft_result *result)
-{
-    int status = FT_DONE;
-
-    for (size_t i = 0; i < minima.count; i++) {
-        struct minimum minimum;
-        char name[32];
-
-        if (read_minimum(minima.items[i], &minimum) < 0)
-            return -1;
-        if (!result || result->value[minimum.metric] >= minimum.least)
-            continue;
-        ft_metric_name(minimum.metric, result->k, name);
-        if (isnan(result->value[minimum.metric]))
-            ft_tool_warn(&tool, "%s is not defined here, expected at least %g", name, minimum.least);
-        else
-            ft_tool_warn(&tool, "%s is %.6g, expected at least %g", name, result->value[minimum.metric],
-                         minimum.least);
-        status = FT_NO;
-    }
-    return status;
-}
-
 /* Everything of one run. */
 struct world {
-    struct ft_encoder encoder[2];      /* of -m, of --before */
-    struct ft_contents contents;
-    struct ft_collection collection[2];/* queries, index; without --index and differing prompts the first is both */
-    struct ft_collection *queries, *index;
-    struct ft_relevance relevance;
-    struct ft_result result[2];
-    bool compared, before_is_result;
+    struct ft_study study;
+    struct ft_measures measures;
+    struct ft_arena arena;             /* of judged runs */
+    size_t dim[FT_DIMS], dims;
+    bool before_is_result;
+    struct ft_report report[2];
+    struct ft_buffer text;             /* the results */
+    struct ft_buffer line, query_id, item_id;   /* of the run */
+    int run_fd;
+    char run_temporary[4200];
+    int status;                        /* FT_NO where a minimum was not met */
 };
 
 static bool is_file(const char *path)
@@ -121,194 +91,348 @@ static bool is_file(const char *path)
     return stat(path, &status) == 0 && S_ISREG(status.st_mode);
 }
 
-static int open_encoder(struct ft_encoder *encoder, const char *name)
+/* ---- options ---- */
+
+/* METRIC in the words of the results, and X. */
+static int read_minimum(const char *text, char name[64], double *least)
 {
-    const struct ft_encoder_options how = {
-        .model = name, .prompts = &prompts,
-        .embed = {.max_length = (size_t)max_length, .truncate_dim = (size_t)truncate_dim, .normalize = normalize,
-                  .precision = precision}};
-
-    if (ft_encoder_open(encoder, &how) < 0)
-        return -1;
-    if (encoder->model->extra_text)
-        ft_tool_say(&tool, "%s", encoder->model->extra_text);
-    return 0;
-}
-
-static int open_models(struct world *w)
-{
-    w->compared = before_name != NULL;
-    w->before_is_result = before_name && is_file(before_name);
-    if (!model_name && (!before_name || w->before_is_result) &&
-        (normalize || truncate_dim || max_length || prompts.count || ft_tool_given(&tool, &precision_name)))
-        return ft_fail(FT_USAGE, "--normalize, --truncate-dim, --max-length, --prompt and --precision need -m MODEL");
-    if (w->before_is_result && ft_result_read(before_name, (size_t)k, &w->result[1]) < 0)
-        return -1;
-    if (model_name && open_encoder(&w->encoder[0], model_name) < 0)
-        return -1;
-    return w->compared && !w->before_is_result ? open_encoder(&w->encoder[1], before_name) : 0;
-}
-
-/* One collection is both unless there is an index, or its texts have a prompt of their own. */
-static void set_up(struct world *w)
-{
-    bool prompted = false;
-
-    for (int v = 0; v < 2; v++)
-        prompted |= w->encoder[v].embedder[FT_QUERIES] != w->encoder[v].embedder[FT_INDEX];
-    for (int side = FT_QUERIES; side <= FT_INDEX; side++) {
-        struct ft_collection *c = &w->collection[side];
-
-        c->shared = &w->contents;
-        c->side = (enum ft_side)side;
-        c->view[0].encoder = model_name ? &w->encoder[0] : NULL;
-        c->view[1].encoder = &w->encoder[1];
-        c->views = w->compared && !w->before_is_result ? 2 : 1;
-    }
-    w->queries = &w->collection[FT_QUERIES];
-    w->index = index_path || prompted ? &w->collection[FT_INDEX] : w->queries;
-    w->queries->anchors_only = w->index != w->queries;
-}
-
-static const char *input_name(void)
-{
-    return tool.argc ? tool.argv[0] : "standard input";
-}
-
-static int read_all(struct world *w)
-{
-    struct ft_collection *both[2] = {w->queries, w->index};
-    size_t count = index_path || w->index == w->queries ? 1 : 2;
-
-    if (ft_collections_read(both, count, tool.argc ? tool.argv[0] : NULL, &tool.in) < 0)
-        return -1;
-    if (index_path && ft_collections_read(both + 1, 1, index_path, &tool.in) < 0)
-        return -1;
-    if (!w->queries->count || !w->index->count)
-        return ft_fail(FT_BAD, "%s is empty", w->queries->count ? index_path : input_name());
-    return 0;
-}
-
-static enum ft_distance distance_of(const struct ft_encoder *encoder)
-{
-    enum ft_distance distance = FT_COSINE;
-    const char *name = encoder && encoder->model ? encoder->model->distance : "cosine";
+    const char *equals = strrchr(text, '=');
+    struct ft_measure measure;
     struct ft_error_copy error;
 
+    if (!equals || equals == text || equals - text >= 64)
+        return ft_fail(FT_USAGE, "--min %s: expected METRIC=X", text);
+    memcpy(name, text, (size_t)(equals - text));
+    name[equals - text] = '\0';
+    if (ft_number_parse(equals + 1, least) < 0)
+        return ft_error_prefix("--min %s: ", text);
     ft_error_save(&error);
-    if (ft_distance_parse(distance_name ? distance_name : name, &distance) < 0)
-        ft_error_restore(&error);      /* a model may name one that we lack; cosine then */
-    return distance;
-}
-
-static int make_ready(const char *what, enum ft_distance distance, struct ft_collection *c, int view)
-{
-    size_t bad;
-
-    if (ft_vectors_ready(distance, c->view[view].vector, c->count, c->view[view].dim, &bad) < 0)
-        return ft_error_prefix("%s %zu: ", what, bad + 1);
+    if (ft_measure_parse(name, (size_t)k, &measure) == 0)
+        ft_measure_name(&measure, name);
+    else
+        ft_error_restore(&error);
     return 0;
 }
 
-static int evaluate(struct world *w, int view, enum ft_distance distance)
+/* A metric that has a minimum is measured, asked for or not. */
+static int read_minima(struct world *w)
 {
-    struct ft_view *queries = &w->queries->view[view], *index = &w->index->view[view];
-    struct ft_evaluation e = {.k = (size_t)k, .relevant = w->relevance.relevant, .gain = w->relevance.gain,
-                              .query_class = w->relevance.query_class, .index_class = w->relevance.index_class};
+    for (size_t i = 0; i < minima.count; i++) {
+        char name[64];
+        double least;
 
-    if (queries->dim != index->dim)
-        return ft_fail(FT_BAD, "queries have %zu dimensions, the index %zu: were they embedded by one model?",
-                       queries->dim, index->dim);
-    if (make_ready("query", distance, w->queries, view) < 0 ||
-        (w->index != w->queries && make_ready("document of the index", distance, w->index, view) < 0))
-        return -1;
-    e.nearest = (struct ft_nearest){distance, index->dim, index->vector, w->index->count,
-                                    ft_relevance_queries(&w->relevance, queries), w->relevance.query_count,
-                                    w->relevance.excluded};
-    return e.nearest.query && ft_evaluate(&e, &w->result[view]) == 0 ? 0 : -1;
-}
-
-static int measure(struct world *w)
-{
-    const struct ft_relevance *r = &w->relevance;
-    enum ft_distance distance = distance_of(w->queries->view[0].encoder);
-
-    if (ft_relevance_build(&w->relevance, w->queries, w->index, qrels_path) < 0 || evaluate(w, 0, distance) < 0)
-        return -1;
-    if (w->queries->views == 2 && evaluate(w, 1, distance_of(&w->encoder[1])) < 0)
-        return -1;
-    if (r->unknown)
-        ft_tool_warn(&tool, "%s: %zu judgements are of a query or a document that is not here", qrels_path,
-                     r->unknown);
-    if (w->result[0].left_out)
-        ft_tool_warn(&tool, "%zu of %zu queries have nothing relevant in the index and are left out",
-                     w->result[0].left_out, r->query_count);
-    if (!w->result[0].queries)
-        return ft_fail(FT_BAD, "no query has anything relevant in the index");
-    if (w->before_is_result && w->result[1].queries != w->result[0].queries)
-        ft_tool_warn(&tool, "%s: of %zu queries, now there are %zu", before_name, w->result[1].queries,
-                     w->result[0].queries);
-    ft_tool_say(&tool, "%zu queries, %zu documents, relevant by %s, %s", w->result[0].queries,
-                w->index->count, r->by, ft_distance_name(distance));
-    tool.out = w->result[0].queries;
+        if (read_minimum(minima.items[i], name, &least) < 0)
+            return -1;
+        if (!ft_task_has(task_name, name) && ft_measures_add(&w->measures, name, (size_t)k) < 0)
+            return ft_error_prefix("--min %s: ", minima.items[i]);
+    }
     return 0;
 }
 
-static int write_result(const struct world *w)
+static int check_minima(struct world *w)
 {
-    const struct ft_result *before = w->compared ? &w->result[1] : NULL;
-    struct ft_buffer text = {NULL, 0, 0};
-    int result = (json ? ft_result_json : ft_result_text)(&text, &w->result[0], before);
+    for (size_t i = 0; i < minima.count; i++) {
+        const struct ft_figure *figure;
+        char name[64];
+        double least;
 
-    if (result == 0 && output)
-        result = ft_file_write(output, text.data, text.size);
-    else if (result == 0 && ft_write_all(STDOUT_FILENO, text.data, text.size) < 0)
-        result = ft_fail_errno("standard output");
-    ft_buffer_free(&text);
-    return result;
+        if (read_minimum(minima.items[i], name, &least) < 0)
+            return -1;
+        if (!(figure = ft_report_find(&w->report[0], name)))
+            return ft_fail(FT_USAGE, "--min %s: the task %s has no such metric", minima.items[i],
+                           w->report[0].task ? w->report[0].task : "retrieval");
+        if (figure->value >= least)
+            continue;
+        if (isnan(figure->value))
+            ft_tool_warn(&tool, "%s is not defined here, expected at least %g", name, least);
+        else
+            ft_tool_warn(&tool, "%s is %.6g, expected at least %g", name, figure->value, least);
+        w->status = FT_NO;
+    }
+    return 0;
 }
 
-static int check_usage(void)
+static int read_dims(struct world *w)
+{
+    for (const char *at = dim_list; at; at = *at ? at + 1 : NULL) {
+        char *end;
+        long dim = strtol(at, &end, 10);
+
+        if (*at < '0' || *at > '9' || (*end && *end != ',') || dim < 1 || dim > INT32_MAX)
+            return ft_fail(FT_USAGE, "--truncate-dim %s: expected whole numbers above 0 with commas between", dim_list);
+        if (w->dims == FT_DIMS)
+            return ft_fail(FT_USAGE, "--truncate-dim %s: more than %d numbers", dim_list, FT_DIMS);
+        w->dim[w->dims++] = (size_t)dim;
+        at = end;
+        if (!*at)
+            break;
+    }
+    return 0;
+}
+
+static int check_output(const char *path)
+{
+    if (path && !force && ft_file_exists(path))
+        return ft_fail(FT_USAGE, "%s exists: add --force to replace it", path);
+    return 0;
+}
+
+static int check_judge(void)
+{
+    if (!qrels_path)
+        return ft_fail(FT_USAGE, "--judge needs --qrels FILE: what is relevant");
+    if (tool.argc || model_name || index_path || task_name || dim_list || distance_name || run_path || normalize || max_length || prompts.count)
+        return ft_fail(FT_USAGE, "--judge takes rankings as they are: no FILE, and no option for documents or embeddings");
+    return 0;
+}
+
+static int check_usage(struct world *w)
 {
     bool from_input = !tool.argc || strcmp(tool.argv[0], "-") == 0;
 
+    if (output && strcmp(output, "-") == 0)
+        output = NULL;
     if (tool.argc > 1)
         return ft_fail(FT_USAGE, "one FILE at most, got %d", tool.argc);
     if (from_input && index_path && strcmp(index_path, "-") == 0)
         return ft_fail(FT_USAGE, "queries and --index cannot both be standard input");
     if (k < 1)
         return ft_fail(FT_USAGE, "-k 0: expected 1 or more");
-    if (output && !force && ft_file_exists(output))
-        return ft_fail(FT_USAGE, "%s exists: add --force to replace it", output);
-    return check_minima(NULL);
+    if (bootstrap > 100000)
+        return ft_fail(FT_USAGE, "--bootstrap %ld: expected 100000 or less", bootstrap);
+    if (read_dims(w) < 0 || ft_measures_add(&w->measures, metric_names, (size_t)k) < 0 || read_minima(w) < 0 ||
+        check_output(output) < 0 || check_output(each_path) < 0 || check_output(run_path) < 0 || (judged_run && check_judge() < 0))
+        return -1;
+    if (w->dims > 1 && (w->before_is_result || each_path || run_path))
+        return ft_fail(FT_USAGE, "--truncate-dim %s: with --before RESULT.json, --per-query and --run expected one number", dim_list);
+    if (!model_name && (!before_name || w->before_is_result) &&
+        (normalize || max_length || prompts.count || ft_tool_given(&tool, &precision_name)))
+        return ft_fail(FT_USAGE, "--normalize, --max-length, --prompt and --precision need -m MODEL");
+    return ft_precision_parse(&precision, precision_name);
+}
+
+/* ---- results ---- */
+
+static int add_result(struct world *w)
+{
+    struct ft_report *before = before_name ? &w->report[1] : NULL;
+
+    if (w->before_is_result && ft_report_read(before_name, &w->report[0], before) < 0)
+        return -1;
+    if (w->before_is_result && before->units != w->report[0].units)
+        ft_tool_warn(&tool, "%s: of %zu %s, now there are %zu", before_name, before->units, before->unit, w->report[0].units);
+    if (!json && w->text.size && ft_buffer_print(&w->text, "\n") < 0)
+        return -1;
+    tool.out = w->report[0].units;
+    return (json ? ft_report_json : ft_report_text)(&w->text, &w->report[0], before);
+}
+
+static int write_result(struct world *w)
+{
+    if (output)
+        return ft_file_write(output, w->text.data, w->text.size);
+    return ft_write_all(STDOUT_FILENO, w->text.data, w->text.size) < 0 ? ft_fail_errno("standard output") : 0;
+}
+
+static const double *row(const double *each, size_t unit, const struct world *w)
+{
+    return each ? each + unit * w->measures.count : NULL;
+}
+
+/* A query that is left out has no figure that is a number. */
+static bool counts(const double *value, size_t figures)
+{
+    for (size_t f = 0; f < figures; f++)
+        if (!isnan(value[f]))
+            return true;
+    return false;
+}
+
+/* Queries that count, in their order. */
+static int write_each(struct world *w)
+{
+    const struct ft_measured *m = w->study.measured;
+    const double *before = w->study.queries->views == 2 ? m[1].each : NULL;
+    struct ft_buffer out = {NULL, 0, 0};
+    int result = 0;
+
+    for (size_t q = 0; result == 0 && q < m->units; q++) {
+        struct ft_string id;
+
+        if (!counts(row(m->each, q, w), w->measures.count))
+            continue;
+        result = ft_study_query_id(&w->study, q, &w->query_id, &id);
+        if (result == 0)
+            result = ft_report_unit(&out, &w->report[0], id, row(m->each, q, w), row(before, q, w));
+    }
+    if (result == 0)
+        result = ft_file_write(each_path, out.data, out.size);
+    ft_buffer_free(&out);
+    return result;
+}
+
+static int flush_run(struct world *w, size_t above)
+{
+    if (w->line.size <= above)
+        return 0;
+    if (ft_write_all(w->run_fd, w->line.data, w->line.size) < 0)
+        return ft_fail_errno("%s", run_path);
+    w->line.size = 0;
+    return 0;
+}
+
+static int add_to_run(void *argument, size_t query, const struct ft_match *match)
+{
+    struct world *w = argument;
+    struct ft_string query_id, id;
+
+    if (ft_study_query_id(&w->study, query, &w->query_id, &query_id) < 0)
+        return ft_error_prefix("--run: ");
+    for (size_t i = 0; i < (size_t)k && match[i].item != FT_NO_ITEM; i++)
+        if (ft_study_item_id(&w->study, match[i].item, &w->item_id, &id) < 0 || ft_run_line(&w->line, query_id, id, i + 1, match[i].score) < 0)
+            return ft_error_prefix("--run: ");
+    return flush_run(w, 1 << 20);
+}
+
+/* ---- documents ---- */
+
+static int measure(struct world *w)
+{
+    size_t blocks = w->dims ? w->dims : 1;
+
+    if (run_path && (w->run_fd = ft_file_begin(run_path, w->run_temporary)) < 0)
+        return -1;
+    for (size_t i = 0; i < blocks; i++)
+        if (ft_study_measure(&w->study, i, w->report) < 0 || add_result(w) < 0 || check_minima(w) < 0)
+            return -1;
+    for (size_t i = 0; i < w->study.warnings; i++)
+        ft_tool_warn(&tool, "%s", w->study.warning[i]);
+    ft_tool_say(&tool, "%s", w->study.said);
+    if (each_path && write_each(w) < 0)
+        return -1;
+    if (run_path) {
+        int fd = w->run_fd;
+
+        if (flush_run(w, 0) < 0)
+            return -1;
+        w->run_fd = -1;
+        return ft_file_commit(fd, w->run_temporary, run_path);
+    }
+    return 0;
+}
+
+static int study(struct world *w)
+{
+    struct ft_study_options how = {
+        .input = tool.argc ? tool.argv[0] : NULL, .model = model_name, .before = w->before_is_result ? NULL : before_name,
+        .index = index_path, .qrels = qrels_path, .distance = distance_name, .prompts = &prompts,
+        .embed = {.max_length = (size_t)max_length, .normalize = normalize, .precision = precision},
+        .dims = w->dims, .k = (size_t)k, .measures = &w->measures, .each = each_path != NULL, .run = run_path != NULL,
+        .bootstrap = (size_t)bootstrap, .seed = (uint64_t)seed};
+
+    memcpy(how.dim, w->dim, sizeof w->dim);
+    if (task_name && !(how.task = ft_task_find(task_name)))
+        return -1;
+    if (ft_study_open(&w->study, &how) < 0)
+        return -1;
+    for (int v = 0; v < 2; v++)
+        if (w->study.encoder[v].model && w->study.encoder[v].model->extra_text)
+            ft_tool_say(&tool, "%s", w->study.encoder[v].model->extra_text);
+    w->study.found = run_path ? add_to_run : NULL;
+    w->study.found_argument = w;
+    if (ft_study_read(&w->study, &tool.in) < 0 || measure(w) < 0)
+        return -1;
+    return write_result(w);
+}
+
+/* ---- rankings ---- */
+
+static void report_judged(const struct world *w, const struct ft_judged *judged, struct ft_report *report)
+{
+    const struct ft_means means = {judged->each, judged->queries, w->measures.count};
+    double value[FT_FIGURES];
+    char name[40];
+
+    *report = (struct ft_report){.unit = "queries", .units = judged->queries, .k = (size_t)k};
+    ft_means_of(&means, NULL, NULL, value);
+    for (size_t m = 0; m < w->measures.count; m++) {
+        ft_measure_name(&w->measures.item[m], name);
+        ft_report_add(report, name, value[m]);
+    }
+}
+
+static int judge_run(struct world *w, const char *path, struct ft_judged *judged, struct ft_report *report)
+{
+    if (ft_run_judge(&w->arena, path, qrels_path, &w->measures, judged) < 0)
+        return -1;
+    if (judged->absent)
+        ft_tool_warn(&tool, "%s: lacks %zu of %zu judged queries, which count as 0", path, judged->absent, judged->queries);
+    if (judged->unjudged)
+        ft_tool_warn(&tool, "%s: %zu queries are not judged", path, judged->unjudged);
+    if (judged->left_out)
+        ft_tool_warn(&tool, "%s: %zu queries have nothing relevant and are left out", qrels_path, judged->left_out);
+    report_judged(w, judged, report);
+    return 0;
+}
+
+static int write_judged(struct world *w, const struct ft_judged *judged, const struct ft_judged *before)
+{
+    struct ft_buffer out = {NULL, 0, 0};
+    int result = 0;
+
+    for (size_t q = 0; result == 0 && q < judged->queries; q++)
+        result = ft_report_unit(&out, &w->report[0], judged->id[q], row(judged->each, q, w), row(before->each, q, w));
+    if (result == 0)
+        result = ft_file_write(each_path, out.data, out.size);
+    ft_buffer_free(&out);
+    return result;
+}
+
+/* --before is another run, or a result, which begins as JSON does. */
+static int judge(struct world *w)
+{
+    struct ft_judged judged, before = {.each = NULL};
+    struct ft_means means[2];
+    struct ft_resampling how = {.figures = w->measures.count, .statistic = ft_means_of, .data = {&means[0], NULL},
+                                .times = (size_t)bootstrap, .seed = (uint64_t)seed};
+
+    if (judge_run(w, judged_run, &judged, &w->report[0]) < 0)
+        return -1;
+    w->before_is_result = before_name && ft_report_is_json(before_name);
+    if (before_name && !w->before_is_result) {
+        if (judge_run(w, before_name, &before, &w->report[1]) < 0)
+            return -1;
+        how.data[1] = &means[1];
+    }
+    means[0] = (struct ft_means){judged.each, judged.queries, w->measures.count};
+    means[1] = (struct ft_means){before.each, judged.queries, w->measures.count};
+    how.units = judged.queries;
+    if ((bootstrap && ft_resample(&how, &w->report[0], how.data[1] ? &w->report[1] : NULL) < 0) || add_result(w) < 0 || check_minima(w) < 0 ||
+        (each_path && write_judged(w, &judged, &before) < 0))
+        return -1;
+    tool.in = judged.queries;
+    return write_result(w);
 }
 
 static int run_tool(void)
 {
-    struct world w = {.compared = false};
-    int result = check_usage();
+    struct world w = {.run_fd = -1, .status = FT_DONE};
+    int result;
 
-    if (output && strcmp(output, "-") == 0)
-        output = NULL;
-    if (ft_precision_parse(&precision, precision_name) < 0)
-        return -1;
+    w.before_is_result = before_name && is_file(before_name);
     ft_pool_set_threads(threads);
+    result = check_usage(&w);
     if (result == 0)
-        result = open_models(&w);
-    if (result == 0) {
-        set_up(&w);
-        if (read_all(&w) < 0 || measure(&w) < 0 || write_result(&w) < 0)
-            result = -1;
-        else
-            result = check_minima(&w.result[0]);
-    }
-    ft_relevance_free(&w.relevance);
-    ft_collection_free(&w.collection[FT_QUERIES]);
-    ft_collection_free(&w.collection[FT_INDEX]);
-    ft_contents_free(&w.contents);
-    ft_encoder_close(&w.encoder[0]);
-    ft_encoder_close(&w.encoder[1]);
-    return result;
+        result = judged_run ? judge(&w) : study(&w);
+    if (w.run_fd >= 0)
+        ft_file_abandon(w.run_fd, w.run_temporary);
+    ft_study_close(&w.study);
+    ft_arena_free(&w.arena);
+    ft_buffer_free(&w.text);
+    ft_buffer_free(&w.line);
+    ft_buffer_free(&w.query_id);
+    ft_buffer_free(&w.item_id);
+    return result < 0 ? -1 : w.status;
 }
 
 int main(int argc, char **argv)

@@ -23,6 +23,7 @@ void ft_collection_free(struct ft_collection *c)
         free(c->view[v].vector);
     free(c->item);
     free(c->anchor);
+    free(c->tuple);
     free(c->place);
     free(c->waiting_end);
     ft_arena_free(&c->arena);
@@ -166,7 +167,7 @@ static int keep_whole(struct ft_collection *c, const struct ft_document *documen
 
 static int keep_text(struct ft_collection *c, struct ft_string id, const struct ft_document *document)
 {
-    struct ft_string text = document->text.size ? document->text : document->uri;
+    struct ft_string text = c->ids_only ? FT_STRING("") : document->text.size ? document->text : document->uri;
     uint64_t size = id.size;
     char *bytes = ft_arena_take(&c->arena, sizeof size + id.size + text.size), *at = bytes + sizeof size;
 
@@ -251,8 +252,57 @@ static int add_chunk(struct ft_collection *c, const struct ft_document *parent,
     return 0;
 }
 
+static int add_tuple(struct ft_collection *c, const uint32_t *content, const size_t *place, size_t count, double score)
+{
+    struct ft_tuple tuple = {.score = score};
+
+    for (size_t i = 0; i < count; i++)
+        tuple.item[i] = c->place[content[place[i]]].item - 1;
+    if (grow(&c->tuple, &c->tuple_capacity, c->tuple_count + 1, sizeof *c->tuple) < 0)
+        return -1;
+    c->tuple[c->tuple_count++] = tuple;
+    return 0;
+}
+
+static size_t find_role(const struct ft_document *document, enum ft_role role)
+{
+    size_t i = 0;
+
+    while (i < document->chunk_count && document->chunks[i].role != role)
+        i++;
+    return i;
+}
+
+/* The tuples of a document whose chunks are items. */
+static int add_tuples(struct ft_collection *c, const struct ft_document *document, const uint32_t *content)
+{
+    size_t anchor = find_role(document, FT_ANCHOR), positive = find_role(document, FT_POSITIVE), count = document->chunk_count;
+    size_t negatives = 0;
+
+    if (c->tuples_wanted == FT_TUPLES_SCORED) {
+        if (count != 2 || !document->scored || !isfinite(document->score))
+            return ft_fail(FT_BAD, "%zu chunks and %s score, expected a pair with a score", count, document->scored ? "a" : "no");
+        return add_tuple(c, content, (size_t[]){0, 1}, 2, document->score);
+    }
+    for (size_t i = 0; i < count && anchor < count && positive < count; i++)
+        if (document->chunks[i].role == FT_NEGATIVE) {
+            negatives++;
+            if (add_tuple(c, content, (size_t[]){anchor, positive, i}, 3, 0) < 0)
+                return -1;
+        }
+    return negatives ? 0 : ft_fail(FT_BAD, "no triplet: expected an anchor, a positive and a negative");
+}
+
+/* Is there something to rank by, or, in a scored pair, only a number? */
+static void decide_tuples(struct ft_collection *c, const struct ft_document *document)
+{
+    if (c->tuples_wanted == FT_TUPLES_SCORED_TOO)
+        c->tuples_wanted = document->chunk_count == 2 && document->scored ? FT_TUPLES_SCORED : FT_TUPLES_NONE;
+}
+
 static int add_chunks(struct ft_collection *c, const struct ft_document *document)
 {
+    bool tuples = c->tuples_wanted != FT_TUPLES_NONE;
     uint32_t *content = ft_arena_take(&c->arena, document->chunk_count * sizeof *content);
     const struct ft_document *chunk = document->chunks;
     size_t anchor = SIZE_MAX;
@@ -266,16 +316,16 @@ static int add_chunks(struct ft_collection *c, const struct ft_document *documen
         if (chunk[i].role == FT_ANCHOR && anchor == SIZE_MAX)
             anchor = i;
     }
-    if (anchor == SIZE_MAX && c->side == FT_QUERIES)
+    if (anchor == SIZE_MAX && c->side == FT_QUERIES && !tuples)
         return ft_fail(FT_BAD, "no chunk is an anchor: nothing says what is asked and what answers it");
     for (size_t i = 0; i < document->chunk_count; i++) {
         if (anchor != SIZE_MAX && (chunk[i].role == FT_POSITIVE || chunk[i].role == FT_ANCHOR))
             ft_groups_unite(&c->shared->contents, content[anchor], content[i]);
-        if ((!c->anchors_only || chunk[i].role == FT_ANCHOR) &&
+        if ((tuples || !c->anchors_only || chunk[i].role == FT_ANCHOR) &&
             add_chunk(c, document, &chunk[i], content[i]) < 0)
             return ft_error_prefix("chunks[%zu]: ", i);
     }
-    return 0;
+    return tuples ? add_tuples(c, document, content) : 0;
 }
 
 static int add_document(struct ft_collection *c, const struct ft_document *document)
@@ -283,8 +333,11 @@ static int add_document(struct ft_collection *c, const struct ft_document *docum
     struct ft_hash id = document->id.size ? ft_hash_bytes(document->id.data, document->id.size) : FT_ID_NONE;
     uint32_t content;
 
+    decide_tuples(c, document);
     if (document->chunk_count)
         return add_chunks(c, document);
+    if (c->tuples_wanted != FT_TUPLES_NONE)
+        return ft_fail(FT_BAD, "no chunks, expected %s", c->tuples_wanted == FT_TUPLES_SCORED ? "a pair with a score" : "a triplet");
     if (c->passing) {
         if (!ft_groups_seek(&c->shared->contents, ft_document_content(document), &content))
             content = FT_NO_CONTENT;

@@ -47,6 +47,15 @@ struct ft_chunk_place {
     bool anchor;                       /* it is in the list of anchors */
 };
 
+/* A document with chunks as it came, for tasks that look at pairs and triplets rather than at rankings. */
+struct ft_tuple {
+    uint32_t item[3];                  /* of a pair two; of a triplet anchor, positive, negative */
+    double score;                      /* of a pair */
+};
+
+/* Which of them are wanted. FT_TUPLES_SCORED_TOO: scored pairs where the first document is one, else none. */
+enum ft_tuples_wanted { FT_TUPLES_NONE, FT_TUPLES_SCORED_TOO, FT_TUPLES_SCORED, FT_TUPLES_TRIPLETS };
+
 struct ft_collection {
     /* Set by the caller before the first stream. */
     struct ft_contents *shared;
@@ -54,10 +63,12 @@ struct ft_collection {
     bool anchors_only;                 /* of chunks only the anchors become items */
     bool distinct;                     /* equal contents are one item, as those of chunks are */
     bool whole;                        /* `kept` takes the document itself, msgpack, without `embedding` and `matches` */
+    enum ft_tuples_wanted tuples_wanted;
     bool passing;                      /* plain documents of new contents are not remembered by content */
     struct ft_view view[2];
     int views;
     struct ft_corpus *kept;            /* id and text of each item go there, or NULL; the caller's */
+    bool ids_only;                     /* without the text */
 
     struct ft_item *item;
     size_t count, capacity;
@@ -65,6 +76,8 @@ struct ft_collection {
     bool chunked;                      /* a document had chunks */
     uint32_t *anchor;                  /* [anchor_count] items that are anchors */
     size_t anchor_count, anchor_capacity;
+    struct ft_tuple *tuple;            /* [tuple_count] where they are wanted, a triplet for each negative */
+    size_t tuple_count, tuple_capacity;
 
     struct ft_chunk_place *place;      /* [place_count] by content: where chunks went */
     size_t place_count;

@@ -98,7 +98,7 @@ int ft_matches_text(struct ft_buffer *out, const struct ft_matches *m, size_t wi
 
 /* ---- JSON ---- */
 
-static int add_json(struct ft_buffer *out, struct ft_string text)
+int ft_text_json(struct ft_buffer *out, struct ft_string text)
 {
     int result = ft_buffer_add(out, "\"", 1);
 
@@ -125,8 +125,8 @@ static int add_match_json(struct ft_buffer *out, const struct ft_matches *m, siz
     struct ft_string id, text;
 
     if (ft_collection_text(m->index, m->match[i].item, bytes, &id, &text) < 0 ||
-        ft_buffer_print(out, "%s{\"id\": ", i ? ", " : "") < 0 || add_json(out, id) < 0 ||
-        ft_buffer_print(out, ", \"score\": %.8g, \"text\": ", score) < 0 || add_json(out, text) < 0)
+        ft_buffer_print(out, "%s{\"id\": ", i ? ", " : "") < 0 || ft_text_json(out, id) < 0 ||
+        ft_buffer_print(out, ", \"score\": %.8g, \"text\": ", score) < 0 || ft_text_json(out, text) < 0)
         return -1;
     return ft_buffer_print(out, "}");
 }
@@ -136,7 +136,7 @@ int ft_matches_json(struct ft_buffer *out, struct ft_string query, const struct 
     struct ft_buffer bytes = {NULL, 0, 0};
     int result = 0;
 
-    if (ft_buffer_print(out, "{\"query\": ") < 0 || add_json(out, query) < 0 ||
+    if (ft_buffer_print(out, "{\"query\": ") < 0 || ft_text_json(out, query) < 0 ||
         ft_buffer_print(out, ", \"matches\": [") < 0)
         result = -1;
     for (size_t i = 0; result == 0 && i < m->k && m->match[i].item != FT_NO_ITEM; i++)

@@ -25,6 +25,9 @@ int ft_matches_json(struct ft_buffer *out, struct ft_string query, const struct 
  * x}}}]. */
 int ft_matches_pack(msgpack_packer *pk, const struct ft_matches *matches);
 
+/* A text as a JSON string with its quotes. Bytes that are no UTF-8 become U+FFFD. */
+int ft_text_json(struct ft_buffer *out, struct ft_string text);
+
 /* A text on one line: controls and runs of blanks as one blank, cut to `width` columns (0 = no bound) with an
  * ellipsis. */
 int ft_line_add(struct ft_buffer *out, struct ft_string text, size_t width);

@@ -1,94 +1,238 @@
-/* metrics.c - metrics of one query from ranks, and their means over all. */
+/* metrics.c - metrics of one query from the ranks of what is relevant. */
 #include "eval/metrics.h"
 #include "base/error.h"
-#include "base/memory.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* at: "@k" belongs to the name. */
 static const struct {
     const char *name;
-    bool at_k;
-} names[FT_METRICS] = {
-    {"acc@1", false}, {"precision", true}, {"recall", true}, {"hit", true}, {"mrr", false},
-    {"map", false}, {"rprecision", false}, {"ndcg", true}, {"knn", true},
+    bool at;
+} metrics[FT_METRICS] = {
+    [FT_METRIC_ACCURACY] = {"acc@1", false},
+    [FT_METRIC_PRECISION] = {"precision", true},
+    [FT_METRIC_RECALL] = {"recall", true},
+    [FT_METRIC_HIT] = {"hit", true},
+    [FT_METRIC_MRR] = {"mrr", false},
+    [FT_METRIC_MAP] = {"map", false},
+    [FT_METRIC_RPRECISION] = {"rprecision", false},
+    [FT_METRIC_NDCG] = {"ndcg", true},
+    [FT_METRIC_KNN] = {"knn", true},
+    [FT_METRIC_F1] = {"f1", true},
+    [FT_METRIC_MRR_AT] = {"mrr", true},
+    [FT_METRIC_MAP_AT] = {"map", true},
+    [FT_METRIC_DCG] = {"dcg", true},
+    [FT_METRIC_PRECISION_AT_K] = {"precision_at_k", false},
+    [FT_METRIC_RECALL_AT_K] = {"recall_at_k", false},
+    [FT_METRIC_F1_SCORE_AT_K] = {"f1_score_at_k", false},
+    [FT_METRIC_HIT_AT_K] = {"hit_at_k", false},
+    [FT_METRIC_AVERAGE_PRECISION] = {"average_precision", false},
+    [FT_METRIC_RECIPROCAL_RANK] = {"reciprocal_rank", false},
+    [FT_METRIC_DCG_AT_K] = {"dcg_at_k", false},
 };
 
-void ft_metric_name(enum ft_metric metric, size_t k, char name[32])
+void ft_measure_name(const struct ft_measure *measure, char name[40])
 {
-    if (names[metric].at_k)
-        snprintf(name, 32, "%s@%zu", names[metric].name, k);
+    if (metrics[measure->metric].at)
+        snprintf(name, 40, "%s@%zu", metrics[measure->metric].name, measure->k);
     else
-        snprintf(name, 32, "%s", names[metric].name);
+        snprintf(name, 40, "%s", metrics[measure->metric].name);
 }
 
-int ft_metric_parse(const char *name, size_t k, enum ft_metric *metric)
+static int unknown(const char *name, size_t k)
 {
-    char full[32], known[512] = "";
+    char known[768] = "", full[40];
     size_t used = 0;
 
     for (int m = 0; m < FT_METRICS; m++) {
-        ft_metric_name((enum ft_metric)m, k, full);
-        if (strcmp(name, full) == 0 || strcmp(name, names[m].name) == 0) {
-            *metric = (enum ft_metric)m;
-            return 0;
-        }
+        ft_measure_name(&(struct ft_measure){(enum ft_metric)m, k}, full);
         used += (size_t)snprintf(known + used, sizeof known - used, " %s", full);
     }
-    return ft_fail(FT_USAGE, "metric '%s': known are%s", name, known);
+    return ft_fail(FT_USAGE, "metric '%.60s': known are%s, with any number for %zu", name, known, k);
 }
 
-static int compare_gains(const void *a, const void *b)
+/* "mrr" is that of the whole ranking, "mrr@20" another metric. */
+int ft_measure_parse(const char *name, size_t k, struct ft_measure *measure)
 {
-    float x = *(const float *)a, y = *(const float *)b;
+    const char *at = strchr(name, '@');
+    size_t size = at ? (size_t)(at - name) : strlen(name);
+    char *end = NULL;
+    long number = at && at[1] >= '0' && at[1] <= '9' ? strtol(at + 1, &end, 10) : 0;
 
-    return x > y ? -1 : x < y;
+    for (int m = 0; m < FT_METRICS; m++)
+        if (strcmp(name, metrics[m].name) == 0) {
+            *measure = (struct ft_measure){(enum ft_metric)m, k};
+            return 0;
+        }
+    for (int m = 0; m < FT_METRICS && at && end && !*end && number >= 1 && number <= INT32_MAX; m++)
+        if (metrics[m].at && strlen(metrics[m].name) == size && strncmp(name, metrics[m].name, size) == 0) {
+            *measure = (struct ft_measure){(enum ft_metric)m, (size_t)number};
+            return 0;
+        }
+    return unknown(name, k);
 }
 
-/* The largest sum: all relevant items first, the highest gains before. -1: out of memory. */
-static double ideal_gain(const float *gain, size_t count, size_t k)
+static int add(struct ft_measures *measures, struct ft_measure measure)
+{
+    for (size_t i = 0; i < measures->count; i++)
+        if (measures->item[i].metric == measure.metric &&
+            (measures->item[i].k == measure.k || !metrics[measure.metric].at))
+            return 0;
+    if (measures->count == FT_MEASURES)
+        return ft_fail(FT_USAGE, "more than %d metrics", FT_MEASURES);
+    measures->item[measures->count++] = measure;
+    return 0;
+}
+
+static int add_named(struct ft_measures *measures, const char *name, size_t k)
+{
+    static const struct {
+        const char *name;
+        int from, to;
+    } several[] = {{"usual", 0, FT_METRICS_USUAL}, {"finetuner", FT_METRIC_FINETUNER, FT_METRICS}, {"all", 0, FT_METRICS}};
+    struct ft_measure measure;
+
+    for (size_t s = 0; s < sizeof several / sizeof *several; s++)
+        if (strcmp(name, several[s].name) == 0) {
+            for (int m = several[s].from; m < several[s].to; m++)
+                if (add(measures, (struct ft_measure){(enum ft_metric)m, k}) < 0)
+                    return -1;
+            return 0;
+        }
+    return ft_measure_parse(name, k, &measure) < 0 ? -1 : add(measures, measure);
+}
+
+int ft_measures_add(struct ft_measures *measures, const char *names, size_t k)
+{
+    while (true) {
+        size_t size = strcspn(names, ",");
+        char name[64];
+
+        if (size >= sizeof name)
+            return unknown(names, k);
+        memcpy(name, names, size);
+        name[size] = '\0';
+        if (add_named(measures, name, k) < 0)
+            return -1;
+        if (!names[size])
+            return 0;
+        names += size + 1;
+    }
+}
+
+/* ---- of one query ---- */
+
+/* How many ranks are at most k. */
+static size_t found_at(const struct ft_ranking *r, size_t k)
+{
+    size_t low = 0, high = r->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (r->rank[middle].rank <= k)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The sum of i / rank_i over the first `count`. */
+static double precisions(const struct ft_ranking *r, size_t count)
 {
     double sum = 0;
-    float *sorted = NULL;
 
-    if (gain) {
-        if (!(sorted = ft_resize(NULL, count, sizeof *sorted)))
-            return -1;
-        memcpy(sorted, gain, count * sizeof *sorted);
-        qsort(sorted, count, sizeof *sorted, compare_gains);
-    }
-    for (size_t i = 0; i < count && i < k; i++)
-        sum += (sorted ? (double)sorted[i] : 1.0) / log2((double)i + 2);
-    free(sorted);
+    for (size_t i = 0; i < count; i++)
+        sum += (double)(i + 1) / r->rank[i].rank;
     return sum;
 }
 
-int ft_metrics_of_ranks(const struct ft_rank *rank, const float *gain, size_t count, size_t k,
-                        double value[FT_METRICS])
+static double gained(const struct ft_ranking *r, size_t k)
 {
-    double precision = 0, gained = 0, ideal = ideal_gain(gain, count, k);
-    size_t at_k = 0, at_count = 0;
+    double sum = 0;
 
-    for (size_t i = 0; i < count; i++) {
-        precision += (double)(i + 1) / rank[i].rank;
-        at_count += rank[i].rank <= count;
-        if (rank[i].rank <= k) {
-            at_k++;
-            gained += (gain ? (double)gain[i] : 1.0) / log2((double)rank[i].rank + 1);
-        }
+    for (size_t i = 0; i < r->count && r->rank[i].rank <= k; i++)
+        sum += (r->gain ? (double)r->gain[i] : 1.0) / log2((double)r->rank[i].rank + 1);
+    return sum;
+}
+
+/* The largest sum: all relevant items first, the highest gains before. */
+static double ideally_gained(const struct ft_ranking *r, size_t k)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < r->relevant && i < k; i++)
+        sum += (r->ideal ? (double)r->ideal[i] : 1.0) / log2((double)i + 2);
+    return sum;
+}
+
+/* Finetuner's: the first two places weigh the same. */
+static double gained_from_two(const struct ft_ranking *r, size_t k)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < r->count && r->rank[i].rank <= k; i++) {
+        double gain = r->gain ? (double)r->gain[i] : 1.0;
+
+        sum += r->rank[i].rank == 1 ? gain : gain / log2((double)r->rank[i].rank);
     }
-    value[FT_METRIC_ACCURACY] = rank[0].rank == 1;
-    value[FT_METRIC_PRECISION] = (double)at_k / (double)k;
-    value[FT_METRIC_RECALL] = (double)at_k / (double)count;
-    value[FT_METRIC_HIT] = at_k > 0;
-    value[FT_METRIC_MRR] = 1.0 / rank[0].rank;
-    value[FT_METRIC_MAP] = precision / (double)count;
-    value[FT_METRIC_RPRECISION] = (double)at_count / (double)count;
-    value[FT_METRIC_NDCG] = gained / ideal;
-    value[FT_METRIC_KNN] = NAN;
-    return ideal < 0 ? -1 : 0;
+    return sum;
+}
+
+static double harmonic(double precision, double recall)
+{
+    return precision + recall > 0 ? 2 * precision * recall / (precision + recall) : 0;
+}
+
+double ft_measure_of(const struct ft_measure *measure, const struct ft_ranking *r)
+{
+    size_t k = measure->k, at = found_at(r, k), shown = k < r->length ? k : r->length;
+    double all = (double)r->relevant, precision = (double)at / (double)k, recall = (double)at / all;
+    double shown_precision = shown ? (double)at / (double)shown : 0;
+
+    switch (measure->metric) {
+    case FT_METRIC_ACCURACY:
+        return r->count && r->rank[0].rank == 1;
+    case FT_METRIC_PRECISION:
+        return precision;
+    case FT_METRIC_RECALL:
+    case FT_METRIC_RECALL_AT_K:
+        return recall;
+    case FT_METRIC_F1:
+        return harmonic(precision, recall);
+    case FT_METRIC_HIT:
+    case FT_METRIC_HIT_AT_K:
+        return at > 0;
+    case FT_METRIC_MRR:
+        return r->count ? 1.0 / r->rank[0].rank : 0;
+    case FT_METRIC_MRR_AT:
+    case FT_METRIC_RECIPROCAL_RANK:
+        return at ? 1.0 / r->rank[0].rank : 0;
+    case FT_METRIC_MAP:
+        return precisions(r, r->count) / all;
+    case FT_METRIC_MAP_AT:
+        return precisions(r, at) / all;
+    case FT_METRIC_AVERAGE_PRECISION:
+        return at ? precisions(r, at) / (double)at : 0;
+    case FT_METRIC_RPRECISION:
+        return (double)found_at(r, r->relevant) / all;
+    case FT_METRIC_DCG:
+        return gained(r, k);
+    case FT_METRIC_NDCG:
+        return gained(r, k) / ideally_gained(r, k);
+    case FT_METRIC_DCG_AT_K:
+        return gained_from_two(r, k);
+    case FT_METRIC_PRECISION_AT_K:
+        return shown_precision;
+    case FT_METRIC_F1_SCORE_AT_K:
+        return harmonic(shown_precision, recall);
+    default:
+        return NAN;
+    }
 }
 
 uint32_t ft_metrics_vote(const struct ft_match *match, size_t k, const uint32_t *class_of_item, uint32_t *votes)
@@ -110,140 +254,4 @@ uint32_t ft_metrics_vote(const struct ft_match *match, size_t k, const uint32_t 
         if (class_of_item[match[i].item] != FT_NO_CLASS)
             votes[class_of_item[match[i].item]] = 0;
     return winner;
-}
-
-/* What one block of queries needs: bounded, whatever the number of queries. */
-enum { BLOCK_QUERIES = 4096, BLOCK_ITEMS = 4 << 20 };
-
-struct block {
-    struct ft_arena arena;
-    size_t k;                   /* neighbours that there are: k, or the whole index */
-    struct ft_rank *rank;
-    size_t *count;
-    struct ft_match *match;
-    uint32_t *votes;
-    float *gain;
-};
-
-/* The sums so far. */
-struct sums {
-    double value[FT_METRICS];
-    size_t queries, voted, left_out;
-};
-
-/* Gains in the order of the ranks. */
-static const float *gains_of(const struct ft_evaluation *e, size_t query, const struct ft_rank *rank,
-                             size_t count, float *gain)
-{
-    const struct ft_items *relevant = &e->relevant[query];
-
-    if (!e->gain)
-        return NULL;
-    for (size_t i = 0; i < count; i++) {
-        size_t low = 0, high = relevant->count;
-
-        while (high - low > 1) {
-            size_t middle = low + (high - low) / 2;
-
-            if (relevant->item[middle] <= rank[i].item)
-                low = middle;
-            else
-                high = middle;
-        }
-        gain[i] = e->gain[query][low];
-    }
-    return gain;
-}
-
-static int add_query(const struct ft_evaluation *e, struct block *b, size_t query, const struct ft_rank *rank,
-                     size_t count, const struct ft_match *match, struct sums *sums)
-{
-    double value[FT_METRICS];
-    uint32_t class = e->query_class ? e->query_class[query] : FT_NO_CLASS;
-
-    if (!count) {
-        sums->left_out++;
-        return 0;
-    }
-    if (ft_metrics_of_ranks(rank, gains_of(e, query, rank, count, b->gain), count, e->k, value) < 0)
-        return -1;
-    for (int m = 0; m < FT_METRIC_KNN; m++)
-        sums->value[m] += value[m];
-    sums->queries++;
-    if (class != FT_NO_CLASS) {
-        sums->value[FT_METRIC_KNN] += ft_metrics_vote(match, b->k, e->index_class, b->votes) == class;
-        sums->voted++;
-    }
-    return 0;
-}
-
-static int evaluate_block(const struct ft_evaluation *e, struct block *b, size_t first, size_t count,
-                          size_t items, struct sums *sums)
-{
-    struct ft_nearest part = e->nearest;
-    const struct ft_rank *rank;
-
-    part.query += first * part.dim;
-    part.query_count = count;
-    if (part.excluded)
-        part.excluded += first;
-    b->rank = ft_arena_take(&b->arena, items * sizeof *b->rank);
-    b->gain = ft_arena_take(&b->arena, items * sizeof *b->gain);
-    b->count = ft_arena_take(&b->arena, count * sizeof *b->count);
-    b->match = e->query_class ? ft_arena_zero(&b->arena, count, b->k * sizeof *b->match) : NULL;
-    if (!b->rank || !b->gain || !b->count || (e->query_class && !b->match) ||
-        ft_nearest_ranks(&part, e->relevant + first, b->rank, b->count, b->k, b->match) < 0)
-        return -1;
-    rank = b->rank;
-    for (size_t q = 0; q < count; q++) {
-        if (add_query(e, b, first + q, rank, b->count[q], b->match ? b->match + q * b->k : NULL, sums) < 0)
-            return -1;
-        rank += e->relevant[first + q].count;
-    }
-    return 0;
-}
-
-static uint32_t *zero_votes(const struct ft_evaluation *e)
-{
-    uint32_t classes = 0, *votes;
-
-    for (size_t i = 0; e->index_class && i < e->nearest.index_count; i++)
-        if (e->index_class[i] != FT_NO_CLASS && e->index_class[i] >= classes)
-            classes = e->index_class[i] + 1;
-    if (!(votes = calloc((size_t)classes + 1, sizeof *votes)))
-        ft_fail(FT_SYSTEM, "out of memory for %u labels", classes);
-    return votes;
-}
-
-int ft_evaluate(const struct ft_evaluation *e, struct ft_result *result)
-{
-    size_t items = e->nearest.index_count;
-    struct block b = {.votes = zero_votes(e), .k = e->k < items ? e->k : items};
-    size_t most = BLOCK_ITEMS / (b.k + 1), first = 0;
-    struct sums sums = {.queries = 0};
-    int status = b.votes ? 0 : -1;
-
-    if (most > BLOCK_QUERIES)
-        most = BLOCK_QUERIES;
-    while (status == 0 && first < e->nearest.query_count) {
-        size_t n = 0;
-
-        items = 0;
-        do
-            items += e->relevant[first + n++].count;
-        while (n < most && first + n < e->nearest.query_count &&
-               items + e->relevant[first + n].count <= BLOCK_ITEMS);
-        ft_arena_reset(&b.arena);
-        status = evaluate_block(e, &b, first, n, items, &sums);
-        first += n;
-    }
-    ft_arena_free(&b.arena);
-    free(b.votes);
-    *result = (struct ft_result){.k = e->k, .queries = sums.queries, .left_out = sums.left_out};
-    for (int m = 0; m < FT_METRICS; m++) {
-        size_t over = m == FT_METRIC_KNN ? sums.voted : sums.queries;
-
-        result->value[m] = over ? sums.value[m] / (double)over : NAN;
-    }
-    return status;
 }

@@ -1,25 +1,35 @@
-/* metrics.h - how good rankings are.
+/* metrics.h - how good rankings are: metrics of one query.
  *
  * For each query the index (without the query's own document) is ranked, nearest first, equal scores in the
- * order of the index. R items of it are relevant; a query with R = 0 is left out of every average, and
- * counted. With rank_1 < ... < rank_R their ranks:
+ * order of the index. R items of it are relevant. With rank_1 < ... < rank_R their ranks:
  *
  *   acc@1         rank_1 = 1
  *   precision@k   how many ranks are at most k, over k (over k also where the index has fewer)
  *   recall@k      the same, over R
+ *   f1@k          the harmonic mean of the two, 0 where both are
  *   hit@k         rank_1 <= k
- *   mrr           1 / rank_1, over the whole ranking
- *   map           average precision over the whole ranking: the mean of i / rank_i over all R (trec_eval's map)
+ *   mrr           1 / rank_1, over the whole ranking; mrr@k: 0 where rank_1 is beyond k
+ *   map           average precision over the whole ranking: the mean of i / rank_i over all R (trec_eval's map);
+ *                 map@k: of the ranks at most k only, still over R (trec_eval's map_cut)
  *   rprecision    precision at R: how many ranks are at most R, over R
- *   ndcg@k        the sum of gain / log2(1 + rank) over the ranks at most k, over the largest such sum there
- *                 could be. The gain is 1, or what --qrels says (trec_eval's ndcg_cut, linear gains;
- *                 scikit-learn's ndcg_score with k)
+ *   dcg@k         the sum of gain / log2(1 + rank) over the ranks at most k. The gain is 1, or what --qrels says
+ *                 (Jarvelin and Kekalainen 2002 as trec_eval has it, linear gains)
+ *   ndcg@k        the same over the largest such sum there could be (trec_eval's ndcg_cut, scikit-learn's ndcg_score with k)
  *   knn@k         the label that most of the k nearest have is the query's own; of labels with equally many
  *                 the one whose nearest member is nearest. Neighbours without a label have no vote. Groups
  *                 are labels too. Where there are none: NaN
  *
- * Each is the mean over queries. map, mrr and rprecision need the ranks of all relevant items, however far
- * down; nothing is cut at k. */
+ * map, mrr and rprecision need the ranks of all relevant items, however far down; nothing is cut at k.
+ *
+ * Finetuner's seven, as DocArray 0.21 computes them, look at the k nearest only:
+ *
+ *   precision_at_k     over as many as there are where the index has fewer than k, else precision@k
+ *   recall_at_k        recall@k
+ *   f1_score_at_k      the harmonic mean of these two
+ *   hit_at_k           hit@k
+ *   average_precision  the mean of i / rank_i over the ranks at most k, not over R: what was not found costs nothing. 0 where none was
+ *   reciprocal_rank    mrr@k
+ *   dcg_at_k           gain at rank 1, gain / log2(rank) at the ranks from 2 to k: weights 1, 1, 1/log2 3, 1/2 ... */
 #ifndef FT_EVAL_METRICS_H
 #define FT_EVAL_METRICS_H
 
@@ -37,18 +47,56 @@ enum ft_metric {
     FT_METRIC_RPRECISION,
     FT_METRIC_NDCG,
     FT_METRIC_KNN,
+    FT_METRICS_USUAL,                  /* those before are what is measured when nothing else is wished */
+    FT_METRIC_F1 = FT_METRICS_USUAL,
+    FT_METRIC_MRR_AT,
+    FT_METRIC_MAP_AT,
+    FT_METRIC_DCG,
+    FT_METRIC_FINETUNER,               /* from here on Finetuner's */
+    FT_METRIC_PRECISION_AT_K = FT_METRIC_FINETUNER,
+    FT_METRIC_RECALL_AT_K,
+    FT_METRIC_F1_SCORE_AT_K,
+    FT_METRIC_HIT_AT_K,
+    FT_METRIC_AVERAGE_PRECISION,
+    FT_METRIC_RECIPROCAL_RANK,
+    FT_METRIC_DCG_AT_K,
     FT_METRICS,
 };
 
-/* "precision@20"; `name` has room for 32. */
-void ft_metric_name(enum ft_metric metric, size_t k, char name[32]);
-/* From "precision@20" or "precision"; another k is FT_USAGE too. */
-int ft_metric_parse(const char *name, size_t k, enum ft_metric *metric);
+/* A metric and its k, which those of whole rankings do not look at. */
+struct ft_measure {
+    enum ft_metric metric;
+    size_t k;
+};
 
-/* All but knn (NaN) of one query, from the ranks of its relevant items as ft_nearest_ranks gives them, at
- * least one. `gain` [count] in the same order, or NULL. */
-int ft_metrics_of_ranks(const struct ft_rank *rank, const float *gain, size_t count, size_t k,
-                        double value[FT_METRICS]);
+enum { FT_MEASURES = 64 };
+struct ft_measures {                   /* zero-initialised is empty */
+    size_t count;
+    struct ft_measure item[FT_MEASURES];
+};
+
+/* "precision@20"; `name` has room for 40. */
+void ft_measure_name(const struct ft_measure *measure, char name[40]);
+
+/* From "precision@10", "precision" (at the k given), "mrr", "average_precision". FT_USAGE lists what is known. */
+int ft_measure_parse(const char *name, size_t k, struct ft_measure *measure);
+
+/* Add those of a list with commas between; "usual", "finetuner" and "all" stand for several. One that is there already is not added
+ * again. */
+int ft_measures_add(struct ft_measures *measures, const char *names, size_t k);
+
+/* What is known of one query's ranking. */
+struct ft_ranking {
+    const struct ft_rank *rank;        /* [count] the relevant items that were found, nearest first */
+    const float *gain;                 /* [count] in the same order; NULL: all 1 */
+    size_t count;
+    size_t relevant;                   /* R, found or not; at least 1 and at least count */
+    const float *ideal;                /* [relevant] all gains, the highest first; NULL: all 1 */
+    size_t length;                     /* items that were ranked at all */
+};
+
+/* NaN for knn. */
+double ft_measure_of(const struct ft_measure *measure, const struct ft_ranking *ranking);
 
 #define FT_NO_CLASS UINT32_MAX
 
@@ -56,22 +104,5 @@ int ft_metrics_of_ranks(const struct ft_rank *rank, const float *gain, size_t co
  * after. */
 uint32_t ft_metrics_vote(const struct ft_match *match, size_t k, const uint32_t *class_of_item,
                          uint32_t *votes);
-
-/* What is ranked, and what is relevant. */
-struct ft_evaluation {
-    struct ft_nearest nearest;
-    size_t k;                          /* at least 1 */
-    const struct ft_items *relevant;   /* [query_count]; where gains are given each query's items ascend */
-    const float *const *gain;          /* [query_count][relevant[q].count], or NULL: all 1 */
-    const uint32_t *query_class;       /* [query_count] and [index_count] label numbers, or both NULL */
-    const uint32_t *index_class;
-};
-
-struct ft_result {
-    size_t k, queries, left_out;       /* queries in the averages; those without a relevant item */
-    double value[FT_METRICS];          /* NaN where not defined */
-};
-
-int ft_evaluate(const struct ft_evaluation *evaluation, struct ft_result *result);
 
 #endif

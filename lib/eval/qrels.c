@@ -11,15 +11,15 @@
 
 enum { MOST_COLUMNS = 5, LIMIT = 1 << 30 };
 
-/* Split [line, end): at tabs when there are any, else at runs of blanks. More columns than MOST_COLUMNS count
- * as that many. */
-static size_t split(char *line, char *end, struct ft_string *column)
+size_t ft_trec_columns(char *line, char *end, struct ft_string *column, size_t most)
 {
     bool tabs = memchr(line, '\t', (size_t)(end - line)) != NULL;
     size_t count = 0;
     char *at = line;
 
-    while (count < MOST_COLUMNS) {
+    if (end > line && end[-1] == '\r')
+        end--;
+    while (count < most) {
         char *from;
 
         while (!tabs && at < end && *at == ' ')
@@ -58,9 +58,7 @@ static int read_line(char *line, char *end, size_t number, struct ft_judgement *
     struct ft_string column[MOST_COLUMNS], *document;
     size_t count;
 
-    if (end > line && end[-1] == '\r')
-        end--;
-    count = split(line, end, column);
+    count = ft_trec_columns(line, end, column, MOST_COLUMNS);
     if (count == 0)
         return 0;
     if (number == 1 && count == 3 && ft_string_is(column[0], "query-id"))
@@ -72,11 +70,11 @@ static int read_line(char *line, char *end, size_t number, struct ft_judgement *
     if (!column[0].size || !document->size)
         return ft_fail(FT_BAD, "an empty id");
     *judgement = (struct ft_judgement){ft_hash_bytes(column[0].data, column[0].size),
-                                       ft_hash_bytes(document->data, document->size), 0, number};
+                                       ft_hash_bytes(document->data, document->size), column[0], 0, number};
     return read_gain(column[count - 1], &judgement->gain) < 0 ? -1 : 1;
 }
 
-static int compare_hash(struct ft_hash a, struct ft_hash b)
+int ft_hash_compare(struct ft_hash a, struct ft_hash b)
 {
     if (a.high != b.high)
         return a.high < b.high ? -1 : 1;
@@ -86,10 +84,10 @@ static int compare_hash(struct ft_hash a, struct ft_hash b)
 static int compare(const void *a, const void *b)
 {
     const struct ft_judgement *x = a, *y = b;
-    int order = compare_hash(x->query, y->query);
+    int order = ft_hash_compare(x->query, y->query);
 
     if (!order)
-        order = compare_hash(x->document, y->document);
+        order = ft_hash_compare(x->document, y->document);
     return order ? order : x->line < y->line ? -1 : x->line > y->line;
 }
 
@@ -97,8 +95,8 @@ static int check_twice(const char *path, struct ft_judgement *judgement, size_t 
 {
     qsort(judgement, count, sizeof *judgement, compare);
     for (size_t i = 1; i < count; i++)
-        if (compare_hash(judgement[i - 1].query, judgement[i].query) == 0 &&
-            compare_hash(judgement[i - 1].document, judgement[i].document) == 0)
+        if (ft_hash_compare(judgement[i - 1].query, judgement[i].query) == 0 &&
+            ft_hash_compare(judgement[i - 1].document, judgement[i].document) == 0)
             return ft_fail(FT_BAD, "%s:%zu: the same two ids as in line %zu", path, judgement[i].line,
                            judgement[i - 1].line);
     return 0;
@@ -106,11 +104,17 @@ static int check_twice(const char *path, struct ft_judgement *judgement, size_t 
 
 int ft_qrels_read(struct ft_arena *arena, const char *path, struct ft_judgement **judgement, size_t *count)
 {
-    size_t size, lines = 1, number = 0;
-    char *text = ft_file_read(arena, path, LIMIT, &size), *end;
+    size_t size;
+    char *text = ft_file_read(arena, path, LIMIT, &size);
 
-    if (!text)
-        return -1;
+    return text ? ft_qrels_parse(arena, path, text, size, judgement, count) : -1;
+}
+
+int ft_qrels_parse(struct ft_arena *arena, const char *path, char *text, size_t size, struct ft_judgement **judgement, size_t *count)
+{
+    size_t lines = 1, number = 0;
+    char *end;
+
     for (const char *at = text; (at = memchr(at, '\n', size - (size_t)(at - text))); at++)
         lines++;
     if (!(*judgement = ft_arena_take(arena, lines * sizeof **judgement)))

@@ -12,6 +12,7 @@
 
 struct ft_judgement {
     struct ft_hash query, document;    /* hashes of the ids */
+    struct ft_string query_id;         /* as the file has it */
     float gain;                        /* may be 0 or below: not relevant */
     size_t line;
 };
@@ -19,5 +20,15 @@ struct ft_judgement {
 /* From the arena. FT_BAD as "file:line: what was wrong, what was expected"; one pair of ids twice is an error
  * too. */
 int ft_qrels_read(struct ft_arena *arena, const char *path, struct ft_judgement **judgement, size_t *count);
+
+/* The same of text[size], which must live as long as the judgements. Sorted by query and document. */
+int ft_qrels_parse(struct ft_arena *arena, const char *path, char *text, size_t size, struct ft_judgement **judgement, size_t *count);
+
+/* Split [line, end) at tabs when there are any, else at runs of blanks; a carriage return at the end does not count. More columns
+ * than `most` count as that many. */
+size_t ft_trec_columns(char *line, char *end, struct ft_string *column, size_t most);
+
+/* The order of hashes, for sorting. */
+int ft_hash_compare(struct ft_hash a, struct ft_hash b);
 
 #endif

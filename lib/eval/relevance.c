@@ -252,6 +252,26 @@ static struct known *sorted_ids(struct ft_arena *arena, const struct ft_collecti
     return known;
 }
 
+/* Documents of the query's id are the query, whatever they hold. */
+static int selves_by_id(struct ft_relevance *r, const struct ft_collection *queries, const struct ft_collection *index)
+{
+    struct known *item = sorted_ids(&r->arena, index);
+    struct ft_items *excluded = ft_arena_zero(&r->arena, queries->count + 1, sizeof *excluded);
+
+    if (!item || !excluded)
+        return -1;
+    r->query_count = queries->count;
+    for (size_t q = 0; q < queries->count; q++) {
+        bool two;
+        const struct known *self = find(item, index->count, queries->item[q].id, &two);
+
+        if (self)
+            excluded[q] = (struct ft_items){&self->number, 1};
+    }
+    r->excluded = excluded;
+    return 0;
+}
+
 struct pair {
     uint32_t query, item;
     float gain;
@@ -335,7 +355,7 @@ int ft_relevance_build(struct ft_relevance *r, const struct ft_collection *queri
     bool labels = has_labels(queries);
     size_t count;
 
-    if (ft_relevance_selves(r, queries, index) < 0)
+    if ((r->same_id ? selves_by_id(r, queries, index) : ft_relevance_selves(r, queries, index)) < 0)
         return -1;
     if (path) {
         r->by = "qrels";
@@ -361,17 +381,4 @@ void ft_relevance_free(struct ft_relevance *r)
 {
     ft_arena_free(&r->arena);
     *r = (struct ft_relevance){.by = NULL};
-}
-
-const float *ft_relevance_queries(struct ft_relevance *r, const struct ft_view *view)
-{
-    float *copy;
-
-    if (!r->query)
-        return view->vector;
-    if (!(copy = ft_arena_take(&r->arena, r->query_count * view->dim * sizeof *copy)))
-        return NULL;
-    for (size_t q = 0; q < r->query_count; q++)
-        memcpy(copy + q * view->dim, view->vector + r->query[q] * view->dim, view->dim * sizeof *copy);
-    return copy;
 }

@@ -13,6 +13,7 @@
 
 struct ft_relevance {
     struct ft_arena arena;
+    bool same_id;                      /* set by the caller: the same id alone makes a document the query's own, as in BEIR */
     const char *by;                    /* "labels", "groups" or "qrels" */
     size_t query_count;
     const uint32_t *query;             /* [query_count] item numbers in the collection of queries; NULL: 0, 1, 2, ... */
@@ -47,9 +48,5 @@ int ft_relevance_build(struct ft_relevance *relevance, const struct ft_collectio
                        const struct ft_collection *index,
                        const char *path);
 void ft_relevance_free(struct ft_relevance *relevance);
-
-/* The queries' vectors of a view, [query_count, dim]: the collection's own, or copied together into the
- * relevance's arena. */
-const float *ft_relevance_queries(struct ft_relevance *relevance, const struct ft_view *view);
 
 #endif

@@ -86,13 +86,12 @@ static int reorder(struct ft_arena *arena, const struct ft_packed *packed, struc
     return 0;
 }
 
-/* Shorten and normalise one embedding as the options say. */
-static void finish(const struct ft_embedder *e, float *out, const float *in, size_t dim)
+void ft_embedding_shorten(float *out, const float *in, size_t dim, bool unit)
 {
     double sum = 0;
 
-    memcpy(out, in, dim * sizeof *out);
-    if (!e->options.normalize && !(e->model->normalized && dim < e->model->dim))
+    memmove(out, in, dim * sizeof *out);
+    if (!unit)
         return;
     for (size_t i = 0; i < dim; i++)
         sum += (double)out[i] * out[i];
@@ -104,6 +103,7 @@ static void finish(const struct ft_embedder *e, float *out, const float *in, siz
 static int embed_window(struct ft_embedder *e, const struct ft_string *text, const uint8_t *role, size_t count, float *out)
 {
     size_t dim = ft_embed_dim(e->model, &e->options), width = e->model->dim;
+    bool unit = e->options.normalize || (e->model->normalized && dim < width);
     struct ft_packed packed, sorted;
     struct ft_cut cut;
     struct place *place;
@@ -119,7 +119,7 @@ static int embed_window(struct ft_embedder *e, const struct ft_string *text, con
         ft_runner_batch(e->runner, &sorted, &cut, 0, 0) < 0 || ft_runner_forward_all(e->runner, wide) < 0)
         return -1;
     for (size_t i = 0; i < count; i++)
-        finish(e, out + place[i].text * dim, wide + i * width, dim);
+        ft_embedding_shorten(out + place[i].text * dim, wide + i * width, dim, unit);
     return 0;
 }
 

@@ -17,6 +17,10 @@ struct ft_embed_options {
 /* Dimensions of what ft_embed_texts writes. */
 size_t ft_embed_dim(const struct ft_model *model, const struct ft_embed_options *options);
 
+/* The first `dim` numbers of an embedding, and with `unit` (--normalize, or a model whose embeddings have unit length) scaled to unit length
+ * again. `out` may be `in`. */
+void ft_embedding_shorten(float *out, const float *in, size_t dim, bool unit);
+
 /* An embedder keeps its buffers from call to call; the model must outlive it. FT_USAGE for options the model cannot meet. */
 struct ft_embedder;
 struct ft_embedder *ft_embedder_open(const struct ft_model *model, const struct ft_embed_options *options);

@@ -1,0 +1,200 @@
+/* evaluate.c - blocks of queries through the ranks, and means over all. */
+#include "eval/evaluate.h"
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What one block of queries needs: bounded, whatever the number of queries. */
+enum { BLOCK_QUERIES = 4096, BLOCK_ITEMS = 4 << 20 };
+
+struct work {
+    const struct ft_evaluation *e;
+    struct ft_result *result;
+    struct ft_arena block;
+    size_t kept;                /* neighbours that there are and that are wanted; 0: none are */
+    size_t voted;
+    uint32_t *votes;
+
+    /* Of the block. */
+    struct ft_rank *rank;
+    size_t *count;
+    struct ft_match *match;
+    float *gain, *ideal;
+};
+
+/* Gains in the order of the ranks. */
+static const float *gains_of(const struct work *w, size_t query, const struct ft_rank *rank, size_t count)
+{
+    const struct ft_items *relevant = &w->e->relevant[query];
+
+    if (!w->e->gain)
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        size_t low = 0, high = relevant->count;
+
+        while (high - low > 1) {
+            size_t middle = low + (high - low) / 2;
+
+            if (relevant->item[middle] <= rank[i].item)
+                low = middle;
+            else
+                high = middle;
+        }
+        w->gain[i] = w->e->gain[query][low];
+    }
+    return w->gain;
+}
+
+static int compare_gains(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+
+    return x > y ? -1 : x < y;
+}
+
+static const float *ideal_of(const struct work *w, const float *gain, size_t count)
+{
+    if (!gain)
+        return NULL;
+    memcpy(w->ideal, gain, count * sizeof *gain);
+    qsort(w->ideal, count, sizeof *gain, compare_gains);
+    return w->ideal;
+}
+
+static double vote(const struct work *w, size_t query, size_t k, const struct ft_match *match)
+{
+    const struct ft_evaluation *e = w->e;
+    uint32_t class = e->query_class ? e->query_class[query] : FT_NO_CLASS;
+
+    if (class == FT_NO_CLASS)
+        return NAN;
+    return ft_metrics_vote(match, k < w->kept ? k : w->kept, e->index_class, w->votes) == class;
+}
+
+static int add_query(struct work *w, size_t query, const struct ft_rank *rank, size_t count, const struct ft_match *match)
+{
+    const struct ft_evaluation *e = w->e;
+    const struct ft_measures *measures = &w->result->measures;
+    double *each = e->each ? e->each + query * measures->count : NULL;
+    const float *gain = gains_of(w, query, rank, count);
+    const struct ft_ranking ranking = {.rank = rank, .gain = gain, .count = count, .relevant = count,
+                                       .ideal = ideal_of(w, gain, count),
+                                       .length = e->nearest.index_count - (e->nearest.excluded ? e->nearest.excluded[query].count : 0)};
+    bool voted = false;
+
+    if (e->found && e->found(e->argument, query, match) < 0)
+        return -1;
+    for (size_t m = 0; m < measures->count; m++) {
+        bool knn = measures->item[m].metric == FT_METRIC_KNN;
+        double value = !count ? NAN : knn ? vote(w, query, measures->item[m].k, match) : ft_measure_of(&measures->item[m], &ranking);
+
+        if (each)
+            each[m] = value;
+        if (!isnan(value))
+            w->result->value[m] += value;
+        voted |= knn && !isnan(value);
+    }
+    w->voted += voted;
+    *(count ? &w->result->queries : &w->result->left_out) += 1;
+    return 0;
+}
+
+static int evaluate_block(struct work *w, size_t first, size_t count, size_t items)
+{
+    const struct ft_evaluation *e = w->e;
+    struct ft_nearest part = e->nearest;
+    const struct ft_rank *rank;
+
+    part.query += first * part.dim;
+    part.query_count = count;
+    if (part.excluded)
+        part.excluded += first;
+    ft_arena_reset(&w->block);
+    rank = w->rank = ft_arena_take(&w->block, items * sizeof *w->rank);
+    w->gain = ft_arena_take(&w->block, items * sizeof *w->gain);
+    w->ideal = ft_arena_take(&w->block, items * sizeof *w->ideal);
+    w->count = ft_arena_take(&w->block, count * sizeof *w->count);
+    w->match = w->kept ? ft_arena_zero(&w->block, count, w->kept * sizeof *w->match) : NULL;
+    if (!w->rank || !w->gain || !w->ideal || !w->count || (w->kept && !w->match) ||
+        ft_nearest_ranks(&part, e->relevant + first, w->rank, w->count, w->kept, w->match) < 0)
+        return -1;
+    for (size_t q = 0; q < count; q++) {
+        if (add_query(w, first + q, rank, w->count[q], w->match ? w->match + q * w->kept : NULL) < 0)
+            return -1;
+        rank += e->relevant[first + q].count;
+    }
+    return 0;
+}
+
+static uint32_t *zero_votes(const struct ft_evaluation *e)
+{
+    uint32_t classes = 0, *votes;
+
+    for (size_t i = 0; e->index_class && i < e->nearest.index_count; i++)
+        if (e->index_class[i] != FT_NO_CLASS && e->index_class[i] >= classes)
+            classes = e->index_class[i] + 1;
+    if (!(votes = calloc((size_t)classes + 1, sizeof *votes)))
+        ft_fail(FT_SYSTEM, "out of memory for %u labels", classes);
+    return votes;
+}
+
+/* Voters, and what the caller wants to see, which is k whatever the index has. */
+static size_t neighbours(const struct ft_evaluation *e, const struct ft_measures *measures)
+{
+    size_t most = e->found ? e->k : 0;
+
+    for (size_t m = 0; m < measures->count && e->query_class; m++)
+        if (measures->item[m].metric == FT_METRIC_KNN) {
+            size_t k = measures->item[m].k < e->nearest.index_count ? measures->item[m].k : e->nearest.index_count;
+
+            most = k > most ? k : most;
+        }
+    return most;
+}
+
+static int evaluate_all(struct work *w)
+{
+    const struct ft_evaluation *e = w->e;
+    size_t most = BLOCK_ITEMS / (w->kept + 1) + 1, first = 0;
+
+    if (most > BLOCK_QUERIES)
+        most = BLOCK_QUERIES;
+    while (first < e->nearest.query_count) {
+        size_t n = 0, items = 0;
+
+        do
+            items += e->relevant[first + n++].count;
+        while (n < most && first + n < e->nearest.query_count &&
+               items + e->relevant[first + n].count <= BLOCK_ITEMS);
+        if (evaluate_block(w, first, n, items) < 0)
+            return -1;
+        first += n;
+    }
+    return 0;
+}
+
+int ft_evaluate(const struct ft_evaluation *e, struct ft_result *result)
+{
+    struct work w = {.e = e, .result = result, .votes = zero_votes(e)};
+    int status = w.votes ? 0 : -1;
+
+    *result = (struct ft_result){.k = e->k};
+    if (e->measures)
+        result->measures = *e->measures;
+    else if (ft_measures_add(&result->measures, "usual", e->k) < 0)
+        status = -1;
+    w.kept = neighbours(e, &result->measures);
+    if (status == 0)
+        status = evaluate_all(&w);
+    for (size_t m = 0; m < result->measures.count; m++) {
+        size_t over = result->measures.item[m].metric == FT_METRIC_KNN ? w.voted : result->queries;
+
+        result->value[m] = over ? result->value[m] / (double)over : NAN;
+    }
+    ft_arena_free(&w.block);
+    free(w.votes);
+    return status;
+}
