@@ -7,7 +7,7 @@
 #include "base/pool.h"
 #include "base/tool.h"
 #include "eval/report.h"
-#include "eval/run.h"
+#include "eval/trec.h"
 #include "eval/study.h"
 #include "eval/tasks.h"
 

@@ -170,16 +170,13 @@ static double ideally_gained(const struct ft_ranking *r, size_t k)
     return sum;
 }
 
-/* Finetuner's: the first two places weigh the same. */
+/* Finetuner's: the first two places weigh the same, and every gain is 1. */
 static double gained_from_two(const struct ft_ranking *r, size_t k)
 {
     double sum = 0;
 
-    for (size_t i = 0; i < r->count && r->rank[i].rank <= k; i++) {
-        double gain = r->gain ? (double)r->gain[i] : 1.0;
-
-        sum += r->rank[i].rank == 1 ? gain : gain / log2((double)r->rank[i].rank);
-    }
+    for (size_t i = 0; i < r->count && r->rank[i].rank <= k; i++)
+        sum += r->rank[i].rank == 1 ? 1 : 1 / log2((double)r->rank[i].rank);
     return sum;
 }
 

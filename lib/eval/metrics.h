@@ -29,7 +29,7 @@
  *   hit_at_k           hit@k
  *   average_precision  the mean of i / rank_i over the ranks at most k, not over R: what was not found costs nothing. 0 where none was
  *   reciprocal_rank    mrr@k
- *   dcg_at_k           gain at rank 1, gain / log2(rank) at the ranks from 2 to k: weights 1, 1, 1/log2 3, 1/2 ... */
+ *   dcg_at_k           1 at rank 1, 1 / log2(rank) at the ranks from 2 to k: weights 1, 1, 1/log2 3, 1/2 ...; no gains */
 #ifndef FT_EVAL_METRICS_H
 #define FT_EVAL_METRICS_H
 

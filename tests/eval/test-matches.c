@@ -31,12 +31,23 @@ static void test_lines(void)
 
 static void test_names(void)
 {
-    enum ft_metric metric = FT_METRICS;
+    struct ft_measure one = {FT_METRICS, 0};
+    struct ft_measures all = {.count = 0}, seven = {.count = 0};
+    char name[40];
+    bool round = true;
 
-    ok(ft_metric_parse("precision", 7, &metric) == 0 && metric == FT_METRIC_PRECISION,
-       "a metric by its short name");
-    ok(ft_metric_parse("knn@7", 7, &metric) == 0 && metric == FT_METRIC_KNN, "and by its whole name");
-    ok(ft_metric_parse("knn@8", 7, &metric) < 0 && strstr(ft_error(), "knn@7"), "another k is refused");
+    ok(ft_measure_parse("precision", 7, &one) == 0 && one.metric == FT_METRIC_PRECISION && one.k == 7, "a metric by its short name");
+    ok(ft_measure_parse("knn@8", 7, &one) == 0 && one.metric == FT_METRIC_KNN && one.k == 8, "and by its whole name, with another k");
+    ok(ft_measure_parse("mrr", 7, &one) == 0 && one.metric == FT_METRIC_MRR &&
+       ft_measure_parse("mrr@7", 7, &one) == 0 && one.metric == FT_METRIC_MRR_AT, "mrr is of the whole ranking, mrr@7 another");
+    ok(ft_measure_parse("knn@0", 7, &one) < 0 && strstr(ft_error(), "knn@7") && strstr(ft_error(), "dcg_at_k"), "what is unknown lists what is known");
+    ok(ft_measures_add(&all, "all", 7) == 0 && all.count == FT_METRICS && ft_measures_add(&all, "usual,map@7", 7) == 0 &&
+       all.count == FT_METRICS && ft_measures_add(&seven, "finetuner", 7) == 0 && seven.count == 7, "several by one name, none twice");
+    for (size_t i = 0; i < all.count; i++) {
+        ft_measure_name(&all.item[i], name);
+        round &= ft_measure_parse(name, 7, &one) == 0 && one.metric == all.item[i].metric && one.k == 7;
+    }
+    ok(round, "a name that is printed is read again");
 }
 
 static uint32_t vote(const uint32_t *class, size_t k)

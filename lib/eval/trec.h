@@ -1,10 +1,10 @@
-/* run.h - rankings as TREC's files have them: "qid Q0 docid rank score tag" a line, blanks or tabs between.
+/* trec.h - rankings as TREC's files have them: "qid Q0 docid rank score tag" a line, blanks or tabs between.
  *
  * Read, the rank is not looked at: as trec_eval does, the higher score (as a 32-bit number) is first, of equal scores the id that is
  * later in the order of bytes. Written, the order is ours, equal scores in the order of the index; scores are those we rank by, of
  * euclidean minus the squared distance. A reader that sorts again may put equal scores in another order. */
-#ifndef FT_EVAL_RUN_H
-#define FT_EVAL_RUN_H
+#ifndef FT_EVAL_TREC_H
+#define FT_EVAL_TREC_H
 
 #include "base/memory.h"
 #include "eval/metrics.h"

@@ -1,5 +1,5 @@
-/* run.c - TREC's runs: sorted by query and score, then met with the judgements of each query. */
-#include "eval/run.h"
+/* trec.c - TREC's runs: sorted by query and score, then met with the judgements of each query. */
+#include "eval/trec.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/tool.h"
