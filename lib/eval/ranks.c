@@ -18,15 +18,16 @@ enum { BLOCK_ITEMS = 1 << 19 };      /* relevant items of a block of queries, un
 /* Where to begin looking for a score's place: scores between the best and the worst relevant one are cut into
  * `count` equal steps, and start[b] matches lie on steps before step b. The step of a score never falls as
  * the score falls, however floats round, so the place is exact: matches on earlier steps are before, those on
- * later steps after, and only those on the same step need comparing - mostly none or one. A binary search
- * would mispredict a branch at every level. */
+ * later steps after, and only those on the same step need comparing - mostly none or one. A binary search, or a loop over those on the step,
+ * would mispredict a branch for nearly every item: the first two are compared without one. */
 struct ladder {
-    float top, scale;
-    uint32_t count, *start;            /* [count + 1] */
+    float top, scale, last;            /* last: the number of the last step */
+    uint32_t *start;                   /* [steps + 1] */
 };
 
 enum {
-    STEPS = 4,                         /* for each match, so that most steps have none */
+    STEPS = 8,                         /* for each match, so that most steps have none */
+    MOST_STEPS = 1 << 22,              /* all whole numbers up to there are floats */
     CLUMP = 8,                         /* more matches than these on a step are searched by halving */
 };
 
@@ -39,9 +40,10 @@ struct ranking {
     struct ft_sweep sweep;
     size_t *at;                        /* [queries + 1] */
     struct ft_match *match;            /* [at[queries]] sorted for each query */
+    uint64_t *key;                     /* [at[queries] + 2] of each, see key_of */
     float *score;                      /* [at[queries]] */
     struct ladder *ladder;             /* [queries] */
-    uint32_t *step;                    /* what the ladders point into: [at[queries] + queries] * STEPS */
+    uint32_t *step;                    /* what the ladders point into: [at[queries] * STEPS + queries] */
     uint32_t *seen;                    /* [threads][at[queries]] */
     struct ft_heaps heaps;
     size_t k;
@@ -52,15 +54,27 @@ static uint32_t step_of(const struct ladder *ladder, float score)
 {
     float step = (ladder->top - score) * ladder->scale;
 
-    return step > 0 ? step < (float)ladder->count ? (uint32_t)step : ladder->count - 1 : 0;
+    step = step < ladder->last ? step : ladder->last;
+    return (uint32_t)(int32_t)(step > 0 ? step : 0);
+}
+
+/* A match as a number: the lower, the nearer. Adding zero makes the two zeros one. */
+static uint64_t key_of(float score, uint32_t item)
+{
+    float one_zero = score + 0.0f;
+    uint32_t bits;
+
+    memcpy(&bits, &one_zero, sizeof bits);
+    bits ^= (uint32_t)((int32_t)bits >> 31) | 0x80000000u;     /* rises with the score */
+    return (uint64_t)~bits << 32 | item;
 }
 
 static void build_ladder(struct ladder *ladder, const struct ft_match *match, size_t count, uint32_t *start)
 {
     float range = match[0].score - match[count - 1].score;
-    uint32_t steps = (uint32_t)count * STEPS, next = 0;
+    uint32_t steps = count < MOST_STEPS / STEPS ? (uint32_t)count * STEPS : MOST_STEPS, next = 0;
 
-    *ladder = (struct ladder){match[0].score, range > 0 ? (float)steps / range : 0, steps, start};
+    *ladder = (struct ladder){match[0].score, range > 0 ? (float)steps / range : 0, (float)(steps - 1), start};
     if (!(ladder->scale <= 1e30f))     /* all but equal scores */
         ladder->scale = 0;
     for (uint32_t b = 0; b <= steps; b++) {
@@ -68,24 +82,33 @@ static void build_ladder(struct ladder *ladder, const struct ft_match *match, si
             next++;
         start[b] = next;
     }
+    start[steps] = (uint32_t)count;
 }
 
-/* How many of the sorted matches stand before `item`. */
-static size_t place(const struct ladder *ladder, const struct ft_match *match, struct ft_match item)
+static __attribute__((noinline)) size_t place_in_clump(const uint64_t *key, uint32_t at, uint32_t end, uint64_t item)
 {
-    uint32_t step = step_of(ladder, item.score), at = ladder->start[step], end = ladder->start[step + 1];
-
     while (end - at > CLUMP) {
         uint32_t middle = at + (end - at) / 2;
 
-        if (ft_match_before(match[middle], item))
+        if (key[middle] < item)
             at = middle + 1;
         else
             end = middle;
     }
-    while (at < end && ft_match_before(match[at], item))
+    while (at < end && key[at] < item)
         at++;
     return at;
+}
+
+/* How many of the sorted matches stand before an item. */
+static inline size_t place(const struct ladder *ladder, const uint64_t *key, float score, uint32_t item)
+{
+    uint32_t step = step_of(ladder, score), at = ladder->start[step], end = ladder->start[step + 1];
+    uint64_t own = key_of(score, item);
+
+    if (end - at > 2)
+        return place_in_clump(key, at, end, own);
+    return at + ((at < end) & (key[at] < own)) + ((at + 1 < end) & (key[at + 1] < own));
 }
 
 /* What is below the worst relevant item moves none of them. */
@@ -116,6 +139,8 @@ static int prepare(void *argument, size_t query, int worker)
             match[kept++] = (struct ft_match){score[i], relevant->item[i]};
     qsort(match, kept, sizeof *match, ft_match_compare);
     r->count[query] = kept;
+    for (size_t i = 0; i < kept; i++)
+        r->key[r->at[query] + i] = key_of(match[i].score, match[i].item);
     if (kept)
         build_ladder(r->ladder + query, match, kept, r->step + r->at[query] * STEPS + query);
     for (int t = 0; t < ft_pool_threads(); t++)
@@ -126,7 +151,8 @@ static int prepare(void *argument, size_t query, int worker)
 static void visit(void *argument, int worker, size_t query, const float *score, uint32_t item, uint32_t mask)
 {
     struct ranking *r = argument;
-    const struct ft_match *match = r->match + r->at[query];
+    const struct ladder ladder = r->ladder[query];
+    const uint64_t *key = r->key + r->at[query];
     size_t count = r->count[query];
     uint32_t *seen = r->seen + (size_t)worker * r->at[r->sweep.count] + r->at[query], near;
 
@@ -137,7 +163,7 @@ static void visit(void *argument, int worker, size_t query, const float *score, 
     mask &= r->sweep.tile->above(score, worst_relevant(r, query));
     for (; mask; mask &= mask - 1) {
         uint32_t bit = (uint32_t)__builtin_ctz(mask);
-        size_t at = place(r->ladder + query, match, (struct ft_match){score[bit], item + bit});
+        size_t at = place(&ladder, key, score[bit], item + bit);
 
         if (at < count)
             seen[at]++;
@@ -160,7 +186,7 @@ static int finish(void *argument, size_t query, int worker)
         size_t p;
 
         ft_sweep_scores(&r->sweep, ft_sweep_room(&r->sweep, worker), query, &self.item, 1, &self.score);
-        p = place(r->ladder + query, r->match + at, self);
+        p = place(r->ladder + query, r->key + at, self.score, self.item);
         if (p < count)
             seen[p]--;
     }
@@ -183,11 +209,12 @@ static int rank_block(struct ft_arena *arena, struct ranking *r, size_t first, s
     size_t all = r->at[count];
 
     r->match = ft_arena_take(arena, all * sizeof *r->match);
+    r->key = ft_arena_zero(arena, all + 2, sizeof *r->key);
     r->score = ft_arena_take(arena, all * sizeof *r->score);
     r->ladder = ft_arena_take(arena, count * sizeof *r->ladder);
     r->step = ft_arena_take(arena, (all * STEPS + count) * sizeof *r->step);
     r->seen = ft_arena_zero(arena, all * (size_t)ft_pool_threads(), sizeof *r->seen);
-    if (!r->match || !r->score || !r->ladder || !r->step || !r->seen ||
+    if (!r->match || !r->key || !r->score || !r->ladder || !r->step || !r->seen ||
         (r->nearest_match && ft_heaps_start(&r->heaps, arena, count, least(r->k, r->nearest->index_count)) < 0) ||
         ft_sweep_start(&r->sweep, arena, r->nearest, first, count) < 0 ||
         ft_pool_run(count, prepare, r) < 0 || ft_sweep_run(&r->sweep, 0, (struct ft_beside){NULL, NULL}, visit, r) < 0)

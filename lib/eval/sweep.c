@@ -52,7 +52,9 @@ static int start_worker(struct ft_sweep *sweep, struct ft_arena *arena, int work
 
     sweep->threshold[worker] = threshold;
     sweep->item[worker] = ft_arena_take(arena, sweep->segment * sweep->nearest->dim * sizeof(float));
-    if (!threshold || !sweep->item[worker])
+    sweep->score[worker] = ft_arena_take(arena, sweep->segment * sweep->tile->rows * sizeof(float));
+    sweep->some[worker] = ft_arena_take(arena, sweep->segment / sweep->tile->columns * sizeof(uint32_t));
+    if (!threshold || !sweep->item[worker] || !sweep->score[worker] || !sweep->some[worker])
         return -1;
     for (size_t q = 0; q < rows; q++)
         threshold[q] = q < sweep->count ? -FLT_MAX : INFINITY;
@@ -69,8 +71,10 @@ int ft_sweep_start(struct ft_sweep *sweep, struct ft_arena *arena, const struct 
                                .segment = largest_segment(dim, tile->columns),
                                .query = ft_arena_take(arena, rows * dim * sizeof(float)),
                                .item = ft_arena_take(arena, threads * sizeof *sweep->item),
+                               .score = ft_arena_take(arena, threads * sizeof *sweep->score),
+                               .some = ft_arena_take(arena, threads * sizeof *sweep->some),
                                .threshold = ft_arena_take(arena, threads * sizeof *sweep->threshold)};
-    if (!sweep->query || !sweep->item || !sweep->threshold)
+    if (!sweep->query || !sweep->item || !sweep->score || !sweep->some || !sweep->threshold)
         return -1;
     for (size_t i = 0; i < threads; i++)
         if (start_worker(sweep, arena, (int)i, rows) < 0)
@@ -98,38 +102,44 @@ struct run {
     void *argument;
 };
 
-/* The rows of one tile where a score is at least the threshold; padding is no item. */
-static void visit_rows(const struct run *run, int worker, uint32_t rows, size_t query, const float *score, uint32_t item,
-                       size_t n)
+/* Tiles of some rows with a whole segment, row by row: what a visitor keeps of a query stays in the first-level cache. Padding is no
+ * item. */
+static void visit_rows(const struct run *run, int worker, size_t query, const uint32_t *some, const float *score, uint32_t item, size_t count)
 {
     const struct ft_tile *tile = run->sweep->tile;
-    uint32_t real = n < 32 ? (1u << n) - 1 : UINT32_MAX;
+    size_t size = tile->rows * tile->columns;
 
-    for (; rows; rows &= rows - 1) {
-        size_t row = (size_t)__builtin_ctz(rows);
-        const float *of_row = score + row * tile->columns;
-        uint32_t mask = tile->above(of_row, run->sweep->threshold[worker][query + row]) & real;
+    for (size_t row = 0; row < tile->rows && query + row < run->sweep->count; row++)
+        for (size_t i = 0; i < count; i += tile->columns) {
+            const float *of_row = score + i / tile->columns * size + row * tile->columns;
+            uint32_t real = count - i < 32 ? (1u << (count - i)) - 1 : UINT32_MAX, mask;
 
-        if (mask)
-            run->visit(run->argument, worker, query + row, of_row, item, mask);
-    }
+            if (!(some[i / tile->columns] >> row & 1))
+                continue;
+            mask = tile->above(of_row, run->sweep->threshold[worker][query + row]) & real;
+            if (mask)
+                run->visit(run->argument, worker, query + row, of_row, item + (uint32_t)i, mask);
+        }
 }
 
 static void run_segment(const struct run *run, size_t first, size_t count, int worker)
 {
     const struct ft_sweep *s = run->sweep;
     size_t dim = s->nearest->dim, rows = s->tile->rows, columns = s->tile->columns;
-    float *item = s->item[worker], score[FT_TILE_ROWS * FT_TILE_COLUMNS] __attribute__((aligned(64)));
+    float *item = s->item[worker], *score = s->score[worker];
+    uint32_t *some = s->some[worker];
 
     for (size_t i = 0; i < count; i += columns)
         ft_tile_pack(item + i * dim, columns, s->nearest->index + (first + i) * dim, NULL, least(columns, count - i), dim);
-    for (size_t q = 0; q < s->count; q += rows)
-        for (size_t i = 0; i < count; i += columns) {
-            uint32_t some = run_tile(s, s->query + q * dim, item + i * dim, s->threshold[worker] + q, score);
+    for (size_t q = 0; q < s->count; q += rows) {
+        uint32_t any = 0;
 
-            if (some)
-                visit_rows(run, worker, some, q, score, run->number + (uint32_t)(first + i), least(columns, count - i));
-        }
+        for (size_t i = 0; i < count; i += columns)
+            any |= some[i / columns] = run_tile(s, s->query + q * dim, item + i * dim, s->threshold[worker] + q,
+                                                score + i / columns * rows * columns);
+        if (any)
+            visit_rows(run, worker, q, some, score, run->number + (uint32_t)first, count);
+    }
 }
 
 /* What is done beside comes first, so that it is never waited for alone. */

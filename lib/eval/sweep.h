@@ -41,6 +41,8 @@ struct ft_sweep {
     float *query;                  /* packed */
     size_t segment;                /* items at most */
     float **item;                  /* [threads] room for a packed segment */
+    float **score;                 /* [threads] of a segment with the rows of a tile, tile by tile */
+    uint32_t **some;               /* [threads] the rows of each tile that have something */
     float **threshold;             /* [threads][count] scores below it are not seen; at first all are */
 };
 
