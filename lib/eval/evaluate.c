@@ -2,19 +2,21 @@
 #include "eval/evaluate.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "eval/sweep.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* What one block of queries needs: bounded, whatever the number of queries. */
-enum { BLOCK_QUERIES = 4096, BLOCK_ITEMS = 4 << 20 };
+enum { BLOCK_QUERIES = 4096, BLOCK_ITEMS = 4 << 20, SHALLOW = 4096 };
 
 struct work {
     const struct ft_evaluation *e;
     struct ft_result *result;
     struct ft_arena block;
     size_t kept;                /* neighbours that there are and that are wanted; 0: none are */
+    bool shallow;               /* they are all that the measures look at: the ranks are theirs, and nobody ranks the rest */
     size_t voted;
     uint32_t *votes;
 
@@ -55,12 +57,18 @@ static int compare_gains(const void *a, const void *b)
     return x > y ? -1 : x < y;
 }
 
-static const float *ideal_of(const struct work *w, const float *gain, size_t count)
+/* Of the `all` that are not excluded. */
+static const float *ideal_of(const struct work *w, size_t query, size_t all)
 {
-    if (!gain)
+    const struct ft_items *relevant = &w->e->relevant[query], *excluded = w->e->nearest.excluded;
+    size_t count = 0;
+
+    if (!w->e->gain)
         return NULL;
-    memcpy(w->ideal, gain, count * sizeof *gain);
-    qsort(w->ideal, count, sizeof *gain, compare_gains);
+    for (size_t i = 0; i < relevant->count && count < all; i++)
+        if (!excluded || !ft_items_have(excluded + query, relevant->item[i]))
+            w->ideal[count++] = w->e->gain[query][i];
+    qsort(w->ideal, count, sizeof *w->ideal, compare_gains);
     return w->ideal;
 }
 
@@ -74,14 +82,13 @@ static double vote(const struct work *w, size_t query, size_t k, const struct ft
     return ft_metrics_vote(match, k < w->kept ? k : w->kept, e->index_class, w->votes) == class;
 }
 
-static int add_query(struct work *w, size_t query, const struct ft_rank *rank, size_t count, const struct ft_match *match)
+static int add_query(struct work *w, size_t query, const struct ft_rank *rank, size_t count, size_t all, const struct ft_match *match)
 {
     const struct ft_evaluation *e = w->e;
     const struct ft_measures *measures = &w->result->measures;
     double *each = e->each ? e->each + query * measures->count : NULL;
     const float *gain = gains_of(w, query, rank, count);
-    const struct ft_ranking ranking = {.rank = rank, .gain = gain, .count = count, .relevant = count,
-                                       .ideal = ideal_of(w, gain, count),
+    const struct ft_ranking ranking = {.rank = rank, .gain = gain, .count = count, .relevant = all, .ideal = ideal_of(w, query, all),
                                        .length = e->nearest.index_count - (e->nearest.excluded ? e->nearest.excluded[query].count : 0)};
     bool voted = false;
 
@@ -89,7 +96,7 @@ static int add_query(struct work *w, size_t query, const struct ft_rank *rank, s
         return -1;
     for (size_t m = 0; m < measures->count; m++) {
         bool knn = measures->item[m].metric == FT_METRIC_KNN;
-        double value = !count ? NAN : knn ? vote(w, query, measures->item[m].k, match) : ft_measure_of(&measures->item[m], &ranking);
+        double value = !all ? NAN : knn ? vote(w, query, measures->item[m].k, match) : ft_measure_of(&measures->item[m], &ranking);
 
         if (each)
             each[m] = value;
@@ -98,15 +105,37 @@ static int add_query(struct work *w, size_t query, const struct ft_rank *rank, s
         voted |= knn && !isnan(value);
     }
     w->voted += voted;
-    *(count ? &w->result->queries : &w->result->left_out) += 1;
+    *(all ? &w->result->queries : &w->result->left_out) += 1;
     return 0;
+}
+
+/* Those of the relevant items that are among the neighbours; `all`: how many there are that are not excluded. */
+static size_t ranks_of_matches(const struct work *w, size_t query, const struct ft_match *match, struct ft_rank *rank, size_t *all)
+{
+    const struct ft_items *relevant = &w->e->relevant[query], *excluded = w->e->nearest.excluded;
+    size_t count = 0;
+
+    *all = relevant->count;
+    for (size_t i = 0; excluded && i < excluded[query].count; i++)
+        *all -= ft_items_have(relevant, excluded[query].item[i]);
+    for (size_t i = 0; i < w->kept && match[i].item != FT_NO_ITEM; i++)
+        if (ft_items_have(relevant, match[i].item))
+            rank[count++] = (struct ft_rank){(uint32_t)i + 1, match[i].item};
+    return count;
+}
+
+static int rank_block(struct work *w, const struct ft_nearest *part, size_t first)
+{
+    if (w->shallow)
+        return ft_nearest_find(part, w->kept, w->match);
+    return ft_nearest_ranks(part, w->e->relevant + first, w->rank, w->count, w->kept, w->match);
 }
 
 static int evaluate_block(struct work *w, size_t first, size_t count, size_t items)
 {
     const struct ft_evaluation *e = w->e;
     struct ft_nearest part = e->nearest;
-    const struct ft_rank *rank;
+    struct ft_rank *rank;
 
     part.query += first * part.dim;
     part.query_count = count;
@@ -118,11 +147,17 @@ static int evaluate_block(struct work *w, size_t first, size_t count, size_t ite
     w->ideal = ft_arena_take(&w->block, items * sizeof *w->ideal);
     w->count = ft_arena_take(&w->block, count * sizeof *w->count);
     w->match = w->kept ? ft_arena_zero(&w->block, count, w->kept * sizeof *w->match) : NULL;
-    if (!w->rank || !w->gain || !w->ideal || !w->count || (w->kept && !w->match) ||
-        ft_nearest_ranks(&part, e->relevant + first, w->rank, w->count, w->kept, w->match) < 0)
+    if (!w->rank || !w->gain || !w->ideal || !w->count || (w->kept && !w->match) || rank_block(w, &part, first) < 0)
         return -1;
     for (size_t q = 0; q < count; q++) {
-        if (add_query(w, first + q, rank, w->count[q], w->match ? w->match + q * w->kept : NULL) < 0)
+        const struct ft_match *match = w->match ? w->match + q * w->kept : NULL;
+        size_t found, all;
+
+        if (w->shallow)
+            found = ranks_of_matches(w, first + q, match, rank, &all);
+        else
+            found = all = w->count[q];
+        if (add_query(w, first + q, rank, found, all, match) < 0)
             return -1;
         rank += e->relevant[first + q].count;
     }
@@ -141,10 +176,10 @@ static uint32_t *zero_votes(const struct ft_evaluation *e)
     return votes;
 }
 
-/* Voters, and what the caller wants to see, which is k whatever the index has. */
-static size_t neighbours(const struct ft_evaluation *e, const struct ft_measures *measures)
+/* Voters, what the caller wants to see, which is k whatever the index has, and all that the measures look at where that is not much. */
+static size_t neighbours(const struct ft_evaluation *e, const struct ft_measures *measures, size_t depth)
 {
-    size_t most = e->found ? e->k : 0;
+    size_t most = depth <= SHALLOW && depth < e->nearest.index_count ? depth : 0;
 
     for (size_t m = 0; m < measures->count && e->query_class; m++)
         if (measures->item[m].metric == FT_METRIC_KNN) {
@@ -152,7 +187,7 @@ static size_t neighbours(const struct ft_evaluation *e, const struct ft_measures
 
             most = k > most ? k : most;
         }
-    return most;
+    return e->found && e->k > most ? e->k : most;
 }
 
 static int evaluate_all(struct work *w)
@@ -179,6 +214,7 @@ static int evaluate_all(struct work *w)
 int ft_evaluate(const struct ft_evaluation *e, struct ft_result *result)
 {
     struct work w = {.e = e, .result = result, .votes = zero_votes(e)};
+    size_t depth;
     int status = w.votes ? 0 : -1;
 
     *result = (struct ft_result){.k = e->k};
@@ -186,7 +222,9 @@ int ft_evaluate(const struct ft_evaluation *e, struct ft_result *result)
         result->measures = *e->measures;
     else if (ft_measures_add(&result->measures, "usual", e->k) < 0)
         status = -1;
-    w.kept = neighbours(e, &result->measures);
+    depth = ft_measures_depth(&result->measures);
+    w.kept = neighbours(e, &result->measures, depth);
+    w.shallow = w.kept >= depth;
     if (status == 0)
         status = evaluate_all(&w);
     for (size_t m = 0; m < result->measures.count; m++) {

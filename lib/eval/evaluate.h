@@ -10,7 +10,7 @@ struct ft_evaluation {
     struct ft_nearest nearest;
     size_t k;                          /* at least 1 */
     const struct ft_measures *measures;/* NULL: the usual ones at k */
-    const struct ft_items *relevant;   /* [query_count]; where gains are given each query's items ascend */
+    const struct ft_items *relevant;   /* [query_count] each query's items ascend */
     const float *const *gain;          /* [query_count][relevant[q].count], or NULL: all 1 */
     const uint32_t *query_class;       /* [query_count] and [index_count] label numbers, or both NULL */
     const uint32_t *index_class;

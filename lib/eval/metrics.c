@@ -123,6 +123,24 @@ int ft_measures_add(struct ft_measures *measures, const char *names, size_t k)
     }
 }
 
+size_t ft_measures_depth(const struct ft_measures *measures)
+{
+    size_t depth = 1;
+
+    for (size_t m = 0; m < measures->count; m++)
+        switch (measures->item[m].metric) {
+        case FT_METRIC_MRR:
+        case FT_METRIC_MAP:
+        case FT_METRIC_RPRECISION:
+            return SIZE_MAX;
+        case FT_METRIC_ACCURACY:
+            break;
+        default:
+            depth = measures->item[m].k > depth ? measures->item[m].k : depth;
+        }
+    return depth;
+}
+
 /* ---- of one query ---- */
 
 /* How many ranks are at most k. */

@@ -95,6 +95,9 @@ struct ft_ranking {
     size_t length;                     /* items that were ranked at all */
 };
 
+/* How far down a ranking the measures look; SIZE_MAX: to its end. */
+size_t ft_measures_depth(const struct ft_measures *measures);
+
 /* NaN for knn. */
 double ft_measure_of(const struct ft_measure *measure, const struct ft_ranking *ranking);
 

@@ -31,6 +31,14 @@ test_expect_success 'rankings: pytrec_eval, ranx, sentence-transformers, graded 
     close_to rank-ones actual 1e-8
 '
 
+test_expect_success 'what looks at the nearest only is what the whole ranking gives' '
+    for how in "--index rank.index --qrels rank.qrels --distance dot rank.docs" clusters.docs "triplets.docs --distance euclidean"; do
+        ft-eval -q --json -k 7 --metrics finetuner,acc@1,f1@3,map@7,ndcg@5,dcg@6,knn@4 $how >nearest &&
+        ft-eval -q --json -k 7 --metrics finetuner,acc@1,f1@3,map@7,ndcg@5,dcg@6,knn@4,map $how >whole &&
+        sed "s/, \"map\": [0-9.]*}/}/" whole >expect && ! cmp -s whole expect && test_cmp expect nearest || return 1
+    done
+'
+
 test_expect_success "Finetuner's seven: DocArray" '
     ft-eval -q --json --index rank.index --qrels rank.qrels --distance dot -k 7 --metrics finetuner rank.docs >actual &&
     close_to finetuner actual 1e-9
