@@ -382,3 +382,16 @@ void ft_relevance_free(struct ft_relevance *r)
     ft_arena_free(&r->arena);
     *r = (struct ft_relevance){.by = NULL};
 }
+
+const float *ft_relevance_queries(const struct ft_relevance *r, struct ft_arena *arena, const float *vector, size_t dim)
+{
+    float *copy;
+
+    if (!r->query)
+        return vector;
+    if (!(copy = ft_arena_take(arena, r->query_count * dim * sizeof *copy)))
+        return NULL;
+    for (size_t q = 0; q < r->query_count; q++)
+        memcpy(copy + q * dim, vector + r->query[q] * dim, dim * sizeof *copy);
+    return copy;
+}

@@ -49,4 +49,7 @@ int ft_relevance_build(struct ft_relevance *relevance, const struct ft_collectio
                        const char *path);
 void ft_relevance_free(struct ft_relevance *relevance);
 
+/* The queries' vectors of a view's, [query_count, dim]: those themselves, or copied together into the arena. */
+const float *ft_relevance_queries(const struct ft_relevance *relevance, struct ft_arena *arena, const float *vector, size_t dim);
+
 #endif

@@ -20,21 +20,6 @@ static int vectors_ready(const char *what, enum ft_distance distance, const stru
     return 0;
 }
 
-/* Queries that are some items of a collection, copied together. */
-static const float *query_vectors(struct ft_study *s, const struct ft_vectors *v)
-{
-    const struct ft_relevance *r = &s->relevance;
-    float *copy;
-
-    if (!r->query)
-        return v->vector;
-    if (!(copy = ft_arena_take(&s->dim_arena, r->query_count * v->dim * sizeof *copy)))
-        return NULL;
-    for (size_t q = 0; q < r->query_count; q++)
-        memcpy(copy + q * v->dim, v->vector + r->query[q] * v->dim, v->dim * sizeof *copy);
-    return copy;
-}
-
 static int relate(struct ft_study *s)
 {
     if (s->related)
@@ -64,7 +49,8 @@ static int rank(struct ft_study *s, int view, double *each, struct ft_result *re
     if (vectors_ready("query", distance, &queries) < 0 ||
         (s->index != s->queries && vectors_ready("document of the index", distance, &index) < 0))
         return -1;
-    e.nearest = (struct ft_nearest){distance, index.dim, index.vector, index.count, query_vectors(s, &queries), r->query_count, r->excluded};
+    e.nearest = (struct ft_nearest){distance, index.dim, index.vector, index.count,
+                                    ft_relevance_queries(r, &s->dim_arena, queries.vector, queries.dim), r->query_count, r->excluded};
     return e.nearest.query && ft_evaluate(&e, result) == 0 ? 0 : -1;
 }
 

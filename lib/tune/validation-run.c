@@ -2,7 +2,7 @@
 #include "tune/validation-internal.h"
 #include "base/error.h"
 #include "eval/collection.h"
-#include "eval/metrics.h"
+#include "eval/evaluate.h"
 #include "eval/relevance.h"
 #include "model/encode.h"
 #include "train/loss.h"
@@ -62,7 +62,8 @@ static int rank(struct ranking *r, struct ft_result *result)
     e = (struct ft_evaluation){.k = NEIGHBOURS, .relevant = r->relevance.relevant, .gain = r->relevance.gain,
                                .query_class = r->relevance.query_class, .index_class = r->relevance.index_class};
     e.nearest = (struct ft_nearest){distance, index->dim, index->vector, r->index->count,
-                                    ft_relevance_queries(&r->relevance, queries), r->relevance.query_count, r->relevance.excluded};
+                                    ft_relevance_queries(&r->relevance, &r->relevance.arena, queries->vector, queries->dim),
+                                    r->relevance.query_count, r->relevance.excluded};
     if (!e.nearest.query || ft_evaluate(&e, result) < 0)
         return -1;
     return result->queries ? 0 : ft_fail(FT_BAD, "no query has anything relevant in the index");
@@ -91,8 +92,8 @@ static int add_metrics(struct ft_validation *v, struct ft_model *model, const st
     char name[FT_SCORE_NAME];
     int status = ft_encoder_over(&r.encoder, model, &options) < 0 ? -1 : measure(v, &r, &result);
 
-    for (int m = 0; status == 0 && m < FT_METRICS; m++) {
-        ft_metric_name((enum ft_metric)m, result.k, name);
+    for (size_t m = 0; status == 0 && m < result.measures.count; m++) {
+        ft_measure_name(&result.measures.item[m], name);
         ft_scores_add(scores, name, result.value[m]);
     }
     if (status == 0)
