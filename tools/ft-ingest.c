@@ -146,7 +146,7 @@ static int write_row(const struct ft_rows *rows, const struct ft_row *row, const
         if (share < low || share >= high)
             return 0;
     }
-    if (row->scored && !(row->score >= -1 && row->score <= 1) && odd_scores++ == 0)
+    if (row->scored && row->kind == FT_ROW_SCORED && !(row->score >= -1 && row->score <= 1) && odd_scores++ == 0)
         snprintf(first_odd_score, sizeof first_odd_score, "%s:%lu: %g", ft_rows_name(rows), row->line, row->score);
     pk = ft_writer_begin(tool.output);
     ft_row_write(pk, row, path);

@@ -236,11 +236,16 @@ static int assign_chunks(struct ft_layout *layout, struct plan *plan, const stru
         return too_few(layout, "3 (anchor, positive, score)");
     if (layout->kind != FT_ROW_TRIPLETS)
         return 0;
+    if (plan_has(plan, FT_COLUMN_SCORE))
+        layout->score = plan_take(plan, FT_COLUMN_SCORE, FT_COLUMN_NONE, FT_COLUMN_NONE);
     while ((negative_named ? plan_has(plan, FT_COLUMN_NEGATIVE) : layout->item_count < 3 || !names) &&
            (negative = plan_take(plan, FT_COLUMN_NEGATIVE, FT_COLUMN_NONE, FT_COLUMN_NONE)) >= 0) {
         plan->role[negative] = FT_COLUMN_NONE;
         add_item(layout, negative, FT_NEGATIVE);
     }
+    if (layout->score >= 0 && layout->item_count > 3 && !plan->by_name)
+        return ft_fail(FT_USAGE, "a score and %zu negatives: of triplets a score is the margin of one negative: choose with --columns, or give "
+                       "JSON lines with a list of scores", layout->item_count - 2);
     return layout->item_count < 3 ? too_few(layout, "3 (anchor, positive, negative)") : 0;
 }
 

@@ -109,7 +109,7 @@ static bool add_item(struct ft_jsonl *jsonl, enum ft_role role, const json_t *va
 
     if (!content.data || content.size == 0)
         return false;
-    jsonl->items[jsonl->item_count++] = (struct ft_row_item){role, content, uri, object};
+    jsonl->items[jsonl->item_count++] = (struct ft_row_item){.role = role, .content = content, .uri = uri, .object = object};
     jsonl->positives += role == FT_POSITIVE;
     return true;
 }
@@ -163,6 +163,37 @@ static int take_score(struct ft_jsonl *jsonl, const json_t *value)
     return ft_fail(FT_BAD, "the score is no number");
 }
 
+/* Of triplets: one margin a negative, or scores of the positive and of each negative; a margin m is scores 0 and -m. */
+static int take_scores(struct ft_jsonl *jsonl, const json_t *list)
+{
+    size_t count = json_array_size(list), negatives = jsonl->item_count - 1 - jsonl->positives, i;
+    json_t *value;
+
+    if (jsonl->kind != FT_ROW_TRIPLETS || jsonl->positives != 1 || (count != negatives && count != negatives + 1))
+        return ft_fail(FT_BAD, "a list of %zu scores with %zu positive%s and %zu negative%s: expected triplets of one positive, and a margin for "
+                       "each negative, or scores of the positive and of each negative", count, jsonl->positives, jsonl->positives == 1 ? "" : "s",
+                       negatives, negatives == 1 ? "" : "s");
+    json_array_foreach(list, i, value) {
+        struct ft_row_item *item = &jsonl->items[1 + i + negatives + 1 - count];
+
+        if (!json_is_number(value))
+            return ft_fail(FT_BAD, "score %zu is no number", i + 1);
+        item->score = count == negatives ? -json_number_value(value) : json_number_value(value);
+    }
+    for (i = 1; i < jsonl->item_count; i++)
+        jsonl->items[i].scored = true;
+    return 0;
+}
+
+/* One score of several negatives says nothing. */
+static int check_score(const struct ft_jsonl *jsonl)
+{
+    if (jsonl->kind != FT_ROW_TRIPLETS || !jsonl->scored || jsonl->item_count == 3)
+        return 0;
+    return ft_fail(FT_BAD, "one score with %zu positives and %zu negatives: of triplets a score is the margin of one over one: expected a list "
+                   "of scores", jsonl->positives, jsonl->item_count - 1 - jsonl->positives);
+}
+
 static int take_label(struct ft_jsonl *jsonl, const json_t *value)
 {
     if (!scalar_text(&jsonl->arena, value, &jsonl->label))
@@ -211,7 +242,8 @@ static int read_keys(struct ft_jsonl *jsonl)
         return ft_fail(FT_BAD, "the id is no string or number");
     if (layout->label >= 0 && take_label(jsonl, jsonl->values[layout->label]) < 0)
         return -1;
-    if (layout->score >= 0 && take_score(jsonl, jsonl->values[layout->score]) < 0)
+    if (layout->score >= 0 && (json_is_array(jsonl->values[layout->score]) ? take_scores(jsonl, jsonl->values[layout->score])
+                                                                          : take_score(jsonl, jsonl->values[layout->score])) < 0)
         return -1;
     for (size_t i = 0; i < layout->tag_count; i++)
         add_tag(jsonl, jsonl->names[layout->tags[i]].data, jsonl->values[layout->tags[i]]);
@@ -319,7 +351,7 @@ static int read_root(struct ft_jsonl *jsonl)
         if (strcmp(key, "id") != 0 && strcmp(key, "tags") != 0 && strcmp(key, "chunks") != 0 && !ft_json_is_field(key, value) &&
             !(jsonl->matches && (strcmp(key, "text") == 0 || strcmp(key, "uri") == 0)))
             add_tag(jsonl, key, value);
-    jsonl->kind = jsonl->scored ? FT_ROW_SCORED : jsonl->item_count > 1 + jsonl->positives ? FT_ROW_TRIPLETS : FT_ROW_PAIRS;
+    jsonl->kind = jsonl->item_count > 1 + jsonl->positives ? FT_ROW_TRIPLETS : jsonl->scored ? FT_ROW_SCORED : FT_ROW_PAIRS;
     if (jsonl->option != FT_ROW_GUESS && jsonl->kind != jsonl->option)
         return ft_fail(FT_BAD, "%s, expected %s", ft_row_kind_name(jsonl->kind), ft_row_kind_name(jsonl->option));
     return 0;
@@ -371,7 +403,7 @@ static int check_items(const struct ft_jsonl *jsonl)
         return ft_fail(FT_BAD, "no positive");
     if (jsonl->kind == FT_ROW_TRIPLETS && jsonl->item_count == 1 + jsonl->positives)
         return ft_fail(FT_BAD, "no negative, expected one or more in triplets");
-    return 0;
+    return check_score(jsonl);
 }
 
 long ft_jsonl_read(struct ft_jsonl *jsonl, struct ft_string line)

@@ -217,9 +217,13 @@ static void write_chunk(msgpack_packer *pk, const struct ft_row_item *item, bool
     }
     write_kept(pk, item->object);
     ft_pack_text(pk, "tags");
-    msgpack_pack_map(pk, 1 + (tags ? json_object_size(tags) : 0) - old_role);
+    msgpack_pack_map(pk, 1u + item->scored + (tags ? json_object_size(tags) : 0) - old_role);
     ft_pack_text(pk, "role");
     ft_pack_text(pk, ft_role_name(item->role));
+    if (item->scored) {
+        ft_pack_text(pk, "finetuner_score");
+        msgpack_pack_double(pk, item->score);
+    }
     if (!tags)
         return;
     json_object_foreach(tags, key, member)

@@ -18,6 +18,8 @@ struct ft_row_item {
     struct ft_string content;      /* text, or an address or path where uri is set */
     bool uri;
     const json_t *object;          /* NULL, or the DocArray document this is: its other fields travel too */
+    bool scored;                   /* of triplets with a score for each text */
+    double score;
 };
 
 struct ft_row_tag {
@@ -32,7 +34,7 @@ struct ft_row {
     struct ft_row_item *items;
     size_t item_count;
     struct ft_string label;        /* data NULL = none */
-    bool scored;
+    bool scored;                   /* of scored pairs; of triplets the margin of the positive over the one negative */
     double score;
     struct ft_row_tag *tags;
     size_t tag_count;

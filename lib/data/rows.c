@@ -362,7 +362,7 @@ static int build_row(struct ft_rows *rows, struct ft_row *row)
 
         if (check_item(item, cell[item->column]) < 0)
             return -1;
-        rows->items[i] = (struct ft_row_item){item->role, cell[item->column], item->uri, NULL};
+        rows->items[i] = (struct ft_row_item){.role = item->role, .content = cell[item->column], .uri = item->uri};
     }
     if (layout->id >= 0)
         row->id = cell[layout->id];
@@ -393,7 +393,7 @@ static int build_cell(struct ft_rows *rows, struct ft_row *row)
     *row = (struct ft_row){.kind = FT_ROW_UNLABELED, .part = rows->parts > 1 ? rows->part : 0, .items = rows->items, .item_count = 1};
     if (check_item(item, rows->cells.cell[column]) < 0)
         return -1;
-    rows->items[0] = (struct ft_row_item){FT_NO_ROLE, rows->cells.cell[column], item->uri, NULL};
+    rows->items[0] = (struct ft_row_item){.role = FT_NO_ROLE, .content = rows->cells.cell[column], .uri = item->uri};
     return 0;
 }
 

@@ -178,6 +178,7 @@ static int take_arrays(struct ft_sampler *s, struct ft_batch *batch)
         !(batch->row = ft_arena_zero(&s->arena, batch->items, sizeof *batch->row)) ||
         (labels && !(batch->label = ft_arena_zero(&s->arena, batch->items, sizeof *batch->label))) ||
         (roles && !(batch->role = ft_arena_zero(&s->arena, batch->items, sizeof *batch->role))) ||
+        (s->taught && !(batch->item_score = ft_arena_zero(&s->arena, batch->items, sizeof *batch->item_score))) ||
         (scores && !(batch->score = ft_arena_zero(&s->arena, batch->rows, sizeof *batch->score))))
         return -1;
     return 0;
@@ -191,6 +192,18 @@ static int label_of(const struct ft_sampler *s, const struct ft_document *docume
         !ft_groups_seek(&s->labels, ft_hash_bytes(document->label.data, document->label.size), &number))
         return FT_NO_LABEL;
     return (int)number;
+}
+
+/* A margin is that of the positive over the negative: scores m and 0. */
+static double item_score(const struct ft_document *row, size_t chunk)
+{
+    enum ft_role role = role_of(row, chunk);
+
+    if (role == FT_ANCHOR)
+        return 0;
+    if (row->chunks[chunk].scored)
+        return row->chunks[chunk].score;
+    return role == FT_POSITIVE ? row->score : 0;
 }
 
 static void fill_items(const struct ft_sampler *s, struct ft_batch *batch, const struct ft_document *rows)
@@ -209,6 +222,8 @@ static void fill_items(const struct ft_sampler *s, struct ft_batch *batch, const
                 batch->label[item] = label_of(s, &rows[r]);
             if (batch->role)
                 batch->role[item] = (uint8_t)role_of(&rows[r], c);
+            if (batch->item_score)
+                batch->item_score[item] = (float)item_score(&rows[r], c);
         }
     }
 }

@@ -18,7 +18,7 @@
 #include "data/groups.h"
 #include "train/sampler.h"
 
-enum ft_shape { FT_PLAIN, FT_LABELLED, FT_PAIR, FT_TRIPLET, FT_SCORED, FT_SHAPES };
+enum ft_shape { FT_PLAIN, FT_LABELLED, FT_PAIR, FT_TRIPLET, FT_TAUGHT, FT_SCORED, FT_SHAPES };   /* taught: triplets with scores */
 
 enum { FT_NO_LABEL = -1, FT_LARGEST_BATCH = 1 << 20, FT_MOST_EPOCHS = 100000 };
 
@@ -52,6 +52,7 @@ struct ft_sampler {
     /* The plan. */
     enum ft_batch_kind kind;
     bool labelled;                       /* rows are drawn from labelled documents */
+    bool taught;                         /* triplets, all with scores */
     uint32_t *order;                     /* [used] documents, those of a unit side by side */
     size_t used;
     struct ft_slice *label, *group;      /* slices of order; a label's lies within its group's */

@@ -6,7 +6,7 @@
 
 static const char *const shape_names[FT_SHAPES][2] = {
     {"document without a label", "documents without a label"}, {"labelled document", "labelled documents"},
-    {"pair", "pairs"}, {"triplet", "triplets"}, {"scored pair", "scored pairs"},
+    {"pair", "pairs"}, {"triplet", "triplets"}, {"scored triplet", "scored triplets"}, {"scored pair", "scored pairs"},
 };
 
 /* May a document of this shape be in a batch of this kind? */
@@ -18,7 +18,8 @@ static bool takes(const struct ft_sampler *s, enum ft_shape shape)
     case FT_BATCH_PAIRS:
         return shape == (s->shapes[FT_PAIR] ? FT_PAIR : FT_LABELLED);
     case FT_BATCH_TRIPLETS:
-        return s->shapes[FT_PAIR] + s->shapes[FT_TRIPLET] ? shape == FT_PAIR || shape == FT_TRIPLET : shape == FT_LABELLED;
+        return s->shapes[FT_PAIR] + s->shapes[FT_TRIPLET] + s->shapes[FT_TAUGHT]
+                   ? shape == FT_PAIR || shape == FT_TRIPLET || shape == FT_TAUGHT : shape == FT_LABELLED;
     case FT_BATCH_SCORED:
         return shape == FT_SCORED;
     case FT_BATCH_RANDOM:
@@ -61,17 +62,17 @@ static int refuse_kind(struct ft_sampler *s)
 static int choose_kind(struct ft_sampler *s)
 {
     static const enum ft_batch_kind by_shape[FT_SHAPES] = {
-        FT_BATCH_RANDOM, FT_BATCH_CLASSES, FT_BATCH_PAIRS, FT_BATCH_TRIPLETS, FT_BATCH_SCORED,
+        FT_BATCH_RANDOM, FT_BATCH_CLASSES, FT_BATCH_PAIRS, FT_BATCH_TRIPLETS, FT_BATCH_TRIPLETS, FT_BATCH_SCORED,
     };
     size_t left_out = 0, taken = 0;
 
     s->kind = (enum ft_batch_kind)s->options.kind;
     if (s->options.kind < 0) {
-        size_t rows = s->shapes[FT_PAIR] + s->shapes[FT_TRIPLET];
+        size_t triplets = s->shapes[FT_TRIPLET] + s->shapes[FT_TAUGHT], rows = s->shapes[FT_PAIR] + triplets;
 
         s->kind = FT_BATCH_RANDOM;
         for (int shape = 0; shape < FT_SHAPES; shape++)
-            if (s->shapes[shape] == s->count || (shape == FT_TRIPLET && rows == s->count && s->shapes[FT_TRIPLET]))
+            if (s->shapes[shape] == s->count || (shape == FT_TRIPLET && rows == s->count && triplets))
                 taken = s->count, s->kind = by_shape[shape];
         if (!taken)
             return ft_fail(FT_BAD, "the input is %s: say what batches to make: --classes, --pairs, --triplets, --scored or --random",
@@ -84,6 +85,9 @@ static int choose_kind(struct ft_sampler *s)
     if (left_out)
         ft_sampler_warn(s, "%zu of %zu documents cannot be in batches of %s: left out (the input is %s)", left_out, s->count,
                         ft_batch_kind_name(s->kind), what_they_are(s));
+    s->taught = s->kind == FT_BATCH_TRIPLETS && s->shapes[FT_TAUGHT] && !s->shapes[FT_PAIR] && !s->shapes[FT_TRIPLET];
+    if (s->kind == FT_BATCH_TRIPLETS && s->shapes[FT_TAUGHT] && !s->taught)
+        ft_sampler_warn(s, "the input is %s: as not all have scores, batches carry none", what_they_are(s));
     s->labelled = s->shapes[FT_LABELLED] && takes(s, FT_LABELLED) && s->kind != FT_BATCH_RANDOM;
     return 0;
 }
@@ -115,7 +119,8 @@ static int unite(struct ft_sampler *s)
     return 0;
 }
 
-/* The documents that may be in a batch, into order[]. A triplet whose negative is alike its anchor says two things at once. */
+/* The documents that may be in a batch, into order[]. A triplet whose negative is alike its anchor says two things at once, unless scores
+ * say how alike. */
 static int select_documents(struct ft_sampler *s)
 {
     size_t at = 0, contradictions = 0;
@@ -126,7 +131,7 @@ static int select_documents(struct ft_sampler *s)
         bool false_negative = false;
 
         for (; at < s->negatives && s->negative[at].document == i; at++)
-            false_negative |= s->kind == FT_BATCH_TRIPLETS && ft_groups_of(&s->groups, s->negative[at].content) ==
+            false_negative |= s->kind == FT_BATCH_TRIPLETS && !s->taught && ft_groups_of(&s->groups, s->negative[at].content) ==
                               ft_groups_of(&s->groups, s->sample[i].content);
         contradictions += false_negative;
         if (!false_negative && takes(s, (enum ft_shape)s->shape[i]))
@@ -217,7 +222,7 @@ static int examine(struct ft_sampler *s)
             s->order[kept++] = s->order[i];
     }
     s->used = kept;
-    if (repeats)
+    if (repeats && !s->taught)   /* a pair with many negatives is how scores come */
         ft_sampler_warn(s, "%zu exact duplicate%s%s%s", repeats, repeats == 1 ? "" : "s",
                         s->labelled ? " (same content, same label)" : " (same anchor, same positive)", drop ? ": left out" : "");
     if (two_labels)

@@ -76,6 +76,21 @@ const char *ft_sampler_warning(struct ft_sampler *s)
     return line;
 }
 
+/* Does a triplet have scores? One of its own is the margin of a positive over a negative; else each of its texts has one. */
+static int is_taught(const struct ft_document *d, const size_t *count, bool *taught)
+{
+    size_t scored = 0;
+
+    for (size_t c = 0; c < d->chunk_count; c++)
+        scored += d->chunks[c].role != FT_ANCHOR && d->chunks[c].scored;
+    *taught = d->scored || scored + 1 == d->chunk_count;
+    if (d->scored && scored + 1 != d->chunk_count && d->chunk_count != 3)
+        return ft_fail(FT_BAD, "document '%.*s': one score for %zu positives and %zu negatives: it is the margin of one over one: expected a score "
+                       "in the tags of each", (int)(d->id.size < 200 ? d->id.size : 200), d->id.data ? d->id.data : "", count[FT_POSITIVE],
+                       count[FT_NEGATIVE]);
+    return 0;
+}
+
 /* What a document is. One with roles has exactly one anchor and at least one positive. */
 static int find_shape(const struct ft_document *d, enum ft_shape *shape)
 {
@@ -95,6 +110,13 @@ static int find_shape(const struct ft_document *d, enum ft_shape *shape)
                            "one or more positives and any number of negatives", id_size, d->id.data ? d->id.data : "",
                            count[FT_ANCHOR], count[FT_POSITIVE], count[FT_NO_ROLE]);
         *shape = count[FT_NEGATIVE] ? FT_TRIPLET : FT_PAIR;
+        if (*shape == FT_TRIPLET) {
+            bool taught;
+
+            if (is_taught(d, count, &taught) < 0)
+                return -1;
+            *shape = taught ? FT_TAUGHT : FT_TRIPLET;
+        }
     }
     return 0;
 }
@@ -198,6 +220,9 @@ int ft_sampler_add(struct ft_sampler *s, const struct ft_document *d, struct ft_
     }
     if (d->scored)
         mix_in(&s->fingerprint, ft_hash_bytes(&d->score, sizeof d->score));
+    for (size_t c = 0; shape == FT_TAUGHT && c < d->chunk_count; c++)
+        if (d->chunks[c].scored)
+            mix_in(&s->fingerprint, ft_hash_bytes(&d->chunks[c].score, sizeof d->chunks[c].score));
     if (ft_corpus_add(s->corpus, bytes) < 0)
         return -1;
     s->sample[s->count] = sample;

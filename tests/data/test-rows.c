@@ -38,6 +38,8 @@ static void add_row(struct out *out, const struct ft_row *row)
 
         add(out, " %.1s%s%.*s", item->role == FT_NO_ROLE ? "t" : &letters[item->role], item->uri ? "@" : "=", (int)item->content.size,
             item->content.data);
+        if (item->scored)
+            add(out, "(%g)", item->score);
     }
     if (row->label.data)
         add(out, " L=%.*s", (int)row->label.size, row->label.data);
@@ -133,6 +135,10 @@ static void test_headers(void)
     is_text(rows_of("negative_1,query,negative_2,positive\nc,a,d,b\n"), "2 a=a p=b n=c n=d; triplets", "several negatives");
     is_text(rows_of("question,answer\na,b\n"), "2 a=a p=b; pairs", "question,answer");
     is_text(rows_of("question,answer,wrong_answer\na,b,c\n"), "2 a=a p=b n=c; triplets", "CovidQA");
+    is_text(rows_of("anchor,positive,negative,score\na,b,c,-2.5\n"), "2 a=a p=b n=c S=-2.5; triplets", "a triplet with its margin");
+    is_text(rows_as(FT_ROW_TRIPLETS, "anchor=1,positive=2,negative=3,score=4", "a,b,c,7\n"), "1 a=a p=b n=c S=7; triplets", "by --columns");
+    is_text(rows_of("query,positive,negative,score\na,b,c,\n"), "!2: column 4 is '', expected a number as the score; triplets", "an empty margin");
+    ok(strstr(rows_of("query,positive,neg_1,neg_2,score\na,b,c,d,1\n"), "a score and 2 negatives"), "one score of two negatives");
     is_text(rows_of("sentence1,sentence2,score\na,b,.5\n"), "2 a=a p=b S=0.5; scored pairs", "sentence1,sentence2,score");
     is_text(rows_of("sentence1,sentence2,label\na,b,1\n"), "2 a=a p=b S=1; scored pairs", "a label that is a number, of two sentences");
     is_text(rows_of("sentence1,sentence2,label\na,b,entailment\n"), "2 a=a p=b label=entailment; pairs", "a label that is none");
@@ -188,6 +194,12 @@ static void test_json(void)
     is_text(rows_of("{\"anchor\":\"a\",\"positive\":\"b\",\"negative\":\"c\"}"), "1 a=a p=b n=c; triplets", "anchor, positive, negative");
     is_text(rows_of("{\"query\":\"a\",\"pos\":[\"b\",\"c\"],\"neg\":[\"d\",\"e\"]}"), "1.1 a=a p=b n=d n=e;1.2 a=a p=c n=d n=e; triplets",
             "query, pos, neg");
+    is_text(rows_of("{\"anchor\":\"a\",\"positive\":\"b\",\"negative\":\"c\",\"score\":3.5}"), "1 a=a p=b n=c S=3.5; triplets", "a margin");
+    is_text(rows_of("{\"query\":\"a\",\"pos\":\"b\",\"neg\":[\"c\",\"d\"],\"score\":[3,-1]}"), "1 a=a p=b(0) n=c(-3) n=d(1); triplets", "two margins");
+    is_text(rows_of("{\"score\":[9,3,-1],\"query\":\"a\",\"pos\":[\"b\"],\"neg\":[\"c\",\"d\"]}"), "1 a=a p=b(9) n=c(3) n=d(-1); triplets",
+            "three scores");
+    is_text(rows_of("{\"chunks\":[{\"text\":\"a\"},{\"text\":\"b\"},{\"text\":\"n\"}],\"tags\":{\"finetuner_score\":2}}"), "1 a=a p=b n=n S=2; triplets",
+            "chunks with a margin");
     is_text(rows_of("{\"sentence1\":\"a\",\"sentence2\":\"b\",\"score\":\".5\"}"), "1 a=a p=b S=0.5; scored pairs", "sentence1, sentence2, score");
     is_text(rows_of("{\"id\":\"i\",\"text\":\"a\",\"tags\":{\"finetuner_label\":\"x\",\"k\":1},\"lang\":\"en\"}"), "1#i t=a L=x lang= k=; labelled rows",
             "a DocArray document");
@@ -225,6 +237,13 @@ static void test_bad_json(void)
         {"{\"text\":\"a\",\"label\":\"\"}", "label is empty"},
         {"{\"id\":[],\"text\":\"a\"}", "id is no"},
         {"{\"anchor\":\"a\",\"positive\":\"b\",\"score\":\"x\"}", "score"},
+        {"{\"anchor\":\"a\",\"positive\":\"b\",\"score\":[1]}", "a list of 1 scores"},
+        {"{\"query\":\"a\",\"pos\":[\"b\"],\"neg\":[\"c\",\"d\"],\"score\":[1]}", "a list of 1 scores with 1 positive and 2 negatives"},
+        {"{\"query\":\"a\",\"pos\":[\"b\"],\"neg\":[\"c\",\"d\"],\"score\":[1,2,3,4]}", "a list of 4 scores"},
+        {"{\"query\":\"a\",\"pos\":[\"b\"],\"neg\":[\"c\",\"d\"],\"score\":[]}", "a list of 0 scores"},
+        {"{\"query\":\"a\",\"pos\":[\"b\",\"x\"],\"neg\":[\"c\"],\"score\":[1]}", "2 positives"},
+        {"{\"query\":\"a\",\"pos\":[\"b\"],\"neg\":[\"c\"],\"score\":[1,\"x\"]}", "score 2 is no number"},
+        {"{\"query\":\"a\",\"pos\":[\"b\"],\"neg\":[\"c\",\"d\"],\"score\":1}", "one score with 1 positives and 2 negatives"},
         {"{\"query\":\"a\",\"pos\":[]}", "no positive"},
         {"{\"query\":\"a\",\"pos\":[\"b\"],\"neg\":[]}", "no negative"},
         {"{\"query\":\"a\",\"pos\":[\"b\",3]}", "member 2"},
@@ -278,7 +297,8 @@ static void test_sample(void)
 /* The document of a row, byte by byte where it counts: decoded again by ft_document_read. */
 static void test_document(void)
 {
-    struct ft_row_item items[] = {{FT_ANCHOR, FT_STRING("a"), false, NULL}, {FT_POSITIVE, FT_STRING("b.png"), true, NULL}};
+    struct ft_row_item items[] = {{.role = FT_ANCHOR, .content = FT_STRING("a")},
+                                  {.role = FT_POSITIVE, .content = FT_STRING("b.png"), .uri = true}};
     struct ft_row_tag tags[] = {{FT_STRING("lang"), FT_STRING("en"), NULL}, {FT_STRING("role"), FT_STRING("engineer"), NULL}};
     struct ft_row row = {.kind = FT_ROW_SCORED, .line = 7, .items = items, .item_count = 2, .scored = true, .score = .25, .tags = tags,
                          .tag_count = 2};

@@ -162,7 +162,8 @@ static int try_batch(struct packed *p, enum ft_batch_kind kind, size_t rows, int
     struct ft_string documents[8];
     struct packed d[8];
     struct ft_batch batch = {.number = 5, .epoch = 1, .kind = kind, .rows = rows, .items = rows * (size_t)(chunks ? chunks : 1),
-                             .label = label, .role = role, .score = score};
+                             .label = label, .role = role, .score = kind == FT_BATCH_SCORED ? score : NULL,
+                             .item_score = kind == FT_BATCH_TRIPLETS ? score : NULL};
 
     for (size_t i = 0; i < rows; i++) {
         if (chunks)
@@ -183,7 +184,7 @@ static void test_batch(void)
 {
     int32_t label[] = {0, 3, 0, 1}, minus[] = {0, -1, 0, 0};
     uint8_t pairs[] = {0, 1, 0, 1}, triplets[] = {0, 1, 2, 0, 1, 2}, bad[] = {0, 3, 0, 1}, two[] = {0, 0, 0, 1};
-    float score[] = {.5f, -1}, not_finite[] = {NAN, 1};
+    float score[] = {.5f, -1}, not_finite[] = {NAN, 1}, each[] = {0, 2, -.5f, 0, 1, .25f}, nearly[] = {0, 2, -.5f, 0, INFINITY, .25f};
     struct ft_batch batch;
     struct ft_hash sum;
     struct packed p;
@@ -208,6 +209,8 @@ static void test_batch(void)
         {"pairs with negatives", FT_BATCH_PAIRS, 2, 3, NULL, triplets, NULL, false},
         {"triplets", FT_BATCH_TRIPLETS, 2, 3, NULL, triplets, NULL, true},
         {"triplets without negatives", FT_BATCH_TRIPLETS, 2, 2, NULL, pairs, NULL, false},
+        {"triplets with scores", FT_BATCH_TRIPLETS, 2, 3, NULL, triplets, each, true},
+        {"a triplet's score that is no number", FT_BATCH_TRIPLETS, 2, 3, NULL, triplets, nearly, false},
         {"scored", FT_BATCH_SCORED, 2, 2, NULL, NULL, score, true},
         {"scored with three items", FT_BATCH_SCORED, 2, 3, NULL, NULL, score, false},
         {"a score that is no number", FT_BATCH_SCORED, 2, 2, NULL, NULL, not_finite, false},
@@ -230,6 +233,12 @@ static void test_batch(void)
     ok(sum.low != ft_batch_checksum((struct ft_hash){0, 0}, &batch).low, "and roles");
     batch.role[3] = 1;
     ok(sum.low == ft_batch_checksum((struct ft_hash){0, 0}, &batch).low && sum.low != ft_batch_checksum(sum, &batch).low, "and what was before");
+    drop(&p);
+    ok(try_batch(&p, FT_BATCH_TRIPLETS, 2, 3, NULL, triplets, each, &batch) == 0 && !batch.score && batch.item_score &&
+           memcmp(batch.item_score, each, sizeof each) == 0, "triplets have a score for each item");
+    sum = ft_batch_checksum((struct ft_hash){0, 0}, &batch);
+    batch.item_score[1] = 3;
+    ok(sum.low != ft_batch_checksum((struct ft_hash){0, 0}, &batch).low, "and the checksum sees it");
     drop(&p);
 }
 

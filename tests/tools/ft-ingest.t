@@ -53,6 +53,20 @@ test_expect_success 'pairs' '
     test_cmp want got && test_grep "no header: pairs" docs.err
 '
 
+test_expect_success 'triplets with scores: a column is a margin, a list in JSON lines a score each; any size is right' '
+    printf "anchor,positive,negative,score\na,b,c,12.5\n" >margins.csv && docs margins.csv >got &&
+    printf "%s\n" "{\"query\":\"a\",\"pos\":\"b\",\"neg\":[\"c\",\"d\"],\"score\":[7,2,1.5]}" >scores.jsonl && docs scores.jsonl >>got &&
+    cat >want <<-\EOF &&
+	{"id":"margins.csv:2","tags":{"finetuner_score":12.5},"chunks":[{"text":"a","tags":{"role":"anchor"}},{"text":"b","tags":{"role":"positive"}},{"text":"c","tags":{"role":"negative"}}]}
+	{"id":"scores.jsonl:1","chunks":[{"text":"a","tags":{"role":"anchor"}},{"text":"b","tags":{"role":"positive","finetuner_score":7.0}},{"text":"c","tags":{"role":"negative","finetuner_score":2.0}},{"text":"d","tags":{"role":"negative","finetuner_score":1.5}}]}
+	EOF
+    test_cmp want got && ! grep -q outside docs.err &&
+    ft-ingest -q margins.csv | ft-sample -q --epochs 1 | ft-cat -q --full | grep -o "\"scores\":{[^}]*}" >batch &&
+    test_grep "\"shape\":\[3\]" batch && grep -o "\"data\":\"[^\"]*" batch | cut -d\" -f4 | base64 -d | od -An -tf4 >numbers &&
+    test_grep "0 *12.5 *0" numbers &&
+    printf "anchor,positive,neg_1,neg_2,score\na,b,c,d,1\n" >two.csv && test_expect_code 2 ft-ingest -q two.csv >out 2>err && test_grep "a list of scores" err
+'
+
 test_expect_success 'scored pairs, with commas inside quotes behind a blank' '
     cp "$SAMPLES"/scored.csv . &&
     docs scored.csv | tail -1 >got &&

@@ -310,6 +310,41 @@ static void test_given_triplets(void)
     close_world(&w);
 }
 
+/* Scores of triplets: the margin of a document as a score of its positive; scores of chunks as they are. A pair with several negatives is
+ * no duplicate, and what is a negative here and a positive there no contradiction. */
+static void test_scored_triplets(void)
+{
+    struct world w;
+    struct ft_batch batch;
+    const struct ft_string *documents;
+    int wrong = 0, rows = 0;
+
+    open_world(&w, defaults(-1));
+    add_row(&w, "a1", "p1", "n1", .5, false);
+    add_row(&w, "a1", "p1", "n2", .25, false);
+    add_row(&w, "a1", "n2", "p1", .125, false);
+    ok(plan(&w) == 0 && !ft_sampler_warning(w.sampler), "scored triplets: nothing to warn of");
+    while (ft_sampler_next(w.sampler, &batch, &documents) > 0) {
+        wrong += batch.kind != FT_BATCH_TRIPLETS || batch.score || !batch.item_score;
+        for (size_t i = 0; batch.item_score && i < batch.items; i += 3, rows++) {
+            float want = ft_string_is(batch.text[i + 1], "n2") ? .125f : ft_string_is(batch.text[i + 2], "n1") ? .5f : .25f;
+
+            wrong += batch.item_score[i] != 0 || batch.item_score[i + 1] != want || batch.item_score[i + 2] != 0;
+        }
+    }
+    ok(wrong == 0 && rows == 9, "each row's margin is its positive's score");
+    close_world(&w);
+
+    open_world(&w, defaults(-1));
+    add_row(&w, "a1", "p1", "n1", .5, false);
+    add_row(&w, "a2", "p2", "n2", -1, false);
+    ok(plan(&w) == 0 && warned(&w, "as not all have scores, batches carry none"), "scores of some");
+    while (ft_sampler_next(w.sampler, &batch, &documents) > 0)
+        wrong += batch.item_score != NULL;
+    ok(wrong == 0, "are left out");
+    close_world(&w);
+}
+
 static void test_scored_and_random(void)
 {
     struct ft_sampler_options options = defaults(-1);
@@ -361,6 +396,7 @@ int main(void)
     test_labelled();
     test_made_rows();
     test_given_triplets();
+    test_scored_triplets();
     test_scored_and_random();
     return done();
 }
