@@ -8,12 +8,13 @@
 #include "model/encode.h"
 #include "stream/document.h"
 #include "train/stage.h"
+#include "train/teacher.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static const char *model_name = "minilm", *output, *precision_name = "fp32";
+static const char *model_name = "minilm", *output, *precision_name = "fp32", *field = "embedding";
 static bool force, normalize;
 static long threads, chunk, max_length, truncate_dim, max_errors;
 static enum ft_precision precision;
@@ -23,6 +24,8 @@ static const struct ft_option options[] = {
     {'m', "model", FT_TEXT, &model_name, "MODEL", "model, or run in training", NULL},
     {'o', "output", FT_TEXT, &output, "PATH", "write to PATH, which appears when complete", NULL},
     {0, "force", FT_FLAG, &force, NULL, "replace PATH if it exists", NULL},
+    {0, "as", FT_CHOICE, &field, NULL, "field of batches that the embeddings go to: of the model that trains, of a teacher, of a guide",
+     "embedding teacher guide"},
     {0, "normalize", FT_FLAG, &normalize, NULL, "make embeddings unit length", NULL},
     {0, "truncate-dim", FT_COUNT, &truncate_dim, "N", "keep the first N dimensions", NULL},
     {0, "max-length", FT_COUNT, &max_length, "N", "tokens of a text at most (default: the model's)", NULL},
@@ -37,6 +40,7 @@ static const struct ft_option options[] = {
 static const char *const examples[] = {
     "ft-ingest docs.csv | ft-embed -m minilm | ft-export --to npy -o docs.npy",
     "ft-ingest train.csv | ft-sample | ft-embed -m RUN | ft-loss -m RUN | ft-update -m RUN",
+    "ft-ingest pairs.csv | ft-sample | ft-embed -m minilm --as guide | ft-embed -m tuned | ft-loss --loss gist | ft-cat --limit 1",
     NULL,
 };
 
@@ -189,13 +193,19 @@ static int embed_documents(struct ft_reader *reader, struct ft_embedder *embedde
 
 static const char *const drop_embedded[] = {"embedding", "tokens", "offsets", NULL};
 
+static bool is_second(void)
+{
+    return strcmp(field, "embedding") != 0;
+}
+
 static int write_batch(const struct ft_record *record, const struct ft_batch *batch, const struct ft_packed *packed,
                        const float *embedding, size_t dim)
 {
+    const char *const drop_second[] = {field, NULL};
     msgpack_packer *pk = ft_writer_begin(tool.output);
 
-    ft_document_copy(pk, &record->object, drop_embedded, packed ? 3 : 1);
-    ft_pack_text(pk, "embedding");
+    ft_document_copy(pk, &record->object, is_second() ? drop_second : drop_embedded, packed ? 3 : 1);
+    ft_pack_text(pk, field);
     ft_wire_write(pk, FT_WIRE_F4, 2, (const uint64_t[]){batch->items, dim}, embedding);
     if (packed) {
         ft_pack_text(pk, "tokens");
@@ -257,9 +267,13 @@ static int copy_stream(struct ft_reader *reader, struct ft_stage *stage, struct 
     struct ft_header header = *ft_reader_header(reader);
     int result;
 
-    header.model = ft_string_of(checksum);
-    header.prompt = ft_string_of(prompt);
-    header.dim = dim;
+    if (is_second()) {
+        *(strcmp(field, "teacher") == 0 ? &header.teacher : &header.guide) = ft_string_of(checksum);
+    } else {
+        header.model = ft_string_of(checksum);
+        header.prompt = ft_string_of(prompt);
+        header.dim = dim;
+    }
     if (ft_writer_header(tool.output, &header, tool.whole_argc, tool.whole_argv) < 0)
         return -1;
     result = header.kind == FT_BATCHES ? embed_batches(reader, stage, embedder, dim) : embed_documents(reader, embedder, dim);
@@ -277,6 +291,34 @@ static void say_waiting(void *argument)
     ft_tool_say(&tool, "waiting for ft-update -m %s", (const char *)argument);
 }
 
+static int check_run_options(void)
+{
+    if (normalize || truncate_dim || max_length || prompts.count || chunk || ft_tool_given(&tool, &precision_name))
+        return ft_fail(FT_USAGE, "--normalize, --truncate-dim, --max-length, --prompt, --precision and --chunk are the run's: "
+                       "they were set when %s was made", model_name);
+    return 0;
+}
+
+/* The teacher or guide of a run. */
+static int with_second(struct ft_reader *reader)
+{
+    enum ft_second which = strcmp(field, "teacher") == 0 ? FT_TEACHER : FT_GUIDE;
+    struct ft_run *run = ft_run_open(model_name);
+    struct ft_teacher *second = NULL;
+    int result = -1;
+
+    if (run && check_run_options() == 0) {
+        if (!run->settings.second[which].model)
+            ft_fail(FT_USAGE, "the run %s has no %s: it is made with ft-train --%s MODEL", model_name, field, field);
+        else if ((second = ft_teacher_open(&run->settings, which)))
+            result = copy_stream(reader, NULL, ft_teacher_embedder(second), run->settings.second[which].checksum, NULL,
+                                 ft_teacher_dim(second));
+    }
+    ft_teacher_close(second);
+    ft_run_close(run);
+    return result;
+}
+
 static int with_run(struct ft_reader *reader)
 {
     struct ft_run *run = ft_run_open(model_name);
@@ -284,10 +326,7 @@ static int with_run(struct ft_reader *reader)
     const char *prompt;
     int result = -1;
 
-    if (run && (normalize || truncate_dim || max_length || prompts.count || chunk || ft_tool_given(&tool, &precision_name)))
-        ft_fail(FT_USAGE, "--normalize, --truncate-dim, --max-length, --prompt, --precision and --chunk are the run's: "
-                "they were set when %s was made", model_name);
-    else if (run && (prompt = ft_prompts_text(&run->arena, &run->settings.prompts)) &&
+    if (run && check_run_options() == 0 && (prompt = ft_prompts_text(&run->arena, &run->settings.prompts)) &&
              (stage = ft_stage_open(run, ft_writer_fd(tool.output), say_waiting, (void *)model_name)))
         result = copy_stream(reader, stage, NULL, run->settings.model_checksum, prompt, ft_stage_model(stage)->dim);
     ft_stage_close(stage);
@@ -335,8 +374,10 @@ static int run_tool(void)
         return -1;
     if (ft_reader_header(reader)->kind == FT_STEPS)
         ft_fail(FT_BAD, "%s: expected documents or batches, got steps", ft_reader_name(reader));
+    else if (is_second() && ft_reader_header(reader)->kind != FT_BATCHES)
+        ft_fail(FT_USAGE, "--as %s is for batches: put it behind ft-sample", field);
     else if (ft_reader_header(reader)->kind == FT_BATCHES && ft_run_is(model_name) && !ft_run_finished(model_name))
-        result = with_run(reader);
+        result = is_second() ? with_second(reader) : with_run(reader);
     else
         result = with_model(reader);
     ft_reader_close(reader);

@@ -3,6 +3,7 @@
 #include "base/tool.h"
 #include "train/loss.h"
 #include "train/stage.h"
+#include "train/teacher.h"
 
 #include <math.h>
 #include <string.h>
@@ -78,8 +79,7 @@ static int write_batch(const struct ft_record *record, const struct ft_loss_inpu
 
 /* Losses, of the run or of the options. */
 struct asked {
-    const struct ft_list *loss;
-    const char *miner;
+    const struct ft_settings *settings;
     struct ft_run *run;            /* or NULL */
     struct ft_loss_stage *stage;   /* likewise */
 };
@@ -104,7 +104,9 @@ static int one_batch(struct ft_arena *arena, const struct ft_record *record, con
     input = ft_loss_input_of(&batch, embedding, shape[1]);
     if (asked->stage && (skip = ft_loss_stage_ready(asked->stage, &batch, &input)) != 0)
         return skip < 0 ? -1 : 0;
-    if (!(losses = ft_losses_parse(arena, batch.kind, asked->loss, asked->miner)) ||
+    if (!(losses = ft_losses_parse(arena, batch.kind, &asked->settings->loss, asked->settings->miner)) ||
+        ft_second_check(asked->settings, losses) < 0 ||
+        ft_second_read(arena, &batch, FT_TEACHER, &input) < 0 || ft_second_read(arena, &batch, FT_GUIDE, &input) < 0 ||
         !(gradient = ft_arena_take(arena, input.n * input.d * sizeof *gradient)) ||
         ft_losses_compute(losses, &input, &value, gradient, &terms) < 0)
         return -1;
@@ -149,7 +151,8 @@ static int copy_stream(struct ft_reader *reader, struct asked *asked)
 
 static int run_tool(void)
 {
-    struct asked asked = {&loss, miner, NULL, NULL};
+    const struct ft_settings own = {.loss = loss, .miner = miner};
+    struct asked asked = {&own, NULL, NULL};
     struct ft_reader *reader = NULL;
     int result = -1;
 
@@ -162,11 +165,10 @@ static int run_tool(void)
     if ((tool.output = ft_writer_open(output, force)) && (!run_name || (asked.run = ft_run_open(run_name))) &&
         (reader = ft_reader_open(tool.argc ? tool.argv[0] : NULL)) &&
         ft_reader_expect(reader, FT_BATCHES) == 0) {
-        if (asked.run) {
-            asked.loss = &asked.run->settings.loss;
-            asked.miner = asked.run->settings.miner;
-        }
-        result = copy_stream(reader, &asked);
+        if (asked.run)
+            asked.settings = &asked.run->settings;
+        if (!asked.run || ft_run_finished(run_name) || ft_second_check_stream(asked.settings, ft_reader_header(reader), true) == 0)
+            result = copy_stream(reader, &asked);
     }
     ft_loss_stage_close(asked.stage);
     ft_reader_close(reader);

@@ -3,6 +3,7 @@
 #include "base/pool.h"
 #include "base/stop.h"
 #include "base/tool.h"
+#include "train/teacher.h"
 #include "tune/tuning.h"
 
 #include <stdio.h>
@@ -20,6 +21,7 @@ static double lr = FT_RATE_BY_KIND, loss_lr = FT_RATE_AS_MODEL, warmup = .1, cli
 static bool force, resume, drop_last, classes, pairs, triplets, scored, random_batches;
 static long threads, chunk, max_length, seed, batch, per_class, epochs, steps = -1, save_every, keep = 2;
 static struct ft_list losses, freeze, unfreeze, prompts;
+static const char *seconds[FT_SECONDS];
 static size_t memory;
 
 static const struct ft_option options[] = {
@@ -39,6 +41,8 @@ static const struct ft_option options[] = {
     {0, "seed", FT_COUNT, &seed, "S", "of sampling and dropout (default: the stream's, else 0)", NULL},
     {0, "loss", FT_LIST, &losses, "[W*]NAME:k=v", "a loss of ft-loss(1), as infonce:scale=50; repeated ones add up (default: by kind of batch)", NULL},
     {0, "miner", FT_TEXT, &miner, "NAME:k=v", "what the triplet loss compares: all, hard, semihard, easy-hard", NULL},
+    {0, "teacher", FT_TEXT, &seconds[FT_TEACHER], "MODEL", "model whose embeddings or similarities a loss learns", NULL},
+    {0, "guide", FT_TEXT, &seconds[FT_GUIDE], "MODEL", "model that tells a loss which negatives are false", NULL},
     {0, "optimizer", FT_TEXT, &optimizer, "NAME:k=v", "adamw, adam, sgd, adagrad, rmsprop, adamax, nadam, radam, adafactor, lamb, adadelta, asgd, rprop", NULL},
     {0, "loss-optimizer", FT_TEXT, &loss_optimizer, "NAME:k=v", "of what losses learn themselves (default: as --optimizer)", NULL},
     {0, "schedule", FT_TEXT, &schedule, "NAME", "linear or constant, after the warm-up", NULL},
@@ -146,6 +150,8 @@ static int settings_from_options(struct ft_arena *arena, struct ft_settings *s)
         failed = ft_fail(FT_USAGE, "--loss-lr %g: expected a number of at least 0", loss_lr);
     if (ft_tool_given(&tool, &hold_out) && !(hold_out > 0))
         failed = ft_fail(FT_USAGE, "--hold-out %g: expected a share above 0 and below 1", hold_out);
+    for (int which = 0; which < FT_SECONDS && !failed; which++)
+        failed = seconds[which] && ft_second_find(arena, s, (enum ft_second)which, seconds[which]) < 0 ? -1 : 0;
     if (failed || absolute(arena, &s->callbacks.eval) < 0 || absolute(arena, &s->callbacks.eval_index) < 0 ||
         freezing(arena, &s->freeze) < 0)
         return -1;
@@ -187,6 +193,8 @@ static int check_resumed(const struct ft_settings *now, const struct ft_settings
         {&seed, "--seed", now->seed == run->seed},
         {&losses, "--loss", same_list(&now->loss, &run->loss)},
         {&miner, "--miner", same_text(now->miner, run->miner)},
+        {&seconds[FT_TEACHER], "--teacher", same_text(now->second[FT_TEACHER].model, run->second[FT_TEACHER].model)},
+        {&seconds[FT_GUIDE], "--guide", same_text(now->second[FT_GUIDE].model, run->second[FT_GUIDE].model)},
         {&optimizer, "--optimizer", same_text(now->optimizer, run->optimizer)},
         {&loss_optimizer, "--loss-optimizer", same_text(now->loss_optimizer, run->loss_optimizer)},
         {&loss_lr, "--loss-lr", now->loss_lr == run->loss_lr},
@@ -270,7 +278,7 @@ static int settle(struct ft_arena *arena, const struct ft_reader *reader, struct
         return -1;
     if (reader && !ft_tool_given(&tool, &seed))
         settings->seed = ft_reader_header(reader)->seed;
-    return ft_run_may_begin(output, force) < 0 ? -1 : find_model(arena, settings);
+    return ft_run_may_begin(output, force) < 0 || find_model(arena, settings) < 0 ? -1 : ft_second_measure(arena, settings);
 }
 
 static struct ft_run *make_run(const struct ft_settings *settings)

@@ -47,6 +47,7 @@ struct ft_header {
     struct ft_string model;            /* checksum of the model that made the embeddings: 8 hex digits, or empty */
     struct ft_string prompt;           /* what was put before the texts, or empty; where it differs by role a line "ROLE=TEXT" each */
     uint64_t dim;                      /* 0 = no embeddings */
+    struct ft_string teacher, guide;   /* checksums of second models whose embeddings the batches have, or empty */
     /* steps */
     struct ft_string run;              /* the run's directory */
     const msgpack_object *object;      /* all of it as read, or NULL; fields not named above are written on untouched */

@@ -163,6 +163,10 @@ int ft_settings_write(const struct ft_settings *s, const char *path, int argc, c
     put_command(&w, argc, argv);
     put_text(&w, "model", s->model);
     put_text(&w, "model_checksum", s->model_checksum);
+    put_text(&w, "teacher", s->second[FT_TEACHER].model);
+    put_text(&w, "teacher_checksum", s->second[FT_TEACHER].checksum);
+    put_text(&w, "guide", s->second[FT_GUIDE].model);
+    put_text(&w, "guide_checksum", s->second[FT_GUIDE].checksum);
     put_integer(&w, "seed", s->seed);
     put_list(&w, "loss", &s->loss);
     put_text(&w, "miner", s->miner);
@@ -299,6 +303,10 @@ int ft_settings_read(struct ft_arena *arena, struct ft_settings *s, const char *
     *s = (struct ft_settings){
         .model = read_text(&r, "model", true),
         .model_checksum = read_text(&r, "model_checksum", true),
+        .second = {
+            [FT_TEACHER] = {read_text(&r, "teacher", false), read_text(&r, "teacher_checksum", false)},
+            [FT_GUIDE] = {read_text(&r, "guide", false), read_text(&r, "guide_checksum", false)},
+        },
         .seed = (uint64_t)read_integer(&r, "seed"),
         .loss = read_list(&r, "loss"),
         .miner = read_text(&r, "miner", false),
@@ -323,5 +331,8 @@ int ft_settings_read(struct ft_arena *arena, struct ft_settings *s, const char *
     if (!r.failed)
         r.failed = ft_callbacks_read(arena, &s->callbacks, json_object_get(r.root, "callbacks"), path);
     json_decref(r.root);
+    for (int which = 0; !r.failed && which < FT_SECONDS; which++)
+        if (!s->second[which].model != !s->second[which].checksum)
+            r.failed = ft_fail(FT_BAD, "%s: a teacher or guide without its checksum, or the other way round", path);
     return r.failed ? -1 : ft_settings_check(s);
 }

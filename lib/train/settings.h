@@ -11,9 +11,15 @@
 
 enum { FT_RATE_BY_KIND = -1, FT_RATE_AS_MODEL = -1 };
 
+/* Models that look on: a teacher, a guide (teacher.h). */
+enum ft_second { FT_TEACHER, FT_GUIDE, FT_SECONDS };
+
 struct ft_settings {
     const char *model;           /* the directory it starts from, absolute */
     const char *model_checksum;  /* of its parameters: another model under that path is refused */
+    struct {
+        const char *model, *checksum;
+    } second[FT_SECONDS];        /* as the model's own, or NULL */
     uint64_t seed;
     struct ft_list loss;         /* none: the default of the kind of batch */
     const char *miner;           /* or NULL */

@@ -5,6 +5,7 @@
 #include "train/best.h"
 #include "train/finish.h"
 #include "train/log.h"
+#include "train/teacher.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -28,6 +29,7 @@ struct ft_trainer {
     struct ft_log *log;
     bool ended, chosen;          /* before all steps were done; other parameters than the last are to be written: */
     uint64_t choice;             /* those after this batch */
+    struct ft_teacher *second[FT_SECONDS];      /* not where other stages ask them */
     /* the batch at work */
     struct ft_arena arena;
     const struct ft_batch *batch;
@@ -91,6 +93,9 @@ static int load(struct ft_trainer *t)
         !(t->gradient = ft_model_zeros(t->model)) ||
         !(t->runner = ft_runner_open(t->model, FT_PLAN_TRAINING, precision)))
         return -1;
+    for (int which = 0; which < FT_SECONDS && !t->options.shared; which++)
+        if (s->second[which].model && !(t->second[which] = ft_teacher_open(s, (enum ft_second)which)))
+            return -1;
     return load_checkpoint(t);
 }
 
@@ -131,6 +136,8 @@ void ft_trainer_close(struct ft_trainer *t)
     if (!t)
         return;
     ft_log_close(t->log);
+    for (int which = 0; which < FT_SECONDS; which++)
+        ft_teacher_close(t->second[which]);
     ft_runner_close(t->runner);
     ft_optimizer_close(t->optimizer);
     ft_weights_close(t->weights);
@@ -150,6 +157,11 @@ void ft_trainer_close(struct ft_trainer *t)
 struct ft_model *ft_trainer_model(const struct ft_trainer *t)
 {
     return t->model;
+}
+
+struct ft_teacher *ft_trainer_second(const struct ft_trainer *t, enum ft_second which)
+{
+    return t->second[which];
 }
 
 const struct ft_settings *ft_trainer_settings(const struct ft_trainer *t)
@@ -192,7 +204,8 @@ int ft_trainer_skip(struct ft_trainer *t, const struct ft_batch *batch)
 /* Bytes that kept activations may take. Decides only what is computed twice, never a result. */
 static size_t activation_limit(const struct ft_trainer *t)
 {
-    size_t fixed = (2 + (size_t)ft_optimizer_blocks(t->optimizer)) * t->model->block_count * sizeof(float);
+    size_t fixed = (2 + (size_t)ft_optimizer_blocks(t->optimizer)) * t->model->block_count * sizeof(float) +
+                   ft_teacher_bytes(t->second[FT_TEACHER]) + ft_teacher_bytes(t->second[FT_GUIDE]);
     long pages = sysconf(_SC_AVPHYS_PAGES), size = sysconf(_SC_PAGESIZE);
     size_t free_bytes = pages > 0 && size > 0 ? (size_t)pages * (size_t)size : 0;
 

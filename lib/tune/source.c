@@ -2,6 +2,7 @@
 #include "tune/source.h"
 #include "base/error.h"
 #include "base/stop.h"
+#include "train/teacher.h"
 #include "tune/holdout.h"
 
 int ft_source_open(struct ft_source *source, const char *path)
@@ -90,7 +91,7 @@ int ft_source_read(struct ft_source *source, struct ft_arena *arena, const struc
         source->steps = header.steps;
         source->rows = header.rows;
         source->classes = header.classes;
-        return 0;
+        return ft_second_check_stream(settings, &header, false);
     }
     if (open_sampler(source, settings) < 0 || add_documents(source, settings) < 0 || ft_sampler_plan(source->sampler, arena, &header) < 0)
         return -1;
@@ -108,15 +109,14 @@ const char *ft_source_warning(struct ft_source *source)
 int ft_source_next(struct ft_source *source, struct ft_arena *arena, struct ft_batch *batch)
 {
     const struct ft_string *documents;
-    struct ft_record record;
     int more;
 
     if (source->sampler)
         return ft_sampler_next(source->sampler, batch, &documents);
-    if ((more = ft_reader_next(source->reader, &record)) <= 0)
+    if ((more = ft_reader_next(source->reader, &source->record)) <= 0)
         return more;
     source->records++;
-    if (ft_batch_read(arena, &record, batch) < 0)
+    if (ft_batch_read(arena, &source->record, batch) < 0)
         return -1;
     return source->validation && ft_validation_trained_batch(source->validation, batch) < 0 ? -1 : 1;
 }

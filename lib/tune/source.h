@@ -14,6 +14,7 @@ struct ft_source {
     uint64_t rows;                     /* a batch, 0 = unknown */
     uint64_t classes;                  /* labels, 0 = none */
     unsigned long records;             /* that came so far */
+    struct ft_record record;           /* the one that the batch is a view of */
 };
 
 /* The header of a stream; `path` NULL or "-" is standard input. */
