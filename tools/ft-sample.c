@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 static bool classes, pairs, triplets, scored, random_order, drop_last, force;
-static long batch_rows, per_class, epochs = 3, seed;
+static long batch_rows, per_class, views, epochs = 3, seed;
 static const char *output;
 
 static const struct ft_option options[] = {
@@ -16,6 +16,7 @@ static const struct ft_option options[] = {
     {0, "random", FT_FLAG, &random_order, NULL, "batches of documents in any order (default of these five: by what the data are)", NULL},
     {0, "batch", FT_COUNT, &batch_rows, "N", "rows a batch: texts, pairs or triplets (default: by kind)", NULL},
     {0, "per-class", FT_COUNT, &per_class, "K", "documents of each label in a batch (default: 4)", NULL},
+    {0, "views", FT_COUNT, &views, "N", "each text N times in a batch, alike to itself only: for texts without labels", NULL},
     {0, "epochs", FT_COUNT, &epochs, "N", "passes over the data", NULL},
     {0, "drop-last", FT_FLAG, &drop_last, NULL, "leave out a last short batch", NULL},
     {0, "seed", FT_COUNT, &seed, "S", "of the order (default: the stream's, else 0)", NULL},
@@ -27,6 +28,7 @@ static const struct ft_option options[] = {
 static const char *const examples[] = {
     "ft-ingest train.csv | ft-sample | ft-train -m minilm -o tuned",
     "ft-ingest pairs.csv | ft-sample --triplets --batch 32 | ft-cat --limit 1",
+    "ft-ingest lines.txt | ft-sample --views 2 | ft-train -m minilm -o tuned",
     NULL,
 };
 
@@ -121,7 +123,7 @@ static int run(void)
 {
     static const char *standard_input = "-";
     int count = tool.argc ? tool.argc : 1, rc = 0;
-    struct ft_sampler_options settings = {.batch = (uint64_t)batch_rows, .per_class = (uint64_t)per_class,
+    struct ft_sampler_options settings = {.batch = (uint64_t)batch_rows, .per_class = (uint64_t)per_class, .views = (uint64_t)views,
                                           .epochs = (uint64_t)epochs, .drop_last = drop_last};
     struct ft_arena arena = {0};
     struct ft_reader **readers;

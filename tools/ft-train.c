@@ -19,7 +19,7 @@ static long eval_every;
 static const char *optimizer = "adamw", *schedule = "linear", *precision = "fp32", *loss_optimizer;
 static double lr = FT_RATE_BY_KIND, loss_lr = FT_RATE_AS_MODEL, warmup = .1, clip = 1;
 static bool force, resume, drop_last, classes, pairs, triplets, scored, random_batches;
-static long threads, chunk, max_length, seed, batch, per_class, epochs, steps = -1, save_every, keep = 2;
+static long threads, chunk, max_length, seed, batch, per_class, views, epochs, steps = -1, save_every, keep = 2;
 static struct ft_list losses, freeze, unfreeze, prompts;
 static const char *seconds[FT_SECONDS];
 static size_t memory;
@@ -36,6 +36,7 @@ static const struct ft_option options[] = {
     {0, "random", FT_FLAG, &random_batches, NULL, "batches of documents in any order (default of these five: by what the data are)", NULL},
     {0, "batch", FT_COUNT, &batch, "N", "rows a batch: texts, pairs or triplets (default: by kind)", NULL},
     {0, "per-class", FT_COUNT, &per_class, "K", "documents of each label in a batch (default: 4)", NULL},
+    {0, "views", FT_COUNT, &views, "N", "each text N times in a batch, alike to itself only: for texts without labels", NULL},
     {0, "epochs", FT_COUNT, &epochs, "N", "passes over the data (default: 3)", NULL},
     {0, "drop-last", FT_FLAG, &drop_last, NULL, "leave out a last short batch", NULL},
     {0, "seed", FT_COUNT, &seed, "S", "of sampling and dropout (default: the stream's, else 0)", NULL},
@@ -139,6 +140,7 @@ static int settings_from_options(struct ft_arena *arena, struct ft_settings *s)
         .warmup = warmup, .clip = clip, .chunk = chunk, .max_length = max_length,
         .precision = precision, .loss_optimizer = loss_optimizer, .loss_lr = loss_lr,
         .kind = kind_wanted(&failed), .batch = (uint64_t)batch, .per_class = (uint64_t)per_class,
+        .views = (uint64_t)views,
         .epochs = (uint64_t)epochs, .drop_last = drop_last,
         .callbacks = {.log = log_format, .eval = eval, .eval_index = eval_index, .hold_out = hold_out, .eval_every = (uint64_t)eval_every,
                       .stop = stop, .best = best, .average = ft_tool_given(&tool, &wise_ft), .wise_ft = wise_ft},
@@ -210,6 +212,7 @@ static int check_resumed(const struct ft_settings *now, const struct ft_settings
         {&unfreeze, "--unfreeze", same_list(&now->freeze, &run->freeze)},
         {&batch, "--batch", now->batch == run->batch},
         {&per_class, "--per-class", now->per_class == run->per_class},
+        {&views, "--views", now->views == run->views},
         {&epochs, "--epochs", now->epochs == run->epochs},
         {&drop_last, "--drop-last", now->drop_last == run->drop_last},
         {&eval, "--eval", (now->callbacks.eval != NULL) == (run->callbacks.eval != NULL)},
@@ -290,7 +293,7 @@ static struct ft_run *make_run(const struct ft_settings *settings)
 
 static bool sampling_option_given(void)
 {
-    return classes || pairs || triplets || scored || random_batches || batch || per_class || epochs || drop_last;
+    return classes || pairs || triplets || scored || random_batches || batch || per_class || views || epochs || drop_last;
 }
 
 /* What is evaluated first: what is trained on is held against it. */

@@ -44,7 +44,7 @@ const char *ft_sampler_label_name(struct ft_sampler *s, uint32_t label)
 
     if (ft_sampler_load(s, s->order[s->label[label].begin], &document) < 0)
         return "?";
-    return ft_sampler_excerpt(s, document.label);
+    return ft_sampler_excerpt(s, s->options.views ? document.text : document.label);
 }
 
 static void end_row(struct ft_sampler *s)
@@ -184,16 +184,6 @@ static int take_arrays(struct ft_sampler *s, struct ft_batch *batch)
     return 0;
 }
 
-static int label_of(const struct ft_sampler *s, const struct ft_document *document)
-{
-    uint32_t number;
-
-    if (document->chunk_count || !document->label.data ||
-        !ft_groups_seek(&s->labels, ft_hash_bytes(document->label.data, document->label.size), &number))
-        return FT_NO_LABEL;
-    return (int)number;
-}
-
 /* A margin is that of the positive over the negative: scores m and 0. */
 static double item_score(const struct ft_document *row, size_t chunk)
 {
@@ -219,7 +209,7 @@ static void fill_items(const struct ft_sampler *s, struct ft_batch *batch, const
             batch->text[item] = rows[r].chunk_count ? rows[r].chunks[c].text : rows[r].text;
             batch->row[item] = (int32_t)r;
             if (batch->label)
-                batch->label[item] = label_of(s, &rows[r]);
+                batch->label[item] = ft_sampler_label(s, &rows[r]);
             if (batch->role)
                 batch->role[item] = (uint8_t)role_of(&rows[r], c);
             if (batch->item_score)

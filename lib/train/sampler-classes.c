@@ -12,7 +12,7 @@
 /* Options in, rows and per_class out. */
 static int choose_sizes(struct ft_sampler *s, uint64_t *classes)
 {
-    uint64_t batch = s->options.batch, each = s->options.per_class;
+    uint64_t batch = s->options.batch, each = s->options.views ? s->options.views : s->options.per_class;
 
     if (s->options.per_class == 1)
         return ft_fail(FT_USAGE, "--per-class 1: a document needs another of its class: take 2 or more");
@@ -25,9 +25,9 @@ static int choose_sizes(struct ft_sampler *s, uint64_t *classes)
                        (unsigned long long)batch, (unsigned long long)each, 2 * (unsigned long long)each,
                        batch >= 4 ? " or a smaller --per-class" : "");
     if (batch % each)
-        return ft_fail(FT_USAGE, "--batch %llu is no multiple of %llu documents a class: take %llu or %llu, or another --per-class",
+        return ft_fail(FT_USAGE, "--batch %llu is no multiple of %llu documents a class: take %llu or %llu, or another --%s",
                        (unsigned long long)batch, (unsigned long long)each, (unsigned long long)(batch / each * each),
-                       (unsigned long long)((batch / each + 1) * each));
+                       (unsigned long long)((batch / each + 1) * each), s->options.views ? "views" : "per-class");
     *classes = batch / each;
     s->per_class = each;
     return 0;
@@ -40,7 +40,7 @@ static void raise_per_class(struct ft_sampler *s, uint64_t *classes)
 
     if (*classes <= s->units)
         return;
-    for (uint32_t c = 0; c < s->units; c++)
+    for (uint32_t c = 0; c < s->units && !s->options.views; c++)
         largest = s->unit[c].size > largest ? s->unit[c].size : largest;
     each = each > largest ? largest : each;
     each = each < s->per_class ? s->per_class : each;
@@ -49,7 +49,8 @@ static void raise_per_class(struct ft_sampler *s, uint64_t *classes)
                         s->units, (unsigned long long)*classes, (unsigned long long)each, (unsigned long long)s->per_class,
                         (unsigned long long)(each * s->units));
     else
-        ft_sampler_warn(s, "%u labels, fewer than the %llu places of a batch: %llu rows a batch", s->units, (unsigned long long)*classes,
+        ft_sampler_warn(s, "%u %s, fewer than the %llu places of a batch: %llu rows a batch", s->units,
+                        s->options.views ? "texts" : "labels", (unsigned long long)*classes,
                         (unsigned long long)(each * s->units));
     *classes = s->units;
     s->per_class = each;

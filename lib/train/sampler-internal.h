@@ -97,6 +97,9 @@ int ft_sampler_load(struct ft_sampler *s, uint32_t index, struct ft_document *do
 const char *ft_sampler_excerpt(struct ft_sampler *s, struct ft_string text);
 const char *ft_sampler_label_name(struct ft_sampler *s, uint32_t label);
 
+/* The number of a document's label, FT_NO_LABEL where it has none. */
+int ft_sampler_label(const struct ft_sampler *s, const struct ft_document *document);
+
 /* Geometry and the state of epochs; steps are set. */
 int ft_sampler_plan_classes(struct ft_sampler *s);
 int ft_sampler_plan_rows(struct ft_sampler *s);

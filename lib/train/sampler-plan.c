@@ -59,6 +59,23 @@ static int refuse_kind(struct ft_sampler *s)
     }
 }
 
+static int check_views(const struct ft_sampler *s)
+{
+    uint64_t views = s->options.views;
+
+    if (!views)
+        return 0;
+    if (views == 1 || views > FT_LARGEST_BATCH / 2)
+        return ft_fail(FT_USAGE, "--views %llu: expected 2 or more: a text meets itself", (unsigned long long)views);
+    if (s->options.kind >= 0 && s->options.kind != FT_BATCH_CLASSES && s->options.kind != FT_BATCH_PAIRS)
+        return ft_fail(FT_USAGE, "--views makes classes or pairs, not %s", ft_batch_kind_name((enum ft_batch_kind)s->options.kind));
+    if (s->options.kind == FT_BATCH_PAIRS && views != 2)
+        return ft_fail(FT_USAGE, "--views %llu with --pairs: a pair is two views of a text", (unsigned long long)views);
+    if (s->options.per_class)
+        return ft_fail(FT_USAGE, "--views and --per-class: each text is a class, and its views are what it has");
+    return 0;
+}
+
 static int choose_kind(struct ft_sampler *s)
 {
     static const enum ft_batch_kind by_shape[FT_SHAPES] = {
@@ -224,7 +241,7 @@ static int examine(struct ft_sampler *s)
     s->used = kept;
     if (repeats && !s->taught)   /* a pair with many negatives is how scores come */
         ft_sampler_warn(s, "%zu exact duplicate%s%s%s", repeats, repeats == 1 ? "" : "s",
-                        s->labelled ? " (same content, same label)" : " (same anchor, same positive)", drop ? ": left out" : "");
+                        s->options.views ? " (same content)" : s->labelled ? " (same content, same label)" : " (same anchor, same positive)", drop ? ": left out" : "");
     if (two_labels)
         warn_of_two_labels(s, two_labels, example[0], example[1]);
     return 0;
@@ -270,11 +287,10 @@ static int arrange(struct ft_sampler *s)
     if (s->kind != FT_BATCH_CLASSES &&
         (sort_order(s, BY_GROUP) < 0 || !(s->group = find_slices(s, s->group_count, BY_GROUP))))
         return -1;
-    if (s->labelled) {
-        if (!(s->label = find_slices(s, s->label_count, BY_OTHER)))
-            return -1;
+    if (s->labelled && !(s->label = find_slices(s, s->label_count, BY_OTHER)))
+        return -1;
+    if (s->labelled && !s->options.views)
         warn_of_singletons(s);
-    }
     return 0;
 }
 
@@ -313,7 +329,7 @@ static int fill_header(struct ft_sampler *s, struct ft_arena *arena, struct ft_h
 int ft_sampler_plan(struct ft_sampler *s, struct ft_arena *arena, struct ft_header *header)
 {
     s->label_count = (uint32_t)s->labels.count;
-    if ((s->count && choose_kind(s) < 0) || check_options(s) < 0)
+    if (check_views(s) < 0 || (s->count && choose_kind(s) < 0) || check_options(s) < 0)
         return -1;
     if (s->without_text)
         ft_sampler_warn(s, "%zu document%s without any content", s->without_text, s->without_text == 1 ? " is" : "s are");

@@ -6,7 +6,7 @@
 #include "train/sampler-internal.h"
 
 /* Rows of each unit in an epoch, into total[]. Labelled documents: pairs two by two, the odd one with the first again; triplets: each
- * document is an anchor once. A label's only document has no positive. */
+ * document is an anchor once. A label's only document has no positive, unless it is its own (views). */
 static void count_rows(struct ft_sampler *s)
 {
     for (uint32_t g = 0; g < s->units; g++)
@@ -14,9 +14,9 @@ static void count_rows(struct ft_sampler *s)
     for (uint32_t l = 0; s->labelled && l < s->label_count; l++) {
         uint32_t n = s->label[l].size;
 
-        if (n >= 2)
+        if (n >= 2 || s->options.views)
             s->total[ft_groups_of(&s->groups, s->sample[s->order[s->label[l].begin]].content)] +=
-                s->kind == FT_BATCH_PAIRS ? (n + 1) / 2 : n;
+                s->kind == FT_BATCH_PAIRS && !s->options.views ? (n + 1) / 2 : n;
     }
 }
 
@@ -180,6 +180,11 @@ static int add_labelled(struct ft_sampler *s, uint32_t group)
     uint32_t at = s->group[group].begin + s->next[group], other, row[3];
     const struct ft_slice *label;
 
+    if (s->options.views) {
+        s->next[group] = at + 1 - s->group[group].begin;
+        row[0] = row[1] = s->order[at];
+        return ft_sampler_put_made(s, row, 2);
+    }
     while ((label = label_at(s, at))->size < 2)   /* has no positive; count_rows did not count it either */
         at++;
     if (s->kind == FT_BATCH_PAIRS) {

@@ -202,6 +202,21 @@ static int grow(struct ft_sampler *s)
     return 0;
 }
 
+/* What a document's label is: with views its own content. */
+static struct ft_hash label_hash(const struct ft_sampler *s, const struct ft_document *d)
+{
+    return s->options.views ? ft_document_content(d) : ft_hash_bytes(d->label.data, d->label.size);
+}
+
+int ft_sampler_label(const struct ft_sampler *s, const struct ft_document *d)
+{
+    uint32_t number;
+
+    if (d->chunk_count || (!d->label.data && !s->options.views) || !ft_groups_seek(&s->labels, label_hash(s, d), &number))
+        return FT_NO_LABEL;
+    return (int)number;
+}
+
 int ft_sampler_add(struct ft_sampler *s, const struct ft_document *d, struct ft_string bytes)
 {
     struct ft_sample sample = {0, 0};
@@ -210,10 +225,15 @@ int ft_sampler_add(struct ft_sampler *s, const struct ft_document *d, struct ft_
 
     if (find_shape(d, &shape) < 0 || grow(s) < 0)
         return -1;
+    if (s->options.views && d->chunk_count)
+        return ft_fail(FT_BAD, "document '%.*s' is a pair or triplet: --views takes texts alone, each of which meets itself",
+                       (int)(d->id.size < 200 ? d->id.size : 200), d->id.data ? d->id.data : "");
+    if (s->options.views)
+        shape = FT_LABELLED;
     if ((d->chunk_count ? add_chunks(s, d, &sample) : add_content(s, d, &sample.content)) < 0)
         return -1;
     if (shape == FT_LABELLED) {
-        label = ft_hash_bytes(d->label.data, d->label.size);
+        label = label_hash(s, d);
         mix_in(&s->fingerprint, label);
         if (ft_groups_add(&s->labels, label, &sample.other) < 0)
             return -1;

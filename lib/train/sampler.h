@@ -10,6 +10,9 @@
  *   triplets   as they come; or of pairs, with a positive of another group as the negative; or of labelled documents, each an anchor once
  *   scored, random   every document once an epoch, in any order
  *
+ * Views are for texts without labels (SimCSE, Gao et al. 2021): a text comes several times in a batch and meets itself under another dropout.
+ * In classes each text is a class of its own; in pairs anchor and positive are the same text. Labels that documents have are not looked at.
+ *
  * Epochs and batches count from 1. */
 #ifndef FT_TRAIN_SAMPLER_H
 #define FT_TRAIN_SAMPLER_H
@@ -21,6 +24,7 @@ struct ft_sampler_options {
     uint64_t seed;
     uint64_t batch;            /* rows a batch; 0 = the default of the kind */
     uint64_t per_class;        /* 0 = 4 */
+    uint64_t views;            /* 0: labels and rows say what is alike. 2 or more: each text so often in a batch, alike to itself only */
     uint64_t epochs;           /* 0 = 3 */
     bool drop_last;
 };

@@ -185,6 +185,7 @@ int ft_settings_write(const struct ft_settings *s, const char *path, int argc, c
     put_text(&w, "kind", s->kind);
     put_integer(&w, "batch", s->batch);
     put_integer(&w, "per_class", s->per_class);
+    put_integer(&w, "views", s->views);
     put_integer(&w, "epochs", s->epochs);
     put(&w, "drop_last", json_boolean(s->drop_last));
     put(&w, "callbacks", ft_callbacks_write(&s->callbacks));
@@ -325,6 +326,7 @@ int ft_settings_read(struct ft_arena *arena, struct ft_settings *s, const char *
         .kind = read_text(&r, "kind", false),
         .batch = (uint64_t)read_integer(&r, "batch"),
         .per_class = (uint64_t)read_integer(&r, "per_class"),
+        .views = (uint64_t)read_integer(&r, "views"),
         .epochs = (uint64_t)read_integer(&r, "epochs"),
         .drop_last = json_is_true(get(&r, "drop_last", is_boolean, "true or false")),
     };

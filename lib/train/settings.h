@@ -34,7 +34,7 @@ struct ft_settings {
     struct ft_list freeze;       /* "PATTERN", and "!PATTERN" for --unfreeze, in the order given */
     /* sampling, for ft-train given documents */
     const char *kind;            /* "classes", ... or NULL: by what the data are */
-    uint64_t batch, per_class, epochs;
+    uint64_t batch, per_class, views, epochs;
     bool drop_last;
     struct ft_callbacks callbacks;
 };

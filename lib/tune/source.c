@@ -20,7 +20,8 @@ void ft_source_close(struct ft_source *source)
 
 static int open_sampler(struct ft_source *source, const struct ft_settings *s)
 {
-    struct ft_sampler_options how = {-1, s->seed, s->batch, s->per_class, s->epochs, s->drop_last};
+    struct ft_sampler_options how = {.kind = -1, .seed = s->seed, .batch = s->batch, .per_class = s->per_class, .views = s->views,
+                                     .epochs = s->epochs, .drop_last = s->drop_last};
     enum ft_batch_kind kind;
 
     if (s->kind) {
