@@ -121,7 +121,8 @@ test_expect_success 'no stage waits for one that could not start' '
 
 # A stream that comes to a halt in the middle, so that a signal finds the tool at work.
 halting () {
-    rm -f tap && mkfifo tap && { cut_at 5 && exec sleep 20; } >tap &
+    rm -f tap && mkfifo tap || return 1   # before anything goes on: behind an & it might come too late
+    { cut_at 5 && exec sleep 20; } >tap &
     halting=$!
 }
 
@@ -154,7 +155,8 @@ test_expect_success 'SIGTERM of the whole pipe at once, as a terminal or a super
 '
 
 test_expect_success 'a signal before the first batch leaves nothing behind' '
-    rm -f tap && mkfifo tap && { head -c 3000 documents && exec sleep 20; } >tap & halting=$!
+    rm -f tap && mkfifo tap || return 1
+    { head -c 3000 documents && exec sleep 20; } >tap & halting=$!
     background train ft-train -q -m model -o early tap && pid=$(pid_of train) && sleep .3 &&
     kill -TERM $pid && wait $job; kill $halting; stage_code train 143 && test_no_file early
 '

@@ -115,6 +115,22 @@ test_expect_success 'what is missing, wrong or useless' '
     test_expect_code 3 ft-embed -q -m unlucky --as guide pairs.batches >out 2>err && test_grep "has changed since the run began" err
 '
 
+test_expect_success 'streams with a second model cut anywhere; a header that names it otherwise' '
+    printf "a b\tc d\ne f\tg h\n" >tiny.tsv && ft-ingest -q --pairs tiny.tsv | ft-sample -q --epochs 1 -o tiny &&
+    ft-embed -q -m model tiny | ft-embed -q -m other --as guide >guided && new_run tiny-run --loss gist --guide other &&
+    size=$(($(wc -c <guided))) at=1 &&
+    while test $at -lt $size; do
+        head -c $at guided >cut && ft-loss -q -m tiny-run -o never cut 2>err
+        test $? -eq 3 && test ! -e never || { echo "cut at $at"; return 1; }
+        head -c $at guided >cut && ft-embed -q -m other --as guide -o never cut 2>err
+        test $? -eq 3 && test ! -e never || { echo "cut at $at"; return 1; }
+        at=$((at + 41))
+    done &&
+    ft-loss -q -m tiny-run guided >out && ft-cat -q --full guided >text &&
+    sed "1s/\"guide\":\"[^\"]*\"/\"guide\":7/" text >bad && ! cmp -s text bad && ft-cat -q --from-text bad >bad.ft 2>err
+    ft-loss -q -m tiny-run bad.ft >out 2>err; test $? -eq 3
+'
+
 test_expect_success 'a field of another shape is refused, whatever the embedding is' '
     ft-embed -q -m model pairs.batches | ft-cat -q --full | sed "s/\"embedding\":{\([^}]*\)}/&,\"guide\":{\1}/" >text &&
     ft-cat -q --from-text text | ft-loss -q --loss gist >out && sed "s/\(\"guide\":{[^}]*\"shape\":\)\[100,20\]/\1[50,40]/" text >bad &&
