@@ -95,7 +95,7 @@ static void names_add(char *names, size_t size, const char *name)
 
 const char *ft_loss_names(void)
 {
-    static _Thread_local char names[512];
+    static _Thread_local char names[1024];
 
     names[0] = 0;
     for (size_t i = 0; ft_loss_at(i); i++)
@@ -105,7 +105,7 @@ const char *ft_loss_names(void)
 
 const char *ft_miner_names(void)
 {
-    static _Thread_local char names[512];
+    static _Thread_local char names[1024];
 
     names[0] = 0;
     for (size_t i = 0; ft_miner_at(i); i++)
@@ -124,7 +124,7 @@ static const struct ft_loss *loss_find(const char *name)
 
 static int fail_kind(const struct ft_loss *loss, enum ft_batch_kind kind)
 {
-    char kinds[128] = "", losses[512] = "";
+    char kinds[128] = "", losses[1024] = "";
 
     for (int k = FT_BATCH_CLASSES; k <= FT_BATCH_RANDOM; k++)
         if (loss->kinds & FT_LOSS_TAKES(k))

@@ -103,7 +103,8 @@ struct ft_embedder *ft_teacher_embedder(const struct ft_teacher *t)
     return t->embedder;
 }
 
-float *ft_teacher_embed(struct ft_teacher *t, struct ft_arena *arena, const struct ft_batch *batch)
+/* [items, dim] */
+static float *embed(struct ft_teacher *t, struct ft_arena *arena, const struct ft_batch *batch)
 {
     float *embedding = ft_arena_take(arena, batch->items * t->model->dim * sizeof *embedding);
     const uint8_t *role;
@@ -119,7 +120,7 @@ float *ft_teacher_embed(struct ft_teacher *t, struct ft_arena *arena, const stru
     return embedding;
 }
 
-void ft_second_give(struct ft_loss_input *input, enum ft_second which, const float *embedding, size_t dim)
+static void give(struct ft_loss_input *input, enum ft_second which, const float *embedding, size_t dim)
 {
     if (which == FT_TEACHER)
         input->teacher = embedding, input->teacher_d = dim;
@@ -139,7 +140,24 @@ int ft_second_read(struct ft_arena *arena, const struct ft_batch *batch, enum ft
     if (shape[0] != batch->items)
         return ft_fail(FT_BAD, "batch %lu: %s: %lu embeddings for %zu items", (unsigned long)batch->number, names[which],
                        (unsigned long)shape[0], batch->items);
-    ft_second_give(input, which, embedding, (size_t)shape[1]);
+    give(input, which, embedding, (size_t)shape[1]);
+    return 0;
+}
+
+int ft_second_ask(struct ft_arena *arena, struct ft_teacher *const *second, const struct ft_batch *batch, struct ft_loss_input *input)
+{
+    for (int i = 0; i < FT_SECONDS; i++) {
+        enum ft_second which = (enum ft_second)i;
+        const float *embedding;
+
+        if (ft_second_read(arena, batch, which, input) < 0)
+            return -1;
+        if (!second[i] || (which == FT_TEACHER ? input->teacher : input->guide))
+            continue;
+        if (!(embedding = embed(second[i], arena, batch)))
+            return -1;
+        give(input, which, embedding, second[i]->model->dim);
+    }
     return 0;
 }
 

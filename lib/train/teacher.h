@@ -20,12 +20,12 @@ void ft_teacher_close(struct ft_teacher *teacher);
 size_t ft_teacher_bytes(const struct ft_teacher *teacher);       /* of parameters; 0 of NULL */
 size_t ft_teacher_dim(const struct ft_teacher *teacher);
 struct ft_embedder *ft_teacher_embedder(const struct ft_teacher *teacher);
-/* Embeddings [items, dim] from the arena; the same bits whoever calls it. */
-float *ft_teacher_embed(struct ft_teacher *teacher, struct ft_arena *arena, const struct ft_batch *batch);
 
 /* Give the loss what the batch's record has in the field of that name: [items, any]. Without such a field nothing is done. FT_BAD for another shape. */
 int ft_second_read(struct ft_arena *arena, const struct ft_batch *batch, enum ft_second which, struct ft_loss_input *input);
-void ft_second_give(struct ft_loss_input *input, enum ft_second which, const float *embedding, size_t dim);
+
+/* What the record brings of second models, else what these say now: second[FT_SECONDS], NULL where there is none. */
+int ft_second_ask(struct ft_arena *arena, struct ft_teacher *const *second, const struct ft_batch *batch, struct ft_loss_input *input);
 
 /* A second model that no loss looks at is a wish that would be silently ignored: FT_USAGE. */
 int ft_second_check(const struct ft_settings *settings, const struct ft_losses *losses);

@@ -159,9 +159,9 @@ struct ft_model *ft_trainer_model(const struct ft_trainer *t)
     return t->model;
 }
 
-struct ft_teacher *ft_trainer_second(const struct ft_trainer *t, enum ft_second which)
+struct ft_teacher *const *ft_trainer_seconds(const struct ft_trainer *t)
 {
-    return t->second[which];
+    return t->second;
 }
 
 const struct ft_settings *ft_trainer_settings(const struct ft_trainer *t)

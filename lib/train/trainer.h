@@ -24,7 +24,7 @@ struct ft_trainer *ft_trainer_open(struct ft_run *run, const struct ft_trainer_o
 void ft_trainer_close(struct ft_trainer *trainer);
 struct ft_model *ft_trainer_model(const struct ft_trainer *trainer);
 const struct ft_settings *ft_trainer_settings(const struct ft_trainer *trainer);
-struct ft_teacher *ft_trainer_second(const struct ft_trainer *trainer, enum ft_second which);   /* NULL: the run has none, or the trainer is shared */
+struct ft_teacher *const *ft_trainer_seconds(const struct ft_trainer *trainer);     /* [FT_SECONDS], NULL: the run has none, or the trainer is shared */
 const struct ft_progress *ft_trainer_progress(const struct ft_trainer *trainer);
 
 /* From the stream's header: steps in all, what the schedule runs over, and classes, which losses with weights of their own need. FT_USAGE when a

@@ -187,7 +187,7 @@ static int next_batch(struct work *w, struct ft_arena *arena)
     ft_arena_reset(arena);
     if ((more = ft_source_next(w->tuning->source, arena, &b)) <= 0)
         return more;
-    w->batches = (struct ft_validation_batches){b.kind, w->tuning->source->rows, w->tuning->run->settings.per_class};
+    w->batches = (struct ft_validation_batches){b.kind, w->tuning->source->rows, w->tuning->run->settings.per_class, ft_trainer_seconds(w->trainer)};
     if (pending(w) && evaluate(w) < 0)
         return -1;
     skip = ft_trainer_skip(w->trainer, &b);

@@ -7,6 +7,7 @@
 #include "model/encode.h"
 #include "train/loss.h"
 #include "train/sampler.h"
+#include "train/teacher.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -114,22 +115,22 @@ static int sample_document(void *argument, const struct ft_document *document, s
 }
 
 static int batch_loss(struct ft_arena *arena, struct ft_embedder *embedder, const struct ft_model *model, const struct ft_settings *s,
-                      const struct ft_batch *b, double *value)
+                      struct ft_teacher *const *second, const struct ft_batch *b, double *value)
 {
     float *embedding = ft_arena_take(arena, b->items * model->dim * sizeof *embedding);
     float *gradient = ft_arena_take(arena, b->items * model->dim * sizeof *gradient);
     struct ft_losses *loss = ft_losses_parse(arena, b->kind, &s->loss, s->miner);
-    const struct ft_loss_input input = ft_loss_input_of(b, embedding, model->dim);
+    struct ft_loss_input input = ft_loss_input_of(b, embedding, model->dim);
     const uint8_t *role;
 
     if (!embedding || !gradient || !loss || ft_batch_roles(arena, b, &role) < 0 ||
-        ft_embedder_run(embedder, b->text, role, b->items, embedding) < 0)
+        ft_embedder_run(embedder, b->text, role, b->items, embedding) < 0 || ft_second_ask(arena, second, b, &input) < 0)
         return -1;
     return ft_losses_compute(loss, &input, value, gradient, NULL);
 }
 
 static int all_losses(struct ft_sampler *sampler, struct ft_embedder *embedder, const struct ft_model *model, const struct ft_settings *s,
-                      double *mean)
+                      struct ft_teacher *const *second, double *mean)
 {
     struct ft_arena arena = {0};
     struct ft_batch batch;
@@ -139,7 +140,7 @@ static int all_losses(struct ft_sampler *sampler, struct ft_embedder *embedder, 
 
     while ((more = ft_sampler_next(sampler, &batch, &documents)) > 0) {
         ft_arena_reset(&arena);
-        if (batch_loss(&arena, embedder, model, s, &batch, &value) < 0) {
+        if (batch_loss(&arena, embedder, model, s, second, &batch, &value) < 0) {
             more = -1;
             break;
         }
@@ -154,7 +155,8 @@ static int all_losses(struct ft_sampler *sampler, struct ft_embedder *embedder, 
 static int add_loss(struct ft_validation *v, const struct ft_model *model, const struct ft_embed_options *how, const struct ft_settings *s,
                     const struct ft_validation_batches *batches, struct ft_scores *scores)
 {
-    const struct ft_sampler_options options = {(int)batches->kind, s->seed, batches->rows, batches->per_class, 1, false};
+    const struct ft_sampler_options options = {.kind = (int)batches->kind, .seed = s->seed, .batch = batches->rows,
+                                               .per_class = batches->per_class, .views = s->views, .epochs = 1};
     struct ft_sampler *sampler = ft_sampler_open(&options);
     struct ft_embedder *embedder = ft_embedder_open(model, how);
     struct ft_arena arena = {0};
@@ -164,7 +166,7 @@ static int add_loss(struct ft_validation *v, const struct ft_model *model, const
 
     if (sampler && embedder && ft_documents_again(v->corpus[FT_QUERIES], sample_document, sampler) == 0 &&
         ft_sampler_plan(sampler, &arena, &header) == 0)
-        result = all_losses(sampler, embedder, model, s, &mean);
+        result = all_losses(sampler, embedder, model, s, batches->second, &mean);
     if (result == 0)
         ft_scores_add(scores, "val_loss", mean);
     ft_embedder_close(embedder);

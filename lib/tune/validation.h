@@ -10,6 +10,7 @@
 #include "train/settings.h"
 #include "tune/monitor.h"
 
+struct ft_teacher;
 struct ft_validation;
 
 struct ft_validation *ft_validation_open(void);
@@ -35,6 +36,7 @@ size_t ft_validation_leaks(const struct ft_validation *validation, const char **
 struct ft_validation_batches {
     enum ft_batch_kind kind;
     uint64_t rows, per_class;    /* 0: the defaults */
+    struct ft_teacher *const *second;    /* [FT_SECONDS], what the run's losses look at besides */
 };
 
 /* Evaluate the model as it is now. Metrics that documents of this sort do not have are left out, and why is said once by ft_validation_warning;

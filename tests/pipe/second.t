@@ -81,6 +81,29 @@ test_expect_success 'embeddings kept with the batches serve as the model does' '
     test_grep "another model (checksum" err
 '
 
+# losses RUN: the mean of the first five and of the last five, in millionths.
+losses () {
+    sed "s/.*\"loss\": \([^,]*\),.*/\1/" "$1/run/log.jsonl" >all.losses
+    for part in head tail; do
+        $part -n 5 all.losses | awk "{ sum += \$1 } END { print int(1e6 * sum / NR) }"
+    done | tr "\n" " "
+}
+
+test_expect_success 'what the teacher says is learned: its embeddings, its order of a row, its margins' '
+    $limit ft-train -q -m model -o older --epochs 4 --batch 30 --lr 1e-2 triplets &&
+    for loss in mse distill-kl:similarity=cosine,temperature=.05 margin-mse:similarity=cosine; do
+        teacher=other && test $loss != mse || teacher=older
+        rm -rf pupil && $limit ft-train -q -m model -o pupil --teacher $teacher --loss $loss --epochs 12 --batch 30 --lr 3e-3 triplets &&
+        set -- $(losses pupil) && echo "$loss: from $1 to $2" && test "$2" -lt $(($1 / 2)) || return 1
+    done
+'
+
+test_expect_success 'an evaluation asks the teacher too' '
+    $limit ft-train -q -m model -o evaluated --teacher older --loss mse --epochs 6 --batch 30 --lr 3e-3 --hold-out .2 triplets &&
+    grep -o "val_loss[^,}]*" evaluated/run/log.jsonl | sed "s/.*: *//" >values && test "$(wc -l <values)" -ge 3 &&
+    awk "NR == 1 { first = \$1 } { last = \$1 } END { print first, last; exit !(last < first / 2) }" values
+'
+
 test_expect_success 'stopped and resumed' '
     $limit ft-train -q -m model -o stopped --teacher other --loss distill-kl:similarity=cosine --steps 2 triplets.batches &&
     test_expect_code 2 ft-train -q -o stopped --resume --teacher guide triplets.batches >out 2>err && test_grep "teacher was set to something else" err &&
