@@ -129,6 +129,47 @@ static int frame_add(struct ft_tokenizer *tokenizer, bool after, json_int_t id)
     return 0;
 }
 
+/* A special token of the template for pairs: does it belong where it is? */
+static bool take_pair_special(struct ft_tokenizer *tokenizer, json_int_t id, json_int_t type, size_t texts, size_t at, size_t room)
+{
+    if (id < 0 || id >= FT_ID_LIMIT || type != (texts > 1))
+        return false;
+    if (texts == 0)
+        return at < tokenizer->before_count && tokenizer->before[at] == id;
+    if (texts == 2)
+        return at < tokenizer->after_count && tokenizer->after[at] == id;
+    if (at == room)
+        return false;
+    tokenizer->middle[tokenizer->middle_count++] = (int32_t)id;
+    return true;
+}
+
+/* Whether pairs are made as BERT makes them; other ways are no error until one is asked for. */
+static bool read_pair_template(struct ft_tokenizer *tokenizer, const json_t *object, size_t room)
+{
+    const json_t *pair = json_object_get(object, "pair"), *known = json_object_get(object, "special_tokens");
+    size_t texts = 0, at = 0;
+
+    for (size_t i = 0; i < json_array_size(pair); i++) {
+        const json_t *item = json_array_get(pair, i), *token = json_object_get(item, "SpecialToken");
+        const json_t *text = json_object_get(item, "Sequence"), *part = text ? text : token;
+        const char *name = json_string_value(json_object_get(part, "id"));
+        const json_t *ids = name ? json_object_get(json_object_get(known, name), "ids") : NULL;
+        json_int_t type = json_integer_value(json_object_get(part, "type_id"));
+
+        if (text) {
+            if (!name || strcmp(name, texts ? "B" : "A") != 0 || type != (json_int_t)texts || ++texts > 2 ||
+                (texts == 1 && at != tokenizer->before_count))
+                return false;
+            at = 0;
+        }
+        for (size_t j = 0; !text && j < json_array_size(ids); j++)
+            if (!take_pair_special(tokenizer, json_integer_value(json_array_get(ids, j)), type, texts, at++, room))
+                return false;
+    }
+    return texts == 2 && at == tokenizer->after_count;
+}
+
 static int read_template(struct ft_tokenizer *tokenizer, const json_t *object, size_t room)
 {
     const json_t *single = json_object_get(object, "single"), *known = json_object_get(object, "special_tokens");
@@ -156,6 +197,7 @@ static int read_template(struct ft_tokenizer *tokenizer, const json_t *object, s
     }
     if (texts != 1)
         return ft_fail(FT_BAD, "post_processor: the template for one text has the text %zu times, expected once", texts);
+    tokenizer->pairs = read_pair_template(tokenizer, object, room);
     return 0;
 }
 
@@ -166,7 +208,8 @@ static int read_post_processor(struct ft_tokenizer *tokenizer, const json_t *obj
 
     tokenizer->before = ft_arena_zero(&tokenizer->arena, ROOM, sizeof *tokenizer->before);
     tokenizer->after = ft_arena_zero(&tokenizer->arena, ROOM, sizeof *tokenizer->after);
-    if (!tokenizer->before || !tokenizer->after)
+    tokenizer->middle = ft_arena_zero(&tokenizer->arena, ROOM, sizeof *tokenizer->middle);
+    if (!tokenizer->before || !tokenizer->after || !tokenizer->middle)
         return -1;
     if (!object || json_is_null(object))
         return 0;
@@ -178,7 +221,11 @@ static int read_post_processor(struct ft_tokenizer *tokenizer, const json_t *obj
     last = json_array_get(json_object_get(object, "sep"), 1);
     if (frame_add(tokenizer, false, json_is_integer(first) ? json_integer_value(first) : -1) < 0)
         return -1;
-    return frame_add(tokenizer, true, json_is_integer(last) ? json_integer_value(last) : -1);
+    if (frame_add(tokenizer, true, json_is_integer(last) ? json_integer_value(last) : -1) < 0)
+        return -1;
+    tokenizer->middle[tokenizer->middle_count++] = tokenizer->after[0];
+    tokenizer->pairs = is_type(object, "BertProcessing");
+    return 0;
 }
 
 static int read_bert(struct ft_tokenizer *tokenizer, const json_t *root)

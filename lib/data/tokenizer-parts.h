@@ -104,6 +104,9 @@ struct ft_tokenizer {
     struct ft_added raw, normal;      /* searched in the text as given, and in the normalized text */
     int32_t *before, *after;          /* [CLS] and [SEP] */
     size_t before_count, after_count;
+    int32_t *middle;                  /* between the texts of a pair */
+    size_t middle_count;
+    bool pairs;                       /* a pair is before, text, middle, other, after, of types 0 up to `other` and 1 from there */
     const uint8_t *flags;
     size_t size;
     struct ft_added_token *added;     /* as the file lists them; ft_tokenizer_open sorts them into raw and normal */

@@ -93,6 +93,9 @@ static int read_specials(struct ft_tokenizer *tokenizer, const json_t *config)
     tokenizer->vocabulary.unknown = ids[0];
     tokenizer->before[tokenizer->before_count++] = ids[1];
     tokenizer->after[tokenizer->after_count++] = ids[2];
+    tokenizer->middle = tokenizer->after;
+    tokenizer->middle_count = 1;
+    tokenizer->pairs = true;
     return 0;
 }
 

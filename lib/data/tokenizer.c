@@ -160,26 +160,37 @@ static void encode_segment(const struct ft_tokenizer *tokenizer, struct ft_split
         ft_split_text(split, &tokenizer->rules, text);
 }
 
+/* A text without what is put around it, added tokens recognised. */
+static void encode_text(const struct ft_tokenizer *tokenizer, struct ft_split *split, struct ft_string text)
+{
+    struct ft_added_match match = {0};
+
+    while (!ft_split_done(split) && ft_added_next(&tokenizer->raw, text, &match)) {
+        encode_segment(tokenizer, split, part(text, match.taken, match.start < match.taken ? match.taken : match.start));
+        ft_split_id(split, match.id);
+        match.taken = match.stop;
+    }
+    encode_segment(tokenizer, split, part(text, match.taken, text.size));
+}
+
+static void put_ids(struct ft_split *split, const int32_t *id, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        ft_split_id(split, id[i]);
+}
+
 static int encode_bert(const struct ft_tokenizer *tokenizer, struct ft_string text, size_t limit, struct ft_tokens *tokens)
 {
-    size_t begun = tokens->count, frame = tokenizer->before_count + tokenizer->after_count, i;
+    size_t begun = tokens->count, frame = tokenizer->before_count + tokenizer->after_count;
     size_t stop = limit ? begun + limit : SIZE_MAX;
-    struct ft_added_match match = {0};
     struct ft_split split;
 
     ft_split_begin(&split, &tokenizer->vocabulary, tokenizer->flags, tokens, stop);
-    for (i = 0; i < tokenizer->before_count; i++)
-        ft_split_id(&split, tokenizer->before[i]);
+    put_ids(&split, tokenizer->before, tokenizer->before_count);
     split.stop = limit == 0 ? SIZE_MAX : limit > frame ? stop - tokenizer->after_count : tokens->count;
-    while (!ft_split_done(&split) && ft_added_next(&tokenizer->raw, text, &match)) {
-        encode_segment(tokenizer, &split, part(text, match.taken, match.start < match.taken ? match.taken : match.start));
-        ft_split_id(&split, match.id);
-        match.taken = match.stop;
-    }
-    encode_segment(tokenizer, &split, part(text, match.taken, text.size));
+    encode_text(tokenizer, &split, text);
     split.stop = stop;
-    for (i = 0; i < tokenizer->after_count; i++)
-        ft_split_id(&split, tokenizer->after[i]);
+    put_ids(&split, tokenizer->after, tokenizer->after_count);
     ft_split_end(&split);
     if (split.failed)
         tokens->count = begun;
@@ -219,4 +230,67 @@ int ft_tokenizer_encode(const struct ft_tokenizer *tokenizer, struct ft_string t
     if (tokenizer->general)
         return encode_general(tokenizer, text, limit, tokens);
     return encode_bert(tokenizer, text, limit, tokens);
+}
+
+/* ---- pairs ---- */
+
+/* How much of two texts is kept in `room` tokens: the longer one gives, down to the shorter's length, then both do. */
+static void cut_longest(size_t *a, size_t *b, size_t room)
+{
+    size_t *shorter = *a > *b ? b : a, *longer = *a > *b ? a : b;
+
+    if (*a + *b <= room)
+        return;
+    if (*shorter <= room && room - *shorter >= *shorter) {
+        *longer = room - *shorter;
+    } else {
+        *shorter = room / 2;
+        *longer = room / 2 + room % 2;
+    }
+}
+
+/* The tokens of both texts lie one after another, with room behind them: cut, and put in what belongs around. */
+static size_t frame_pair(const struct ft_tokenizer *tokenizer, int32_t *id, size_t a, size_t b, size_t limit)
+{
+    size_t frame = tokenizer->before_count + tokenizer->middle_count + tokenizer->after_count, kept_a = a, kept_b = b;
+
+    if (limit)
+        cut_longest(&kept_a, &kept_b, limit - frame);
+    memmove(id + kept_a + tokenizer->middle_count, id + a, kept_b * sizeof *id);
+    if (tokenizer->middle_count)
+        memcpy(id + kept_a, tokenizer->middle, tokenizer->middle_count * sizeof *id);
+    id += kept_a + tokenizer->middle_count + kept_b;
+    if (tokenizer->after_count)
+        memcpy(id, tokenizer->after, tokenizer->after_count * sizeof *id);
+    return kept_a;
+}
+
+int ft_tokenizer_encode_pair(const struct ft_tokenizer *tokenizer, struct ft_string text, struct ft_string other, size_t limit,
+                             struct ft_tokens *tokens, size_t *second)
+{
+    size_t begun = tokens->count, frame = tokenizer->before_count + tokenizer->middle_count + tokenizer->after_count, first, a, b;
+    struct ft_split split;
+
+    if (!tokenizer->pairs || tokenizer->general)
+        return ft_fail(FT_BAD, "the tokenizer does not make pairs as BERT's does: [CLS] a [SEP] b [SEP], of types 0 and 1");
+    if (limit && limit < frame)
+        return ft_fail(FT_USAGE, "at most %zu tokens: a pair has %zu special ones", limit, frame);
+    ft_split_begin(&split, &tokenizer->vocabulary, tokenizer->flags, tokens, SIZE_MAX);
+    put_ids(&split, tokenizer->before, tokenizer->before_count);
+    first = tokens->count;
+    encode_text(tokenizer, &split, text);
+    a = tokens->count - first;
+    encode_text(tokenizer, &split, other);
+    b = tokens->count - first - a;
+    put_ids(&split, tokenizer->middle, tokenizer->middle_count);
+    put_ids(&split, tokenizer->after, tokenizer->after_count);
+    ft_split_end(&split);
+    if (split.failed) {
+        tokens->count = begun;
+        return -1;
+    }
+    *second = tokenizer->before_count + tokenizer->middle_count + frame_pair(tokenizer, tokens->id + first, a, b, limit);
+    if (limit && tokens->count - begun > limit)
+        tokens->count = begun + limit;
+    return 0;
 }

@@ -27,4 +27,10 @@ size_t ft_tokenizer_size(const struct ft_tokenizer *tokenizer);   /* entries of 
 int ft_tokenizer_encode(const struct ft_tokenizer *tokenizer, struct ft_string text, size_t limit,
                         struct ft_tokens *tokens);
 
+/* The same of a pair: [CLS] text [SEP] other [SEP]. What is beyond `limit` is cut from the longer of the two, then from both, as transformers'
+ * longest_first does. `second`: where `other` begins among the pair's tokens; from there on they are of type 1. FT_BAD where the tokenizer makes
+ * pairs in another way, FT_USAGE where the special tokens alone are beyond `limit`. */
+int ft_tokenizer_encode_pair(const struct ft_tokenizer *tokenizer, struct ft_string text, struct ft_string other, size_t limit,
+                             struct ft_tokens *tokens, size_t *second);
+
 #endif

@@ -15,6 +15,7 @@ struct ft_packed {
     size_t texts;
     int32_t *id;
     uint32_t *offset;        /* [texts + 1] */
+    uint32_t *second;        /* [texts] the place in each where its second text begins (pairs), or NULL */
 };
 
 struct ft_span {

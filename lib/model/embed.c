@@ -72,8 +72,9 @@ static int reorder(struct ft_arena *arena, const struct ft_packed *packed, struc
     size_t n = packed->texts;
 
     *sorted = (struct ft_packed){n, ft_arena_take(arena, (packed->offset[n] + 1) * sizeof *sorted->id),
-                                 ft_arena_take(arena, (n + 1) * sizeof *sorted->offset)};
-    if (!sorted->id || !sorted->offset)
+                                 ft_arena_take(arena, (n + 1) * sizeof *sorted->offset),
+                                 packed->second ? ft_arena_take(arena, (n + 1) * sizeof *sorted->second) : NULL};
+    if (!sorted->id || !sorted->offset || !sorted->second != !packed->second)
         return -1;
     for (size_t i = 0; i < n; i++)
         place[i] = (struct place){packed->offset[i + 1] - packed->offset[i], (uint32_t)i};
@@ -82,6 +83,8 @@ static int reorder(struct ft_arena *arena, const struct ft_packed *packed, struc
     for (size_t i = 0; i < n; i++) {
         memcpy(sorted->id + sorted->offset[i], packed->id + packed->offset[place[i].text], place[i].length * sizeof(int32_t));
         sorted->offset[i + 1] = sorted->offset[i] + place[i].length;
+        if (packed->second)
+            sorted->second[i] = packed->second[place[i].text];
     }
     return 0;
 }
@@ -100,7 +103,20 @@ void ft_embedding_shorten(float *out, const float *in, size_t dim, bool unit)
         out[i] = (float)(out[i] / (sum > 1e-12 ? sum : 1e-12));
 }
 
-static int embed_window(struct ft_embedder *e, const struct ft_string *text, const uint8_t *role, size_t count, float *out)
+/* Texts with roles, or pairs. */
+struct window {
+    const struct ft_string *text, *other;
+    const uint8_t *role;
+};
+
+static int encode(struct ft_embedder *e, const struct window *w, size_t count, struct ft_packed *packed)
+{
+    if (w->other)
+        return ft_encode_pairs(&e->arena, e->model, e->options.max_length, w->text, w->other, count, packed);
+    return ft_encode_texts(&e->arena, e->model, &e->options.prompts, e->options.max_length, w->text, w->role, count, packed);
+}
+
+static int embed_window(struct ft_embedder *e, struct window w, size_t count, float *out)
 {
     size_t dim = ft_embed_dim(e->model, &e->options), width = e->model->dim;
     bool unit = e->options.normalize || (e->model->normalized && dim < width);
@@ -112,9 +128,7 @@ static int embed_window(struct ft_embedder *e, const struct ft_string *text, con
     ft_arena_reset(&e->arena);
     place = ft_arena_take(&e->arena, count * sizeof *place);
     wide = ft_arena_take(&e->arena, count * width * sizeof *wide);
-    if (!place || !wide ||
-        ft_encode_texts(&e->arena, e->model, &e->options.prompts, e->options.max_length, text, role, count, &packed) < 0 ||
-        reorder(&e->arena, &packed, place, &sorted) < 0 ||
+    if (!place || !wide || encode(e, &w, count, &packed) < 0 || reorder(&e->arena, &packed, place, &sorted) < 0 ||
         ft_cut_make(&e->arena, &sorted, e->options.chunk, &cut) < 0 ||
         ft_runner_batch(e->runner, &sorted, &cut, 0, 0) < 0 || ft_runner_forward_all(e->runner, wide) < 0)
         return -1;
@@ -128,7 +142,15 @@ int ft_embedder_run(struct ft_embedder *e, const struct ft_string *text, const u
     size_t dim = ft_embed_dim(e->model, &e->options);
 
     for (size_t i = 0; i < count; i += WINDOW)
-        if (embed_window(e, text + i, role ? role + i : NULL, count - i < WINDOW ? count - i : WINDOW, out + i * dim) < 0)
+        if (embed_window(e, (struct window){text + i, NULL, role ? role + i : NULL}, count - i < WINDOW ? count - i : WINDOW, out + i * dim) < 0)
+            return -1;
+    return 0;
+}
+
+int ft_embedder_score(struct ft_embedder *e, const struct ft_string *text, const struct ft_string *other, size_t count, float *score)
+{
+    for (size_t i = 0; i < count; i += WINDOW)
+        if (embed_window(e, (struct window){text + i, other + i, NULL}, count - i < WINDOW ? count - i : WINDOW, score + i) < 0)
             return -1;
     return 0;
 }

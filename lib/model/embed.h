@@ -28,6 +28,9 @@ void ft_embedder_close(struct ft_embedder *embedder);
 /* role[count], enum ft_role, says whose prompt goes before a text; NULL: no text has a role. */
 int ft_embedder_run(struct ft_embedder *embedder, const struct ft_string *text, const uint8_t *role, size_t count, float *out);
 
+/* The same of a cross-encoder (ft_model_open_scorer): one number a pair. */
+int ft_embedder_score(struct ft_embedder *embedder, const struct ft_string *text, const struct ft_string *other, size_t count, float *score);
+
 /* Open, run without roles, close. out[count, ft_embed_dim] in the order of `text`. Work runs on the pool, sorted by length inside; the result does not depend on the number
  * of threads. Memory beyond `out` is bounded. */
 int ft_embed_texts(const struct ft_model *model, const struct ft_embed_options *options,

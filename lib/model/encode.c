@@ -10,13 +10,25 @@ enum { BLOCK = 64 };
 
 struct encoding {
     const struct ft_model *model;
-    const struct ft_string *text;
-    const struct ft_prompts *prompts;
-    const uint8_t *role;         /* or NULL */
+    const struct ft_string *text, *other;   /* other: of pairs, or NULL */
+    const struct ft_prompts *prompts;       /* of texts */
+    const uint8_t *role;                    /* or NULL */
     size_t count, limit;
     struct ft_tokens *blocks;    /* [ceil(count / BLOCK)] */
-    uint32_t *length;            /* [count] */
+    uint32_t *length, *second;   /* [count]; second of pairs only */
 };
+
+static int encode_pair(const struct encoding *e, size_t i, struct ft_tokens *tokens)
+{
+    size_t second;
+
+    if (!e->text[i].data || !e->other[i].data)
+        return ft_fail(FT_BAD, "a document without text, and the model reads text");
+    if (ft_tokenizer_encode_pair(e->model->tokenizer, e->text[i], e->other[i], e->limit, tokens, &second) < 0)
+        return -1;
+    e->second[i] = (uint32_t)second;
+    return 0;
+}
 
 static int encode_one(const struct encoding *e, size_t i, struct ft_tokens *tokens, struct ft_buffer *joined)
 {
@@ -46,7 +58,7 @@ static int encode_block(void *argument, size_t index, int worker)
     for (size_t i = index * BLOCK; i < end && result == 0; i++) {
         size_t before = tokens->count;
 
-        result = encode_one(e, i, tokens, &joined);
+        result = e->other ? encode_pair(e, i, tokens) : encode_one(e, i, tokens, &joined);
         e->length[i] = (uint32_t)(tokens->count - before);
     }
     for (size_t t = 0; t < tokens->count && result == 0; t++)
@@ -63,6 +75,7 @@ static int pack(struct ft_arena *arena, const struct encoding *e, size_t blocks,
     int32_t *id;
 
     packed->texts = e->count;
+    packed->second = e->second;
     if (!(packed->offset = ft_arena_take(arena, (e->count + 1) * sizeof *packed->offset)))
         return -1;
     for (size_t i = 0; i < e->count; i++) {
@@ -82,22 +95,39 @@ static int pack(struct ft_arena *arena, const struct encoding *e, size_t blocks,
     return 0;
 }
 
+static int encode(struct ft_arena *arena, struct encoding *e, struct ft_packed *packed)
+{
+    size_t blocks = (e->count + BLOCK - 1) / BLOCK, most = e->model->max_length;
+    int result = -1;
+
+    if (e->limit > most)
+        return ft_fail(FT_USAGE, "--max-length %zu is more than the model's %zu", e->limit, most);
+    e->limit = e->limit ? e->limit : most;
+    e->blocks = ft_arena_zero(arena, blocks + 1, sizeof *e->blocks);
+    e->length = ft_arena_take(arena, (e->count + 1) * sizeof *e->length);
+    if (e->other && !(e->second = ft_arena_take(arena, (e->count + 1) * sizeof *e->second)))
+        return -1;
+    if (e->blocks && e->length && ft_pool_run(blocks, encode_block, e) == 0)
+        result = pack(arena, e, blocks, packed);
+    for (size_t b = 0; e->blocks && b < blocks; b++)
+        free(e->blocks[b].id);
+    return result;
+}
+
 int ft_encode_texts(struct ft_arena *arena, const struct ft_model *model, const struct ft_prompts *prompts, size_t limit,
                     const struct ft_string *text, const uint8_t *role, size_t count, struct ft_packed *packed)
 {
-    size_t blocks = (count + BLOCK - 1) / BLOCK;
-    struct encoding e = {model, text, prompts, role, count, limit ? limit : model->max_length, NULL, NULL};
-    int result = -1;
+    struct encoding e = {.model = model, .text = text, .prompts = prompts, .role = role, .count = count, .limit = limit};
 
-    if (limit > model->max_length)
-        return ft_fail(FT_USAGE, "--max-length %zu is more than the model's %zu", limit, model->max_length);
-    e.blocks = ft_arena_zero(arena, blocks + 1, sizeof *e.blocks);
-    e.length = ft_arena_take(arena, (count + 1) * sizeof *e.length);
-    if (e.blocks && e.length && ft_pool_run(blocks, encode_block, &e) == 0)
-        result = pack(arena, &e, blocks, packed);
-    for (size_t b = 0; e.blocks && b < blocks; b++)
-        free(e.blocks[b].id);
-    return result;
+    return encode(arena, &e, packed);
+}
+
+int ft_encode_pairs(struct ft_arena *arena, const struct ft_model *model, size_t limit, const struct ft_string *text,
+                    const struct ft_string *other, size_t count, struct ft_packed *packed)
+{
+    struct encoding e = {.model = model, .text = text, .other = other, .count = count, .limit = limit};
+
+    return encode(arena, &e, packed);
 }
 
 int ft_batch_roles(struct ft_arena *arena, const struct ft_batch *batch, const uint8_t **role)

@@ -17,4 +17,8 @@ int ft_batch_roles(struct ft_arena *arena, const struct ft_batch *batch, const u
 int ft_encode_batch(struct ft_arena *arena, const struct ft_model *model, const struct ft_prompts *prompts, size_t limit,
                     const struct ft_batch *batch, struct ft_packed *packed);
 
+/* The same of pairs: text i and other i in one sequence. */
+int ft_encode_pairs(struct ft_arena *arena, const struct ft_model *model, size_t limit, const struct ft_string *text,
+                    const struct ft_string *other, size_t count, struct ft_packed *packed);
+
 #endif

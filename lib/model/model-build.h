@@ -49,6 +49,9 @@ struct ft_family {
     const char *name;            /* config.json's model_type */
     int (*build)(struct ft_builder *build, const json_t *config, const char *path);
 
+    /* A classifier's head behind the token vectors, up to its one output; NULL: the family has none that is known. */
+    int (*head)(struct ft_builder *build, const json_t *config, const char *path, int tokens);
+
     /* Names a parameter may go under in files, tried in order: each is a prefix put before the usual name. Ends with NULL. */
     const char *const *prefixes;
 };
@@ -57,6 +60,13 @@ const struct ft_family *ft_family_find(const char *name);        /* NULL: FT_BAD
 
 /* Pooling, projections and normalisation of model->directory, after node `tokens`. Sets dim, normalized, distance. */
 int ft_modules_build(struct ft_builder *build, int tokens);
+
+/* The head of a cross-encoder with one output instead: family's nodes, and the activation that its files name (sigmoid where they name none, as in
+ * sentence-transformers). */
+int ft_head_build(struct ft_builder *build, const struct ft_family *family, const json_t *config, const char *path, int tokens);
+
+/* "torch.nn.modules.activation.Tanh", "torch.nn.modules.linear.Identity" as the value of `key` in `path`. */
+int ft_torch_activation_parse(const char *type, const char *path, const char *key, enum ft_activation *activation);
 
 /* What modules.json says, the same for reading and for saving. Without the file there are a body and mean pooling. */
 enum ft_module_type { FT_MODULE_BODY, FT_MODULE_POOLING, FT_MODULE_DENSE, FT_MODULE_NORMALIZE };

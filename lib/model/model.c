@@ -121,8 +121,12 @@ static int build_nodes(struct ft_builder *build)
         ft_error_prefix("%s: ", path);
     else if ((node = family->build(build, json, path)) >= 0)
         model->family = family->name;
+    if (node >= 0 && model->scorer)
+        node = ft_head_build(build, family, json, path, node);
     json_decref(json);
-    return node < 0 || read_limits(build) < 0 ? -1 : ft_modules_build(build, node);
+    if (node < 0 || read_limits(build) < 0)
+        return -1;
+    return model->scorer ? 0 : ft_modules_build(build, node);
 }
 
 /* Where a model is read from. An adapter's directory stands for its base model with the adapter added; modules that lie beside the adapter come after
@@ -149,7 +153,7 @@ static int find_places(struct ft_model *model, const char *directory)
     return 0;
 }
 
-struct ft_model *ft_model_open_nodes(const char *directory)
+static struct ft_model *open_nodes(const char *directory, bool scorer)
 {
     struct ft_model *model = calloc(1, sizeof *model);
     struct ft_builder build = {.model = model, .file = ""};
@@ -160,6 +164,7 @@ struct ft_model *ft_model_open_nodes(const char *directory)
         ft_fail(FT_SYSTEM, "out of memory");
         return NULL;
     }
+    model->scorer = scorer;
     if (find_places(model, directory) == 0)
         result = build_nodes(&build);
     if (ft_build_finish(&build) < 0 || result < 0)
@@ -176,6 +181,11 @@ struct ft_model *ft_model_open_nodes(const char *directory)
 fail:
     ft_model_close(model);
     return NULL;
+}
+
+struct ft_model *ft_model_open_nodes(const char *directory)
+{
+    return open_nodes(directory, false);
 }
 
 /* Weights were called gamma and beta in the days of TensorFlow. */
@@ -364,19 +374,13 @@ static int allocate_block(struct ft_model *model)
     return 0;
 }
 
-struct ft_model *ft_model_open(const char *directory, float *block)
+/* The model with its parameters from its files; closed where that fails. */
+static struct ft_model *load(struct ft_model *model)
 {
-    struct ft_model *model = ft_model_open_nodes(directory);
     struct sources sources;
     const char *data;
     int result;
 
-    if (!model)
-        return NULL;
-    if (block) {
-        model->block = block;
-        return model;
-    }
     if (open_sources(model, &sources) < 0) {
         ft_model_close(model);
         return NULL;
@@ -393,6 +397,23 @@ struct ft_model *ft_model_open(const char *directory, float *block)
         return NULL;
     }
     return model;
+}
+
+struct ft_model *ft_model_open(const char *directory, float *block)
+{
+    struct ft_model *model = open_nodes(directory, false);
+
+    if (!model || !block)
+        return model ? load(model) : NULL;
+    model->block = block;
+    return model;
+}
+
+struct ft_model *ft_model_open_scorer(const char *directory)
+{
+    struct ft_model *model = open_nodes(directory, true);
+
+    return model ? load(model) : NULL;
 }
 
 void ft_model_close(struct ft_model *model)

@@ -70,6 +70,7 @@ struct ft_model {
     size_t vocabulary;       /* rows of the word table: token ids are below it */
     size_t max_length;       /* tokens, the special ones included */
     bool normalized;         /* embeddings have unit length */
+    bool scorer;             /* a cross-encoder: texts come in pairs, and what stands for the embedding is one number, their score */
     const char *distance;    /* similarity_fn_name of the directory: "cosine", "dot", "euclidean" */
     struct ft_prompts prompts;   /* what the directory puts before texts; saved with the model */
     bool prompt_left_out;    /* its pooling would leave out a prompt's tokens (include_prompt false): ft_model_prompts_check */
@@ -95,6 +96,7 @@ bool ft_model_name_valid(const char *name);         /* may a model in the cache 
 struct ft_model *ft_model_open(const char *directory, float *block);
 struct ft_model *ft_model_open_nodes(const char *directory);   /* nodes and tokenizer only: block is NULL; ft_model_read_parameters fills one */
 int ft_model_read_parameters(struct ft_model *model, float *block);
+struct ft_model *ft_model_open_scorer(const char *directory);  /* a cross-encoder: its head instead of pooling and modules; only to be run forward */
 void ft_model_close(struct ft_model *model);
 
 /* Named parameters in one block, as whoever optimises them sees them: a model's, or what a loss learns. The list is the owner's. */

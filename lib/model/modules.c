@@ -153,25 +153,29 @@ static int check_names(const json_t *json, const char *path)
     return 0;
 }
 
-/* "torch.nn.modules.activation.Tanh", "torch.nn.modules.linear.Identity". Absent is Tanh, as in sentence-transformers. */
-static int read_dense_activation(const json_t *json, const char *path, enum ft_activation *activation)
+int ft_torch_activation_parse(const char *type, const char *path, const char *key, enum ft_activation *activation)
 {
     static const struct { const char *name; enum ft_activation activation; } known[] = {
         {"Tanh", FT_TANH}, {"Identity", FT_IDENTITY}, {"GELU", FT_GELU}, {"ReLU", FT_RELU}, {"SiLU", FT_SILU}, {"Sigmoid", FT_SIGMOID},
     };
-    const char *type = ft_json_text(json, "activation_function"), *last;
+    const char *last = strrchr(type, '.');
 
-    *activation = FT_TANH;
-    if (!type)
-        return 0;
-    last = strrchr(type, '.');
     for (size_t i = 0; last && strncmp(type, "torch.nn.", 9) == 0 && i < sizeof known / sizeof *known; i++)
         if (strcmp(last + 1, known[i].name) == 0) {
             *activation = known[i].activation;
             return 0;
         }
-    return ft_fail(FT_BAD, "%s: activation_function '%.128s' is not supported, expected torch.nn's Tanh, Identity, GELU, ReLU, SiLU or "
-                   "Sigmoid", path, type);
+    return ft_fail(FT_BAD, "%s: %s '%.128s' is not supported, expected torch.nn's Tanh, Identity, GELU, ReLU, SiLU or Sigmoid", path, key,
+                   type);
+}
+
+/* Absent is Tanh, as in sentence-transformers. */
+static int read_dense_activation(const json_t *json, const char *path, enum ft_activation *activation)
+{
+    const char *type = ft_json_text(json, "activation_function");
+
+    *activation = FT_TANH;
+    return type ? ft_torch_activation_parse(type, path, "activation_function", activation) : 0;
 }
 
 static int build_dense(struct ft_builder *build, const json_t *json, const char *path, const char *file, int input, size_t width)

@@ -109,7 +109,7 @@ static int lay_out_shards(struct ft_runner *r)
             struct ft_span span = cut->shard[s];
             struct ft_shard *shard = &r->shards[s];
 
-            shard->rows = (struct ft_rows){span.count, offset, number + span.first};
+            shard->rows = (struct ft_rows){span.count, offset, number + span.first, packed->second ? packed->second + span.first : NULL};
             shard->chunk = c;
             shard->first_token = packed->offset[span.first] - chunk_start;
             shard->first_text = span.first - texts.first;

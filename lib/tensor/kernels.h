@@ -23,7 +23,13 @@ struct ft_rows {
     size_t sequences;
     const uint32_t *offset;      /* [S + 1] */
     const uint32_t *number;      /* [S] the sequence's number in its batch: names its random numbers */
+    const uint32_t *second;      /* [S] the place in the sequence from which tokens are of type 1 (a second text); NULL: all are of type 0 */
 };
+
+static inline size_t ft_rows_type(const struct ft_rows *rows, size_t sequence, size_t row)
+{
+    return rows->second && row - rows->offset[sequence] >= rows->second[sequence];
+}
 
 /* Inverted dropout (Srivastava et al. 2014): kept elements are scaled by 1 / (1 - rate). Element e of sequence number r is kept iff its
  * 16-bit lane of Philox(key = seed, counter = (batch, r, node, e / 8)) is at least round(rate * 65536); lane e % 8 counts 16-bit halves of the
@@ -100,7 +106,7 @@ struct ft_kernels {
     void (*attention_backward)(float *dqkv, const float *dy, const float *qkv, const struct ft_dropout *dropout,
                                const struct ft_rows *rows, size_t H, size_t W, float *scratch);
 
-    /* y[R,W] = word[id[r]] + position[p(r)] + type[0], p the place in the sequence + `first` */
+    /* y[R,W] = word[id[r]] + position[p(r)] + type[t(r)], p the place in the sequence + `first`, t by rows->second */
     void (*embedding_forward)(float *y, const int32_t *id, const float *word, const float *position, const float *type,
                               const struct ft_rows *rows, size_t first, size_t W);
     /* Columns from..to of dword, dposition, dtype (each may be NULL when frozen) += dy, rows in order. */

@@ -61,15 +61,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         data += length + (end != NULL);
         size -= length + (end != NULL);
     }
-    if ((model = ft_model_open(directory, NULL)))
-        ft_model_close(model);
-    else if (!*ft_error() || (ft_error_status() != FT_BAD && ft_error_status() != FT_SYSTEM))
-        abort();
+    for (int scorer = 0; scorer < 2; scorer++)
+        if ((model = scorer ? ft_model_open_scorer(directory) : ft_model_open(directory, NULL)))
+            ft_model_close(model);
+        else if (!*ft_error() || (ft_error_status() != FT_BAD && ft_error_status() != FT_SYSTEM))
+            abort();
     return 0;
 }
 
 #define CONFIG "{\"model_type\":\"bert\",\"vocab_size\":106,\"hidden_size\":20,\"num_hidden_layers\":2,\"num_attention_heads\":4," \
     "\"intermediate_size\":36,\"max_position_embeddings\":32,\"hidden_act\":\"gelu\",\"layer_norm_eps\":1e-12}\1"
+#define SCORER "{\"model_type\":\"bert\",\"architectures\":[\"BertForSequenceClassification\"],\"id2label\":{\"0\":\"x\"},\"vocab_size\":106," \
+    "\"hidden_size\":20,\"num_hidden_layers\":2,\"num_attention_heads\":4,\"intermediate_size\":36,\"max_position_embeddings\":32," \
+    "\"classifier_dropout\":0.2,\"sentence_transformers\":{\"activation_fn\":\"torch.nn.modules.linear.Identity\"}}\1"
 #define MODULE(path, type) "{\"path\":\"" path "\",\"type\":\"sentence_transformers.models." type "\"}"
 
 static const char *const seeds[] = {
@@ -79,6 +83,7 @@ static const char *const seeds[] = {
     "{\"max_seq_length\":24,\"do_lower_case\":false}\1{\"similarity_fn_name\":\"dot\",\"prompts\":{\"query\":\"q\",\"x\":\"y\"},\"default_prompt_name\":\"x\"}",
     CONFIG "[" MODULE("", "Transformer") "," MODULE("1_Pooling", "Pooling") "]\1{\"pooling_mode\":[\"cls\"],\"include_prompt\":false}\1\1"
     "{\"do_lower_case\":true}",
+    SCORER "\1\1\1{\"max_seq_length\":24}\1{\"activation_fn\":\"torch.nn.modules.activation.Sigmoid\"}",
     CONFIG "\1\1\1{\"max_seq_length\":1000000000000000019884624838656}",
 };
 FUZZ_MAIN(seeds, "{}[]\":,0123456789-.eE\1/")

@@ -55,6 +55,26 @@ static void check_text(const struct ft_tokenizer *tokenizer, struct ft_string te
     ft_tokens_free(&few);
 }
 
+/* Halves of the text as a pair: as long as it may be, the second where it should be. */
+static void check_pair(const struct ft_tokenizer *tokenizer, struct ft_string text)
+{
+    const struct ft_string a = {text.data, text.size / 2}, b = {text.data + text.size / 2, text.size - text.size / 2};
+    struct ft_tokens all = {0}, few = {0};
+    size_t limit = text.size % 9 + 3, second, second_few;
+
+    if (ft_tokenizer_encode_pair(tokenizer, a, b, 0, &all, &second) < 0) {
+        if (all.count || ft_error_status() != FT_BAD)
+            abort();
+        return;
+    }
+    if (ft_tokenizer_encode_pair(tokenizer, a, b, limit, &few, &second_few) < 0)
+        abort();
+    if (few.count != (all.count < limit ? all.count : limit) || second >= all.count || second_few >= few.count || second_few > second)
+        abort();
+    ft_tokens_free(&all);
+    ft_tokens_free(&few);
+}
+
 static void begin(struct ft_tokenizer **tokenizers)
 {
     size_t i;
@@ -85,8 +105,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     if (data[0] != '{' && data[0] % 8) {
-        for (i = 0; i < 4; i++)
+        for (i = 0; i < 4; i++) {
             check_text(tokenizers[i], (struct ft_string){(const char *)data + 1, size - 1});
+            check_pair(tokenizers[i], (struct ft_string){(const char *)data + 1, size - 1});
+        }
         return 0;
     }
     own = open_text(data + (data[0] != '{'), size - (data[0] != '{'));
@@ -94,6 +116,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct ft_tokens tokens = {0};
 
         if (ft_tokenizer_encode(own, FT_STRING("ab \xc3\xa9 \xe4\xb8\xad [SEP] a!"), 0, &tokens) < 0)
+            abort();
+        if (ft_tokenizer_encode_pair(own, FT_STRING("ab \xc3\xa9"), FT_STRING("a [SEP] b!"), 0, &tokens, &i) < 0 && ft_error_status() != FT_BAD)
             abort();
         ft_tokens_free(&tokens);
     }
@@ -107,6 +131,7 @@ static const char *const seeds[] = {
     "{\"added_tokens\":[{\"id\":9,\"content\":\"<x>\",\"normalized\":true,\"lstrip\":true}],\"normalizer\":{\"type\":\"BertNormalizer\","
     "\"clean_text\":true,\"handle_chinese_chars\":true,\"strip_accents\":null,\"lowercase\":true},\"pre_tokenizer\":{\"type\":"
     "\"BertPreTokenizer\"},\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"c\"}},{\"Sequence\":{}}],"
+    "\"pair\":[{\"SpecialToken\":{\"id\":\"c\",\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":0}},{\"Sequence\":{\"id\":\"B\",\"type_id\":1}}],"
     "\"special_tokens\":{\"c\":{\"ids\":[1]}}},\"model\":{\"type\":\"WordPiece\",\"max_input_chars_per_word\":100,\"vocab\":{\"[UNK]\":0,"
     "\"a\\u00e9\\ud83d\\ude00\\\"\":3,\"b\":5}}}",
     "{\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"s\",2],\"cls\":[\"c\",1]},"

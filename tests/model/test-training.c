@@ -49,6 +49,7 @@ static size_t find_ids(const char *text, int32_t *ids)
 static int pack_texts(const json_t *texts, struct ft_packed *packed)
 {
     packed->texts = json_array_size(texts);
+    packed->second = NULL;
     packed->id = ft_arena_take(&arena, 4096 * sizeof(int32_t));
     packed->offset = ft_arena_take(&arena, 64 * sizeof(uint32_t));
     packed->offset[0] = 0;

@@ -119,7 +119,7 @@ static void bench(size_t sequences, size_t length)
         b.offset[s] = (uint32_t)(s * length);
         b.number[s] = (uint32_t)s;
     }
-    b.rows = (struct ft_rows){sequences, b.offset, b.number};
+    b.rows = (struct ft_rows){sequences, b.offset, b.number, NULL};
     b.x = floats(b.R * W), b.y = floats(b.R * W);
     b.wide = floats(b.R * big), b.wide2 = floats(b.R * big);
     b.weight = floats(W * big), b.dweight = floats(W * big);

@@ -226,21 +226,43 @@ static void embedding_sizes(const struct problem *p, size_t size[], size_t *outp
     *output = p->R * p->shape.W;
 }
 
+static void embedding_two_sizes(const struct problem *p, size_t size[], size_t *output)
+{
+    embedding_sizes(p, size, output);
+    size[2] = 2 * p->shape.W;
+}
+
+/* `setting`: the later half of each sequence is a second text. */
+static struct ft_rows embedding_rows(const struct op *op, const struct problem *p, uint32_t second[SEQUENCES_MAX])
+{
+    struct ft_rows rows = p->rows;
+
+    for (size_t s = 0; s < rows.sequences; s++)
+        second[s] = (rows.offset[s + 1] - rows.offset[s] + 1) / 2;
+    if (op->setting)
+        rows.second = second;
+    return rows;
+}
+
 static void embedding_forward_op(const struct op *op, struct problem *p, float *y, float *const in[])
 {
-    (void)op;
-    p->k->embedding_forward(y, p->id, in[0], in[1], in[2], &p->rows, 2, p->shape.W);
+    uint32_t second[SEQUENCES_MAX];
+    struct ft_rows rows = embedding_rows(op, p, second);
+
+    p->k->embedding_forward(y, p->id, in[0], in[1], in[2], &rows, 2, p->shape.W);
 }
 
 static void embedding_backward_op(const struct op *op, struct problem *p, float *const d[], const float *dy, float *const in[],
                                   const float *y)
 {
     size_t W = p->shape.W, cut = p->cut % W;
+    uint32_t second[SEQUENCES_MAX];
+    struct ft_rows rows = embedding_rows(op, p, second);
 
-    (void)op, (void)in, (void)y;
+    (void)in, (void)y;
     if (cut > 0)
-        p->k->embedding_gradient(d[0], d[1], d[2], dy, p->id, &p->rows, 2, W, 0, cut);
-    p->k->embedding_gradient(d[0], d[1], d[2], dy, p->id, &p->rows, 2, W, cut, W);
+        p->k->embedding_gradient(d[0], d[1], d[2], dy, p->id, &rows, 2, W, 0, cut);
+    p->k->embedding_gradient(d[0], d[1], d[2], dy, p->id, &rows, 2, W, cut, W);
 }
 
 /* pool: x[R, W] */
@@ -288,6 +310,8 @@ static const struct op ops[] = {
     {"attention", 1, 0, 0, ATTENTION, 2e-6, true, false},
     {"attention with dropout", 1, 0, 0.1f, ATTENTION, 2e-6, true, false},
     {"embedding", 3, 0, 0, embedding_sizes, embedding_forward_op, embedding_backward_op, ENTRY(embedding_forward), 1e-6, true, false},
+    {"embedding of two texts", 3, 1, 0, embedding_two_sizes, embedding_forward_op, embedding_backward_op, ENTRY(embedding_forward), 1e-6, true,
+     false},
     {"pool mean", 1, FT_POOL_MEAN, 0, POOL, 5e-7, true, false},
     {"pool max", 1, FT_POOL_MAX, 0, POOL, 0, true, false},
     {"pool cls", 1, FT_POOL_CLS, 0, POOL, 0, true, false},
@@ -312,7 +336,7 @@ __attribute__((unused)) static void problem_open(struct problem *p, const struct
         p->number[s] = (uint32_t)(1000 + 3 * s);
     }
     p->R = p->offset[shape->sequences];
-    p->rows = (struct ft_rows){shape->sequences, p->offset, p->number};
+    p->rows = (struct ft_rows){shape->sequences, p->offset, p->number, NULL};
     p->dropout = (struct ft_dropout){rate, 0x123456789abcdef0u, 5, 77};
     p->id = calloc(p->R + 1, sizeof *p->id);
     for (size_t r = 0; r < p->R; r++)

@@ -128,7 +128,7 @@ static const struct ft_parameters parameters = {list, 4, block, COUNT};
 
 static int32_t ids[TOKENS];
 static uint32_t offsets[2] = {0, TOKENS};
-static const struct ft_packed packed = {1, ids, offsets};
+static const struct ft_packed packed = {1, ids, offsets, NULL};
 
 static const char *const settings[] = {
     "adamw", "adamw:decay=.05", "adamw:decay=.05,amsgrad=1,beta2=.5", "adam", "adam:decay=.05", "sgd", "sgd:decay=.1", "sgd:momentum=.9,dampening=.5",

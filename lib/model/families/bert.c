@@ -134,7 +134,24 @@ static int build(struct ft_builder *b, const json_t *json, const char *path)
     return node;
 }
 
+/* BertForSequenceClassification: the first token's vector, a layer of its own (the pooler), the classifier. */
+static int build_head(struct ft_builder *b, const json_t *json, const char *path, int tokens)
+{
+    double dropout = -1;
+    struct config c;
+    int node;
+
+    if (read_config(json, path, &c) < 0 || ft_json_number(json, path, "classifier_dropout", 0, .999, &dropout) < 0)
+        return -1;
+    node = ft_build_node(b, FT_OP_POOL, c.width, tokens, -1, -1, "pooler");
+    ft_build_at(b, node)->pooling = FT_POOL_CLS;
+    node = ft_build_linear(b, node, c.width, c.width, true, "pooler.dense", "pooler.dense");
+    node = ft_build_activation(b, node, c.width, FT_TANH, "pooler.activation");
+    node = ft_build_dropout(b, node, c.width, dropout < 0 ? c.dropout : dropout, "dropout");
+    return ft_build_linear(b, node, c.width, 1, true, "classifier", "classifier");
+}
+
 /* A checkpoint of a model that wraps BertModel has "bert." before its names. */
 static const char *const prefixes[] = {"", "bert.", NULL};
 
-const struct ft_family ft_family_bert = {"bert", build, prefixes};
+const struct ft_family ft_family_bert = {"bert", build, build_head, prefixes};

@@ -7,9 +7,10 @@ static void embedding_forward(float *y, const int32_t *id, const float *word, co
     for (size_t s = 0; s < rows->sequences; s++)
         for (size_t r = rows->offset[s]; r < rows->offset[s + 1]; r++) {
             const float *w = word + (size_t)id[r] * W, *p = position + (r - rows->offset[s] + first) * W;
+            const float *t = type + ft_rows_type(rows, s, r) * W;
 
             for (V_EACH(i, W, m))
-                v_put(y + r * W + i, v_get(w + i, m) + v_get(p + i, m) + v_get(type + i, m), m);
+                v_put(y + r * W + i, v_get(w + i, m) + v_get(p + i, m) + v_get(t + i, m), m);
         }
 }
 
@@ -32,8 +33,10 @@ static void embedding_gradient(float *dword, float *dposition, float *dtype, con
                 row_add(dword + (size_t)id[r] * W + from, d, to - from);
             if (dposition != NULL)
                 row_add(dposition + (r - rows->offset[s] + first) * W + from, d, to - from);
+            if (dtype != NULL && rows->second)
+                row_add(dtype + ft_rows_type(rows, s, r) * W + from, d, to - from);
         }
-    if (dtype != NULL)
+    if (dtype != NULL && !rows->second)
         column_sums(dtype, NULL, dy + begin * W, NULL, NULL, end - begin, W, from, to);
 }
 

@@ -9,9 +9,10 @@ void ft_plain_embedding_forward(float *y, const int32_t *id, const float *word, 
     for (size_t s = 0; s < rows->sequences; s++)
         for (size_t r = rows->offset[s]; r < rows->offset[s + 1]; r++) {
             const float *w = word + (size_t)id[r] * W, *p = position + (r - rows->offset[s] + first) * W;
+            const float *t = type + ft_rows_type(rows, s, r) * W;
 
             for (size_t i = 0; i < W; i++)
-                y[r * W + i] = w[i] + p[i] + type[i];
+                y[r * W + i] = w[i] + p[i] + t[i];
         }
 }
 
@@ -28,7 +29,7 @@ void ft_plain_embedding_gradient(float *dword, float *dposition, float *dtype, c
                 if (dposition != NULL)
                     dposition[(r - rows->offset[s] + first) * W + i] += d;
                 if (dtype != NULL)
-                    dtype[i] += d;
+                    dtype[ft_rows_type(rows, s, r) * W + i] += d;
             }
 }
 

@@ -33,6 +33,11 @@ def embedding(word, position, token_type):
     return F.embedding(ids, word) + F.embedding(places, position) + token_type
 
 
+def embedding_two(word, position, token_type):
+    kinds = torch.cat([(torch.arange(n) >= (n + 1) // 2).long() for n in LENGTHS])
+    return embedding(word, position, 0) + F.embedding(kinds, token_type)
+
+
 def pool(how):
     return lambda x: torch.stack([how(s) for s in sequences(x)])
 
@@ -56,6 +61,7 @@ OPS = {
     "pool cls": (pool(lambda s: s[0]), [ROWS]),
     "pool mean_sqrt": (pool(lambda s: s.sum(0) / len(s) ** 0.5), [ROWS]),
     "normalize": (lambda x: F.normalize(x, dim=1), [ROWS]),
+    "embedding of two texts": (embedding_two, [(O, W), (max(LENGTHS) + 2, W), (2, W)]),
 }
 
 for name, (function, shapes) in OPS.items():
