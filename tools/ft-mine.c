@@ -17,7 +17,7 @@ static const struct ft_option options[] = {
     {0, "index", FT_TEXT, &index_path, "FILE", "documents to search in, beside those that answer in the input", NULL},
     {'m', "model", FT_TEXT, &model_name, "MODEL", "embed with it what it has not embedded (default: all is embedded)", NULL},
     {0, "negatives", FT_COUNT, &negatives, "N", "negatives of a row at most", NULL},
-    {0, "range", FT_TEXT, &range, "LO:HI", "ranks that count, of what margins leave (default: 0 to N, or to 10 N where there is a margin)", NULL},
+    {0, "range", FT_TEXT, &range, "LO:HI", "ranks that count, the nearest being 0 (default: by how many are asked for)", NULL},
     {0, "relative-margin", FT_NUMBER, &relative, "X", "drop what is nearer than the positive's similarity less this share of it", NULL},
     {0, "absolute-margin", FT_NUMBER, &absolute, "X", "drop what is nearer than the positive's similarity less X", NULL},
     {0, "max-score", FT_NUMBER, &largest, "X", "drop what is more similar than X", NULL},
@@ -33,7 +33,7 @@ static const struct ft_option options[] = {
     {0, "precision", FT_TEXT, &precision_name, "P", "of matrix products: fp32 or bf16", NULL},
     {0, "truncate-dim", FT_COUNT, &truncate_dim, "N", "keep the first N dimensions", NULL},
     {0, "max-length", FT_COUNT, &max_length, "N", "tokens of a text at most (default: the model's)", NULL},
-    {0, "prompt", FT_LIST, &prompts, "[ROLE=]TEXT", "put before texts: anchor= anchors, positive= what may answer; may repeat", NULL},
+    {0, "prompt", FT_LIST, &prompts, "[ROLE=]TEXT", "put before texts: query= anchors, document= what may answer; may repeat (default: the model's)", NULL},
     {0, "threads", FT_COUNT, &threads, "N", "threads (default: the CPUs allowed)", NULL},
     {0, NULL, FT_FLAG, NULL, NULL, NULL, NULL},
 };
@@ -53,24 +53,6 @@ static struct ft_tool tool = {
     .see_also = "ft-ingest(1), ft-sample(1), ft-search(1), ft-train(1), ft(7)",
 };
 
-static int parse_rank(const char *text, const char *end, size_t *rank)
-{
-    *rank = 0;
-    for (; text < end && *text >= '0' && *text <= '9' && *rank < 1000000000; text++)
-        *rank = *rank * 10 + (size_t)(*text - '0');
-    return text == end ? 0 : -1;
-}
-
-static int parse_range(struct ft_mine_options *how)
-{
-    const char *colon = strchr(range, ':');
-
-    if (!colon || colon == range || parse_rank(range, colon, &how->low) < 0 ||
-        parse_rank(colon + 1, range + strlen(range), &how->high) < 0 || (colon[1] && !how->high))
-        return ft_fail(FT_USAGE, "--range '%s': expected LO:HI, such as 10:50, or LO:", range);
-    return 0;
-}
-
 static int read_options(struct ft_mine_options *how)
 {
     *how = (struct ft_mine_options){.pool = (size_t)k, .negatives = (size_t)negatives, .random = strcmp(pick_name, "random") == 0,
@@ -84,7 +66,7 @@ static int read_options(struct ft_mine_options *how)
         return ft_fail(FT_USAGE, "-k 0: expected 1 or more");
     if (!model_name && (normalize || truncate_dim || max_length || prompts.count || ft_tool_given(&tool, &precision_name)))
         return ft_fail(FT_USAGE, "--normalize, --truncate-dim, --max-length, --prompt and --precision need -m MODEL");
-    return range ? parse_range(how) : 0;
+    return range ? ft_mine_range(range, how) : 0;
 }
 
 static int check_inputs(void)
@@ -169,7 +151,7 @@ static int mine_streams(struct ft_reader **readers, size_t count, struct ft_mine
     int result = 0;
 
     how->seed = header.seed = ft_tool_given(&tool, &seed) ? (uint64_t)seed : header.seed;
-    header.model = (struct ft_string){"", 0};   /* the triplets are not embedded */
+    header.model = header.prompt = (struct ft_string){"", 0};   /* the triplets are not embedded */
     header.dim = 0;
     if (!(mine = ft_mine_open(how, encoder)))
         return -1;

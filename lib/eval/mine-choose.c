@@ -156,8 +156,20 @@ static void pick(const struct ft_mine *m, size_t query, struct ft_match *candida
         chosen[i] = i < n ? candidate[i] : (struct ft_match){-INFINITY, FT_NO_ITEM};
 }
 
+/* Of plain texts the nearest is what answers, and the others must be as many as are asked for. */
+static int take_nearest(struct ft_mine *m, size_t query, const struct ft_match *candidate, size_t candidates)
+{
+    const struct ft_mine_options *o = &m->options;
+
+    if (candidates < o->low + o->negatives)
+        return ft_fail(FT_BAD, "query %zu: %zu other texts are near enough in the index, expected %zu or more", query + 1, candidates,
+                       o->low + o->negatives);
+    m->nearest[query] = candidate[0].item;
+    return 0;
+}
+
 /* What was known to be right only after an item was compared (a pair of the index joined them) is dropped here. */
-static void choose(struct ft_mine *m, size_t query, struct ft_match *match, size_t kept)
+static int choose(struct ft_mine *m, size_t query, struct ft_match *match, size_t kept)
 {
     uint32_t own = query_class(m, query);
     size_t candidates = 0, right = 0, seen = 0;
@@ -173,10 +185,13 @@ static void choose(struct ft_mine *m, size_t query, struct ft_match *match, size
         else if (candidates < m->options.high)
             match[candidates++] = match[i];
     }
+    if (m->kind == FT_MINE_TEXTS && take_nearest(m, query, match, candidates) < 0)
+        return -1;
     if (candidates > m->options.low)
         pick(m, query, match + m->options.low, candidates - m->options.low, m->match + query * m->options.negatives);
     else
         pick(m, query, match, 0, m->match + query * m->options.negatives);
+    return 0;
 }
 
 static int search_stream(struct ft_mine *m, const struct ft_search *how, const char *index)
@@ -185,7 +200,7 @@ static int search_stream(struct ft_mine *m, const struct ft_search *how, const c
     int result = match ? ft_search_stream(how, index, match) : -1;
 
     for (size_t q = 0; result == 0 && q < m->queries.count; q++)
-        choose(m, q, match + q * how->k, how->k);
+        result = choose(m, q, match + q * how->k, how->k);
     free(match);
     return result;
 }
@@ -198,6 +213,11 @@ static int read_index(struct ft_mine *m, const char *path)
 
     if (path && ft_collections_read(&index, 1, path, &indexed) < 0)
         return -1;
+    if (!index->count)
+        return ft_fail(FT_BAD, "%s is empty", path ? path : "the index");
+    if (m->queries.view->dim != index->view->dim)
+        return ft_fail(FT_BAD, "queries have %zu dimensions, the index %zu: were they embedded by one model?", m->queries.view->dim,
+                       index->view->dim);
     if (ft_vectors_ready(m->options.distance, index->view->vector + ready * index->view->dim, index->count - ready, index->view->dim,
                          &bad) < 0)
         return ft_error_prefix("%s: document %zu: ", path, bad + 1);
@@ -226,7 +246,7 @@ static int search_blocks(struct ft_mine *m, const char *path)
 
         result = ft_nearest_find(&nearest, kept, match);
         for (size_t q = 0; result == 0 && q < count; q++)
-            choose(m, first + q, match + q * kept, kept);
+            result = choose(m, first + q, match + q * kept, kept);
     }
     free(match);
     return result;
@@ -236,7 +256,9 @@ int ft_mine_choose(struct ft_mine *m, const char *index)
 {
     const struct ft_search how = {m->options.distance, m->pool, &m->queries, &m->index, m->index.count, {leave_out, m}};
 
-    if (!(m->match = ft_arena_take(&m->arena, m->queries.count * m->options.negatives * sizeof *m->match)) || score_answers(m) < 0)
+    if (!(m->match = ft_arena_take(&m->arena, m->queries.count * m->options.negatives * sizeof *m->match)))
+        return -1;
+    if (m->index.count && score_answers(m) < 0)
         return -1;
     return ft_search_fits(&how) ? search_stream(m, &how, index) : search_blocks(m, index);
 }

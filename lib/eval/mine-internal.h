@@ -4,12 +4,13 @@
 
 #include "eval/mine.h"
 
-enum ft_mine_kind { FT_MINE_NOTHING, FT_MINE_PAIRS, FT_MINE_LABELS };
+enum ft_mine_kind { FT_MINE_NOTHING, FT_MINE_PAIRS, FT_MINE_LABELS, FT_MINE_TEXTS };
 
 /* One document of the input. */
 struct ft_mine_row {
     uint32_t query;            /* item of queries */
-    uint32_t positive;         /* item of index: pairs the first positive; labels: drawn after the last document, FT_NO_ITEM: there is none */
+    uint32_t positive;         /* item of index: pairs the first positive; labels: drawn after the last document, FT_NO_ITEM: there is none;
+                                  texts: in mine->nearest */
     uint32_t label;            /* labels: the document's */
 };
 
@@ -48,6 +49,7 @@ struct ft_mine {
     float *answer_score;               /* beside answers.item */
     double *bound;                     /* [queries] s+, where there is a margin */
     size_t pool;
+    uint32_t *nearest;         /* texts: [queries] the item taken for the positive */
     struct ft_match *match;    /* [queries * negatives] what was chosen, FT_NO_ITEM after the last */
 
     size_t next;               /* row to write */
@@ -64,6 +66,9 @@ static inline struct ft_items ft_mine_list(const struct ft_mine_lists *lists, si
 
 /* A chunk's role: what it says, else by its place. */
 enum ft_role ft_mine_role(const struct ft_document *document, size_t chunk);
+
+/* One spooled document; it lies in the arena mine->record. */
+int ft_mine_decode(struct ft_mine *mine, struct ft_corpus *from, size_t number, struct ft_document *document);
 
 /* Set the bounds, search, fill mine->match. */
 int ft_mine_choose(struct ft_mine *mine, const char *index);

@@ -4,8 +4,7 @@
 
 #include <stdlib.h>
 
-/* One spooled document; it lies in the record's arena. */
-static int decode(struct ft_mine *m, struct ft_corpus *from, size_t number, struct ft_document *document)
+int ft_mine_decode(struct ft_mine *m, struct ft_corpus *from, size_t number, struct ft_document *document)
 {
     msgpack_object *object = ft_arena_take(&m->record, sizeof *object);
     char *copy = NULL;
@@ -24,7 +23,7 @@ static int decode(struct ft_mine *m, struct ft_corpus *from, size_t number, stru
 /* A document as a chunk with this role; `score`: how near it is to the anchor, NULL: not wanted. */
 static void pack_chunk(const struct ft_mine *m, msgpack_packer *pk, const msgpack_object *object, enum ft_role role, const float *score)
 {
-    static const char *const drop[] = {"tags", "embedding", "matches", "scores", NULL}, *const drop_role[] = {"role", NULL};
+    static const char *const drop[] = {"tags", "embedding", "matches", "scores", NULL}, *const drop_role[] = {"role", "finetuner_score", NULL};
     const msgpack_object *tags = ft_map_get(object, "tags");
 
     ft_document_copy(pk, object, drop, score ? 2 : 1);
@@ -68,7 +67,7 @@ static int pack_negatives(struct ft_mine *m, msgpack_packer *pk, const struct ft
     for (size_t i = 0; i < count; i++) {
         struct ft_document negative;
 
-        if (decode(m, m->index.kept, match[i].item, &negative) < 0)
+        if (ft_mine_decode(m, m->index.kept, match[i].item, &negative) < 0)
             return -1;
         pack_chunk(m, pk, negative.object, FT_NEGATIVE, m->options.scores ? &match[i].score : NULL);
     }
@@ -106,7 +105,7 @@ static int pack_labelled(struct ft_mine *m, msgpack_packer *pk, const struct ft_
 {
     struct ft_document positive;
 
-    if (decode(m, m->index.kept, row->positive, &positive) < 0)
+    if (ft_mine_decode(m, m->index.kept, row->positive, &positive) < 0)
         return -1;
     msgpack_pack_map(pk, d->id.data ? 2 : 1);
     if (d->id.data) {
@@ -139,7 +138,7 @@ int ft_mine_next(struct ft_mine *m, msgpack_packer *pk)
         m->counts.few += count < m->options.negatives;
         ft_arena_reset(&m->record);
         msgpack_zone_clear(&m->zone);
-        if (decode(m, m->records, m->next++, &document) < 0 ||
+        if (ft_mine_decode(m, m->records, m->next++, &document) < 0 ||
             (m->kind == FT_MINE_PAIRS ? pack_pair : pack_labelled)(m, pk, row, &document, match, count) < 0)
             return -1;
         return 1;

@@ -9,12 +9,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int parse_rank(const char *text, const char *end, size_t *rank)
+{
+    *rank = 0;
+    for (; text < end && *text >= '0' && *text <= '9' && *rank < 1000000000; text++)
+        *rank = *rank * 10 + (size_t)(*text - '0');
+    return text == end ? 0 : -1;
+}
+
+int ft_mine_range(const char *text, struct ft_mine_options *options)
+{
+    const char *colon = strchr(text, ':');
+
+    if (!colon || colon == text || parse_rank(text, colon, &options->low) < 0 ||
+        parse_rank(colon + 1, text + strlen(text), &options->high) < 0 || (colon[1] && !options->high))
+        return ft_fail(FT_USAGE, "--range '%s': expected LO:HI, such as 10:50, or LO:", text);
+    return 0;
+}
+
 static int check_options(const struct ft_mine_options *o)
 {
+    if (o->texts && !o->low)
+        return ft_fail(FT_USAGE, "--range 0:: rank 0 is the similar text's, expected 1 or more");
     if (o->high && o->high <= o->low)
         return ft_fail(FT_USAGE, "--range %zu:%zu: expected LO below HI", o->low, o->high);
     if (o->high && o->high - o->low < o->negatives)
-        return ft_fail(FT_USAGE, "--range %zu:%zu has %zu ranks, --negatives %zu: expected no fewer ranks", o->low, o->high,
+        return ft_fail(FT_USAGE, "--range %zu:%zu has %zu ranks, expected %zu or more, one for each negative", o->low, o->high,
                        o->high - o->low, o->negatives);
     if (o->pool && o->pool < o->low + o->negatives)
         return ft_fail(FT_USAGE, "-k %zu: expected %zu or more, for --negatives %zu from rank %zu on", o->pool, o->low + o->negatives,
@@ -186,6 +206,17 @@ static int add_labelled(struct ft_mine *m, const struct ft_document *d)
     return add_link(m, row->label, item);
 }
 
+/* ---- plain texts ---- */
+
+static int add_text(struct ft_mine *m, const struct ft_document *d)
+{
+    struct ft_mine_row *row = &m->row[m->rows];
+    uint32_t content;
+
+    row->positive = FT_NO_ITEM;
+    return add_item(m, &m->queries, d, &row->query, &content);
+}
+
 /* ---- the stream ---- */
 
 int ft_mine_start(struct ft_mine *m, const struct ft_header *header)
@@ -195,9 +226,14 @@ int ft_mine_start(struct ft_mine *m, const struct ft_header *header)
 
 static int add_document(struct ft_mine *m, const struct ft_document *d, struct ft_string bytes)
 {
-    enum ft_mine_kind kind = d->chunk_count ? FT_MINE_PAIRS : FT_MINE_LABELS;
+    static int (*const add[])(struct ft_mine *m, const struct ft_document *d) = {
+        [FT_MINE_PAIRS] = add_chunks, [FT_MINE_LABELS] = add_labelled, [FT_MINE_TEXTS] = add_text,
+    };
+    enum ft_mine_kind kind = m->options.texts ? FT_MINE_TEXTS : d->chunk_count ? FT_MINE_PAIRS : FT_MINE_LABELS;
 
-    if (!d->chunk_count && !d->label.data)
+    if (kind == FT_MINE_TEXTS && d->chunk_count)
+        return ft_fail(FT_BAD, "has chunks: queries are plain documents");
+    if (kind == FT_MINE_LABELS && !d->label.data)
         return ft_fail(FT_BAD, "neither a pair, a triplet nor a text with a label: nothing says what is right");
     if (m->kind != FT_MINE_NOTHING && m->kind != kind)
         return ft_fail(FT_BAD, "%s among %s: mine them one after another", kind == FT_MINE_PAIRS ? "a pair" : "a labelled text",
@@ -206,7 +242,7 @@ static int add_document(struct ft_mine *m, const struct ft_document *d, struct f
     if (m->rows == UINT32_MAX)
         return ft_fail(FT_BAD, "more than %u documents", UINT32_MAX);
     if (grow(&m->row, &m->row_capacity, m->rows + 1, sizeof *m->row) < 0 ||
-        (kind == FT_MINE_PAIRS ? add_chunks(m, d) : add_labelled(m, d)) < 0 || ft_corpus_add(m->records, bytes) < 0)
+        add[kind](m, d) < 0 || ft_corpus_add(m->records, bytes) < 0)
         return -1;
     m->rows++;
     return 0;
@@ -335,15 +371,27 @@ static int run_labels(struct ft_mine *m)
     return make_lists(m, &m->answers, m->queries.count);
 }
 
+/* The corpus is the index alone. */
+static int run_texts(struct ft_mine *m)
+{
+    set_ranks(m, 0);
+    m->nearest = ft_arena_take(&m->arena, (m->queries.count + 1) * sizeof *m->nearest);
+    return m->nearest ? make_lists(m, &m->answers, m->queries.count) : -1;
+}
+
 int ft_mine_run(struct ft_mine *m, const char *index)
 {
+    static int (*const run[])(struct ft_mine *m) = {
+        [FT_MINE_PAIRS] = run_pairs, [FT_MINE_LABELS] = run_labels, [FT_MINE_TEXTS] = run_texts,
+    };
+
     if (ft_collection_flush(&m->queries) < 0 || ft_collection_flush(&m->index) < 0)
         return -1;
     if (!m->rows)
         return ft_fail(FT_BAD, "no documents: there is nothing to mine for");
-    if ((m->kind == FT_MINE_PAIRS ? run_pairs(m) : run_labels(m)) < 0)
+    if (run[m->kind](m) < 0)
         return -1;
-    if (m->queries.view->dim != m->index.view->dim)
+    if (m->index.count && m->queries.view->dim != m->index.view->dim)
         return ft_fail(FT_BAD, "anchors have %zu dimensions, what answers them %zu: were they embedded by one model?",
                        m->queries.view->dim, m->index.view->dim);
     if (make_ready(m, &m->queries) < 0 || make_ready(m, &m->index) < 0)

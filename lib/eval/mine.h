@@ -12,6 +12,9 @@
  * where s is a candidate's similarity and s+ that of the anchor's positive, of several the least similar. Of what is left ranks [low, high)
  * count, and of these the first `negatives` are taken, or as many at random. Similarities are cosine, dot, or minus the euclidean distance.
  *
+ * With `texts` documents are plain, and nothing is known but that a text is not its own answer: the nearest candidate of each is taken for its
+ * positive, which has rank 0, and all must have as many negatives as are asked for (synthesize.h).
+ *
  * The result depends on documents, embeddings, options and seed alone. Held are the vectors of anchors and of what answers them, a block
  * of the index, and the matches; the documents are spooled (corpus.h). */
 #ifndef FT_EVAL_MINE_H
@@ -26,10 +29,14 @@ struct ft_mine_options {
     size_t pool;                       /* 0: high + most. `most` is how many positives the anchor with most pairs has; with labels 0 */
     size_t negatives;                  /* 1 or more */
     bool random;                       /* any of the ranks, drawn by seed and the anchor's number, instead of the first */
+    bool texts;
     bool scores;                       /* positives and negatives are written with how near they are, `scores` as in matches.h */
     uint64_t seed;
     double absolute, relative, largest, smallest;      /* NAN: not asked for */
 };
+
+/* "LO:HI" or "LO:" as low and high; FT_USAGE. */
+int ft_mine_range(const char *text, struct ft_mine_options *options);
 
 struct ft_mine_counts {
     size_t alone;                      /* rows left out: no other document has their label */

@@ -160,7 +160,8 @@ lacking () {
     done
 }
 
-mkdir -p "$FT_HOME/models" && cp -R "$TOP/tests/golden/model/mean" "$FT_HOME/models/minilm" || exit 1
+mkdir -p "$FT_HOME/models" && cp -R "$TOP/tests/golden/model/mean" "$FT_HOME/models/minilm" &&
+    cp -RL "$TOP/tests/golden/scorer/plain" "$FT_HOME/models/ms-marco" || exit 1
 
 test_expect_success 'samples, and a tuned model' '
     mkdir samples && cd samples && . "$TOP/tests/man/samples.sh" &&

@@ -145,14 +145,14 @@ test_expect_success '-m: what is embedded on the way gives what was embedded bef
     ft-ingest -q pairs.csv >plain 2>/dev/null && ft-embed -q -m "$model" plain >embedded &&
     ft-mine -q -m "$model" plain >one && ft-mine -q embedded >two && ft-mine -q -m "$model" embedded >three &&
     rows one >expect && rows two >actual && test_cmp expect actual && rows three >actual && test_cmp expect actual &&
-    ft-mine -q -m "$model" --scores --prompt anchor=zebra plain >four && ft-mine -q -m "$model" --scores plain >one && scores one >expect && scores four >actual && ! cmp -s expect actual &&
+    ft-mine -q -m "$model" --scores --prompt query=zebra plain >four && ft-mine -q -m "$model" --scores plain >one && scores one >expect && scores four >actual && ! cmp -s expect actual &&
     test_expect_code 3 ft-mine plain 2>messages >out && test_grep "plain: document pairs.csv:2: chunks.0.: no embedding: add -m MODEL" messages && test_expect_code 3 ft-cat out 2>err
 '
 
 test_expect_success 'usage: 2' '
     test_expect_code 2 ft-mine --negatives 0 pairs && test_expect_code 2 ft-mine -k 0 pairs &&
     for range in 5 5:5 5:3 :5 a:b 5:b -1:5 5:0 "5: 9"; do test_expect_code 2 ft-mine --range "$range" pairs 2>messages || return 1; cat messages; done &&
-    test_expect_code 2 ft-mine --range 5:7 --negatives 3 pairs 2>messages && test_grep "2 ranks, --negatives 3" messages &&
+    test_expect_code 2 ft-mine --range 5:7 --negatives 3 pairs 2>messages && test_grep "2 ranks, expected 3 or more" messages &&
     test_expect_code 2 ft-mine --range 5: -k 6 --negatives 3 pairs 2>messages && test_grep "expected 8 or more" messages &&
     test_expect_code 2 ft-mine --pick worst pairs && test_expect_code 2 ft-mine --normalize pairs && test_expect_code 2 ft-mine -m nowhere pairs &&
     test_expect_code 2 ft-mine --index - <pairs 2>messages && test_grep "cannot both be standard input" messages &&

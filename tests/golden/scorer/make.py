@@ -10,6 +10,9 @@ tokenizer are shared by symbolic links; the vocabulary is that of ../model.
   tanh/      config.json's sentence_transformers.activation_fn of sentence-transformers 4 and 5: Tanh; vocab.txt and no tokenizer.json
   two/       two labels: refused
 
+  synthesize.tsv  for ft-synthesize: query, text of the corpus, its rank (by ../model/mean of sentence-transformers, the query itself left out, -),
+             its score with the query (by plain/, in float64)
+
   DIR.jsonl  one line a pair: {"text", "other", "score", "ids": [...], "second": where the second text begins}; ids by the fast tokenizer,
              truncated longest_first to 24 tokens; scores in float64 by transformers, and sentence-transformers' CrossEncoder.predict
              (float32) must agree to 1e-6
@@ -21,7 +24,7 @@ from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 import torch
-from sentence_transformers import CrossEncoder
+from sentence_transformers import CrossEncoder, SentenceTransformer
 from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
 torch.set_num_threads(1)
@@ -101,3 +104,17 @@ for name, activation in ACTIVATION.items():
             assert types == [0] * second + [1] * (len(types) - second)
             out.write(json.dumps({"text": text, "other": other, "score": float("%.9g" % score), "ids": tokens["input_ids"][0].tolist(), "second": second}) + "\n")
     print(name, len(PAIRS))
+
+QUERIES = ["what is my balance", "edit photo", "play music on the web", "a cat sat on a mat", "time in new york"]
+CORPUS = ["the cat sat on the mat", "a dog and a bird", "edit photos", "play music", "the time in york", "what is the time", "my balance", "many words",
+          "can you tell me", "edit photo", "the web", "a new mat", "zebra"]
+embedder = SentenceTransformer(str(MODEL), device="cpu")
+similar = embedder.encode(QUERIES, batch_size=1) @ embedder.encode(CORPUS, batch_size=1).T
+with open("synthesize.tsv", "w") as out:
+    for q, query in enumerate(QUERIES):
+        order = [t for t in sorted(range(len(CORPUS)), key=lambda t: -similar[q, t]) if CORPUS[t] != query]
+        assert all(similar[q, a] - similar[q, b] > 1e-5 for a, b in zip(order, order[1:]))
+        for t, text in enumerate(CORPUS):
+            with torch.no_grad():
+                score = torch.sigmoid(double(**tokenizer([query], [text], truncation=True, return_tensors="pt")).logits[0, 0]).item()
+            out.write("%s\t%s\t%s\t%.9g\n" % (query, text, order.index(t) if t in order else "-", score))
