@@ -1,4 +1,5 @@
 /* ft-ingest - rows of text files to a stream of documents; every complaint has its file and line. */
+#include "base/file.h"
 #include "base/tool.h"
 #include "data/rows.h"
 
@@ -13,7 +14,7 @@ static long limit, max_errors, seed;
 static double low = 0, high = 1;
 
 static const struct ft_option options[] = {
-    {0, "format", FT_CHOICE, &rows_options.format, NULL, "of the files; auto goes by name, then by the first bytes", "auto csv tsv lines jsonl"},
+    {0, "format", FT_CHOICE, &rows_options.format, NULL, "of the files; auto goes by name, then by the first bytes", "auto csv tsv lines jsonl beir"},
     {0, "dialect", FT_CHOICE, &rows_options.dialect, NULL, "of CSV; auto finds the delimiter among tab, comma, semicolon and bar",
      "auto excel excel-tab unix"},
     {0, "delimiter", FT_TEXT, &delimiter, "C", "one character between fields", NULL},
@@ -196,15 +197,17 @@ static int ingest_rows(struct ft_rows *rows, const char *path)
     return 0;
 }
 
+/* Of a BEIR folder the corpus. */
 static int ingest_file(const char *path)
 {
-    struct ft_rows *rows = ft_rows_open(path, &rows_options);
-    int done;
+    struct ft_arena arena = {NULL};
+    bool folder = strcmp(rows_options.format, "beir") == 0 && ft_directory_exists(path);
+    const char *file = folder ? ft_arena_print(&arena, "%s/corpus.jsonl", path) : path;
+    struct ft_rows *rows = file ? ft_rows_open(file, &rows_options) : NULL;
+    int done = rows ? ingest_rows(rows, file) : -1;
 
-    if (!rows)
-        return -1;
-    done = ingest_rows(rows, path);
     ft_rows_close(rows);
+    ft_arena_free(&arena);
     return done;
 }
 

@@ -8,6 +8,7 @@
 #include "eval/matches.h"
 #include "eval/relevance.h"
 #include "eval/search.h"
+#include "eval/vote.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 
 static const char *model_name, *index_path, *distance_name, *output;
 static struct ft_list prompts;
-static bool json, normalize, force;
+static bool json, normalize, force, vote;
 static const char *precision_name = "fp32";
 static enum ft_precision precision;
 static long k = 10, threads, max_length, truncate_dim;
@@ -26,6 +27,7 @@ static const struct ft_option options[] = {
     {'m', "model", FT_TEXT, &model_name, "MODEL", "embed queries with it, and the index where it is not embedded by it", NULL},
     {'k', NULL, FT_COUNT, &k, "N", "matches of a query", NULL},
     {0, "distance", FT_CHOICE, &distance_name, NULL, "how near (default: the model's, else cosine)", FT_DISTANCES},
+    {0, "vote", FT_FLAG, &vote, NULL, "predict the label that most of a query's matches have", NULL},
     {0, "json", FT_FLAG, &json, NULL, "one line of JSON a query", NULL},
     {'o', "output", FT_TEXT, &output, "PATH", "write there instead of standard output", NULL},
     {0, "force", FT_FLAG, &force, NULL, "replace PATH if it exists", NULL},
@@ -41,6 +43,7 @@ static const struct ft_option options[] = {
 static const char *const examples[] = {
     "ft-search -m tuned --index packages.ft 'edit photos' 'play chess'",
     "ft-ingest questions.csv | ft-search -m tuned --index answers.ft -k 3 | ft-cat",
+    "ft-ingest questions.csv | ft-search -m tuned --index train.ft -k 20 --vote | ft-cat",
     NULL,
 };
 
@@ -63,6 +66,7 @@ struct world {
     struct ft_reader *reader;          /* queries as documents, or NULL */
     struct ft_corpus *records;         /* their bytes; with operands the texts */
     enum ft_distance distance;
+    struct ft_votes votes;             /* with --vote, of the query in hand */
     struct ft_buffer text;             /* output that is no stream */
     size_t width;                      /* of the terminal, or 0 */
     bool written;                      /* a query has been */
@@ -113,6 +117,9 @@ static int set_up(struct world *w)
         w->distance = FT_COSINE;
     if (!output && isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
         w->width = size.ws_col;
+    w->votes.contents = &w->contents;
+    if (vote && !(w->contents.label_names = ft_corpus_open(FT_CORPUS_MEMORY)))
+        return -1;
     w->index.kept = ft_corpus_open(FT_CORPUS_MEMORY);
     w->records = ft_corpus_open(FT_CORPUS_MEMORY);
     return w->index.kept && w->records ? 0 : -1;
@@ -193,19 +200,19 @@ static int flush_text(struct world *w, bool at_end)
 static int write_text(struct world *w, struct ft_string query, const struct ft_matches *matches)
 {
     if (json)
-        return ft_matches_json(&w->text, query, matches);
+        return ft_matches_json(&w->text, query, vote ? &w->votes : NULL, matches);
     if (tool.argc > 1) {
         if (w->written && ft_buffer_print(&w->text, "\n") < 0)
             return -1;
         if (ft_line_add(&w->text, query, 0) < 0 || ft_buffer_print(&w->text, "\n") < 0)
             return -1;
     }
-    return ft_matches_text(&w->text, matches, w->width);
+    return vote ? ft_votes_text(&w->text, &w->votes) : ft_matches_text(&w->text, matches, w->width);
 }
 
-static int write_document(struct ft_string record, const struct ft_matches *matches)
+static int write_document(struct world *w, struct ft_string record, const struct ft_matches *matches)
 {
-    static const char *const drop[] = {"matches", NULL};
+    static const char *const drop[] = {"matches", NULL}, *const drop_tags[] = {"matches", "tags", NULL};
     msgpack_zone zone;
     msgpack_object object;
     msgpack_packer *pk;
@@ -217,9 +224,12 @@ static int write_document(struct ft_string record, const struct ft_matches *matc
     if (msgpack_unpack(record.data, record.size, &offset, &zone, &object) != MSGPACK_UNPACK_SUCCESS) {
         ft_fail(FT_SYSTEM, "out of memory");
     } else if ((pk = ft_writer_begin(tool.output))) {
-        ft_document_copy(pk, &object, drop, 1);
+        ft_document_copy(pk, &object, vote ? drop_tags : drop, vote ? 2 : 1);
+        if (vote)
+            ft_pack_text(pk, "tags");
+        result = vote ? ft_votes_pack(pk, ft_map_get(&object, "tags"), &w->votes) : 0;
         ft_pack_text(pk, "matches");
-        if ((result = ft_matches_pack(pk, matches)) == 0)
+        if (result == 0 && (result = ft_matches_pack(pk, matches)) == 0)
             result = ft_writer_commit(tool.output);
     }
     msgpack_zone_destroy(&zone);
@@ -233,8 +243,10 @@ static int write_matches(struct world *w, size_t query, const struct ft_match *m
     int result = ft_corpus_read(w->records, query, &bytes);
     struct ft_string record = {bytes.data, bytes.size};
 
+    if (result == 0 && vote)
+        result = ft_votes_count(&w->votes, &matches);
     if (result == 0 && streams())
-        result = write_document(record, &matches);
+        result = write_document(w, record, &matches);
     else if (result == 0 && (result = write_text(w, record, &matches)) == 0)
         result = flush_text(w, false);
     w->written = true;
@@ -357,6 +369,7 @@ static int run_tool(void)
     ft_collection_free(&w.queries);
     ft_collection_free(&w.index);
     ft_contents_free(&w.contents);
+    ft_votes_free(&w.votes);
     ft_encoder_close(&w.encoder);
     ft_buffer_free(&w.text);
     return result;

@@ -19,7 +19,7 @@ struct ft_rows {
     enum format format;
     struct ft_csv *csv;
     struct ft_jsonl *jsonl;
-    struct ft_arena arena;
+    struct ft_arena arena, titled;     /* titled: of one row */
     char said[640], question[320];
     enum ft_row_kind kind;
 
@@ -87,7 +87,7 @@ static int find_format(struct ft_rows *rows, char *delimiter)
                : ends_with(p, ".jsonl") || ends_with(p, ".ndjson") || ends_with(p, ".json") || (!named && head.data[i] == '{') ? "jsonl"
                : "csv";
     }
-    rows->format = strcmp(format, "lines") == 0 ? LINES : strcmp(format, "jsonl") == 0 ? JSONL : CSV;
+    rows->format = strcmp(format, "lines") == 0 ? LINES : strcmp(format, "jsonl") == 0 || strcmp(format, "beir") == 0 ? JSONL : CSV;
     if (o->delimiter)
         *delimiter = o->delimiter;
     else if (strcmp(format, "tsv") == 0 || strcmp(o->dialect, "excel-tab") == 0)
@@ -298,6 +298,7 @@ void ft_rows_close(struct ft_rows *rows)
     ft_lines_close(rows->lines);
     ft_layout_free(&rows->layout);
     ft_arena_free(&rows->arena);
+    ft_arena_free(&rows->titled);
     free(rows->sample);
     free(rows->held);
     free(rows);
@@ -466,6 +467,24 @@ static bool is_wanted(struct ft_rows *rows)
     return true;
 }
 
+/* As BEIR reads its corpus: title, blank, text. */
+static int add_title(struct ft_rows *rows, struct ft_row *row)
+{
+    struct ft_string title, *text = &row->items[0].content;
+    char *bytes;
+
+    if (!ft_jsonl_value(rows->jsonl, "title", &title) || !title.size)
+        return 0;
+    ft_arena_reset(&rows->titled);
+    if (!(bytes = ft_arena_take(&rows->titled, title.size + 1 + text->size)))
+        return -1;
+    memcpy(bytes, title.data, title.size);
+    bytes[title.size] = ' ';
+    memcpy(bytes + title.size + 1, text->data, text->size);
+    *text = (struct ft_string){bytes, title.size + 1 + text->size};
+    return 0;
+}
+
 int ft_rows_next(struct ft_rows *rows, struct ft_row *row)
 {
     int got;
@@ -480,9 +499,11 @@ int ft_rows_next(struct ft_rows *rows, struct ft_row *row)
     }
     rows->part++;
     got = 0;
-    if (rows->jsonl)
+    if (rows->jsonl) {
         ft_jsonl_row(rows->jsonl, rows->part - 1, row);
-    else
+        if (strcmp(rows->options->format, "beir") == 0 && row->kind == FT_ROW_UNLABELED)
+            got = add_title(rows, row);
+    } else
         got = rows->layout.cells ? build_cell(rows, row) : build_row(rows, row);
     row->line = rows->line;
     return got < 0 ? ft_error_prefix("%s:%lu: ", ft_lines_name(rows->lines), rows->line) : 1;

@@ -16,7 +16,7 @@ struct ft_where {
 int ft_where_parse(struct ft_where *where, const char *text);
 
 struct ft_rows_options {
-    const char *format;            /* auto, csv, tsv, lines, jsonl */
+    const char *format;            /* auto, csv, tsv, lines, jsonl, beir: JSON lines whose texts begin with their "title", if they have one */
     const char *dialect;           /* auto, excel, excel-tab, unix */
     char delimiter;                /* 0: as the dialect says */
     const char *encoding;          /* NULL: UTF-8 */

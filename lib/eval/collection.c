@@ -14,6 +14,7 @@ void ft_contents_free(struct ft_contents *contents)
 {
     ft_groups_free(&contents->contents);
     ft_groups_free(&contents->labels);
+    ft_corpus_close(contents->label_names);
     *contents = (struct ft_contents){.model = ""};
 }
 
@@ -195,6 +196,15 @@ int ft_collection_text(struct ft_collection *c, size_t item, struct ft_buffer *i
     return 0;
 }
 
+static int number_label(struct ft_contents *contents, struct ft_string label, uint32_t *number)
+{
+    size_t known = contents->labels.count;
+
+    if (ft_groups_add(&contents->labels, ft_hash_bytes(label.data, label.size), number) < 0)
+        return -1;
+    return contents->label_names && contents->labels.count > known ? ft_corpus_add(contents->label_names, label) : 0;
+}
+
 static int add_item(struct ft_collection *c, const struct ft_document *document, struct ft_string id,
                     struct ft_hash hash, uint32_t content)
 {
@@ -207,7 +217,7 @@ static int add_item(struct ft_collection *c, const struct ft_document *document,
         return -1;
     item = &c->item[c->count++];
     *item = (struct ft_item){hash, content, FT_NO_CLASS};
-    if (label.data && ft_groups_add(&c->shared->labels, ft_hash_bytes(label.data, label.size), &item->label) < 0)
+    if (label.data && number_label(c->shared, label, &item->label) < 0)
         return -1;
     if (c->kept && (c->whole ? keep_whole(c, document) : keep_text(c, id, document)) < 0)
         return -1;

@@ -19,6 +19,7 @@
 struct ft_contents {
     struct ft_groups contents;         /* united: alike */
     struct ft_groups labels;           /* numbers for labels; never united */
+    struct ft_corpus *label_names;     /* [labels.count] what they are called, where the caller opened it */
     char model[64];                    /* checksum of the model whose embeddings streams brought; "" = none said so far */
 };
 void ft_contents_free(struct ft_contents *contents);

@@ -1,6 +1,7 @@
 /* matches.c - matches as lines, JSON and fields of documents. */
 #include "eval/matches.h"
 #include "base/error.h"
+#include "eval/vote.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -131,13 +132,13 @@ static int add_match_json(struct ft_buffer *out, const struct ft_matches *m, siz
     return ft_buffer_print(out, "}");
 }
 
-int ft_matches_json(struct ft_buffer *out, struct ft_string query, const struct ft_matches *m)
+int ft_matches_json(struct ft_buffer *out, struct ft_string query, const struct ft_votes *votes, const struct ft_matches *m)
 {
     struct ft_buffer bytes = {NULL, 0, 0};
     int result = 0;
 
     if (ft_buffer_print(out, "{\"query\": ") < 0 || ft_text_json(out, query) < 0 ||
-        ft_buffer_print(out, ", \"matches\": [") < 0)
+        (votes && (ft_buffer_print(out, ", ") < 0 || ft_votes_json(out, votes) < 0)) || ft_buffer_print(out, ", \"matches\": [") < 0)
         result = -1;
     for (size_t i = 0; result == 0 && i < m->k && m->match[i].item != FT_NO_ITEM; i++)
         result = add_match_json(out, m, i, &bytes);

@@ -17,9 +17,10 @@ struct ft_matches {
  * at most, 0 = no bound. */
 int ft_matches_text(struct ft_buffer *out, const struct ft_matches *matches, size_t width);
 
-/* {"query": text, "matches": [{"id": ..., "score": ..., "text": ...}]} and a newline. Bytes that are no UTF-8
- * become U+FFFD. */
-int ft_matches_json(struct ft_buffer *out, struct ft_string query, const struct ft_matches *matches);
+/* {"query": text, "matches": [{"id": ..., "score": ..., "text": ...}]} and a newline, with what `votes` (NULL: nothing; vote.h) says
+ * between. Bytes that are no UTF-8 become U+FFFD. */
+struct ft_votes;
+int ft_matches_json(struct ft_buffer *out, struct ft_string query, const struct ft_votes *votes, const struct ft_matches *matches);
 
 /* The array for a document's `matches`, as DocArray has it: [{"id", "text", "scores": {"cosine": {"value":
  * x}}}]. */

@@ -112,6 +112,16 @@ test_expect_success 'unlabelled: a column, a row, lines' '
     refuses 2 "lines are unlabelled" --pairs lines.txt
 '
 
+test_expect_success 'BEIR: a title goes before its text, of a folder the corpus' '
+    mkdir -p beir && printf "%s\n" "{\"_id\": \"d1\", \"title\": \"Tea\", \"text\": \"how to brew\"}" "{\"_id\": \"d2\", \"title\": \"\", \"text\": \"a lamp\"}" \
+        "{\"_id\": \"d3\", \"text\": \"no title\"}" >beir/corpus.jsonl &&
+    docs --format beir beir | sed "s/,\"tags\".*/}/" >got &&
+    printf "%s\n" "{\"id\":\"d1\",\"text\":\"Tea how to brew\"}" "{\"id\":\"d2\",\"text\":\"a lamp\"}" "{\"id\":\"d3\",\"text\":\"no title\"}" >want &&
+    test_cmp want got && docs --format beir beir/corpus.jsonl | sed "s/,\"tags\".*/}/" >got && test_cmp want got &&
+    docs --format jsonl beir/corpus.jsonl | head -1 >got && test_grep "\"text\":\"how to brew\"" got &&
+    refuses 4 "queries.jsonl" --format beir beir/queries.jsonl && mkdir empty && refuses 4 "empty/corpus.jsonl" --format beir empty
+'
+
 test_expect_success 'the same bytes from CRLF, a mark, no final newline, tabs, a pipe' '
     printf "text,label\nx y,1\n\"a, b\",2\n" >t.csv && docs t.csv >want &&
     printf "text,label\r\nx y,1\r\n\"a, b\",2\r\n" >t.csv && docs t.csv >got && test_cmp want got &&
@@ -170,7 +180,7 @@ test_expect_success '--max-errors: that many are reported and left out, one more
 test_expect_success 'usage' '
     printf "a,b\n" >t.csv &&
     refuses 2 "a row is one thing" --pairs --labeled t.csv &&
-    refuses 2 "one of auto csv tsv lines jsonl" --format xml t.csv &&
+    refuses 2 "one of auto csv tsv lines jsonl beir" --format xml t.csv &&
     refuses 2 "role .colour. is not known" --columns colour=1 t.csv &&
     refuses 2 "no column .body." --columns text=body t.csv &&
     refuses 2 "no condition" --where x t.csv &&

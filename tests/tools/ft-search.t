@@ -70,6 +70,32 @@ test_expect_success 'queries that cannot be: without embedding, with chunks, of 
     test_expect_code 3 ft-search --index index <bad 2>messages >out && test_grep "queries have 1 dimensions, the index 2" messages
 '
 
+golden=$TOP/tests/golden/eval
+ft-cat -q --from-text "$golden/probe.index" >probe.index && ft-cat -q --from-text "$golden/probe.docs" >probe.docs
+
+test_expect_success '--vote: tags of documents, the share of right ones is knn of ft-eval; texts and JSON have all labels' '
+    ft-search -q --index probe.index --vote -k 7 <probe.docs >voted && ft-cat -q voted | sed "1d;\$d" >lines && test "$(wc -l <lines)" -eq 60 &&
+    test_grep "\"tags\":{\"finetuner_label\":\"class [0-4]\",\"predicted_label\":\"class [0-4]\",\"predicted_score\":[0-9.]*},\"matches\":" lines &&
+    right=$(grep -c "\"finetuner_label\":\"\(class [0-4]\)\",\"predicted_label\":\"\1\"" lines) &&
+    ft-eval -q -k 7 --metrics knn --index probe.index probe.docs >knn && echo "$right" | awk "{ printf \"knn@7\t%.4f\n\", \$1 / 60 }" >expect &&
+    test_cmp expect knn &&
+    ft-search -q --index probe.index --vote -k 1 --distance dot <voted | ft-cat -q | sed -n 2p >again &&
+    test "$(grep -o predicted_label again | wc -l)" -eq 1 &&
+    ft-search -q --index probe.index --vote -k 7 --json <probe.docs >json && test "$(wc -l <json)" -eq 60 &&
+    test_grep "\"label\": \"class [0-4]\", \"confidence\": [01][.0-9]*, \"labels\": {\"class [0-4]\": .*}, \"matches\": \[{" json
+'
+
+test_expect_success '--vote: equally many go to the nearest, neighbours without a label have no vote' '
+    sed "1s/class [0-9]*/one/; 2s/class [0-9]*/two/; 3,\$d" "$golden/probe.index" >two && head -1 two | sed "s/\"i0\"/\"q\"/; s/text of i0/a query/" >q &&
+    ft-cat -q --from-text two >two.ft && ft-cat -q --from-text q >q.ft && ft-search -q --vote --json --index two.ft <q.ft >actual &&
+    test_grep "\"label\": \"one\", \"confidence\": 0.5, \"labels\": {\"one\": 0.5, \"two\": 0.5}" actual &&
+    sed "1s/finetuner_label/other/" two | ft-cat -q --from-text >one.ft && ft-search -q --vote --json --index one.ft <q.ft >actual &&
+    test_grep "\"label\": \"two\", \"confidence\": 1, \"labels\": {\"two\": 1}" actual &&
+    sed "s/finetuner_label/other/" two | ft-cat -q --from-text >none.ft && ft-search -q --vote --json --index none.ft <q.ft >actual &&
+    test_grep "\"label\": null, \"confidence\": 0, \"labels\": {}" actual &&
+    ft-search -q --vote --index none.ft <q.ft | ft-cat -q >actual && ! grep predicted actual && test_grep "finetuner_label" actual
+'
+
 test_expect_success 'streams cut at any byte: queries, index' '
     test_cut_every_byte queries "ft-search -q --index index" &&
     test_cut_every_byte index "cat >index.tmp; ft-search -q --index index.tmp --json <queries"
@@ -93,7 +119,9 @@ if test -d "$model"; then
         ft-search -q -m "$model" --index docs -k 2 "a lamp" "the	table" >actual &&
         test "$(wc -l <actual)" -eq 7 &&
         sed -n "1p;4p;5p" actual >three && printf "a lamp\n\nthe table\n" >expect && test_cmp expect three &&
-        sed -n 6p actual >first && printf "1.0000\tlines:2\tthe table\n" >expect && test_cmp expect first
+        sed -n 6p actual >first && printf "1.0000\tlines:2\tthe table\n" >expect && test_cmp expect first &&
+        printf "text,label\na lamp,thing\nthe table,thing\nhello there,greeting\n" >labels.csv && ft-ingest -q labels.csv >labels 2>/dev/null &&
+        ft-search -q -m "$model" --index labels --vote "a lamp" >actual && printf "0.6667\tthing\n0.3333\tgreeting\n" >expect && test_cmp expect actual
     '
     test_expect_success 'an index embedded before gives the same' '
         ft-embed -q -m "$model" docs >embedded &&
