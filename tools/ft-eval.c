@@ -281,14 +281,14 @@ static int flush_run(struct world *w, size_t above)
     return 0;
 }
 
-static int add_to_run(void *argument, size_t query, const struct ft_match *match)
+static int add_to_run(void *argument, size_t query, const struct ft_match *match, size_t count)
 {
     struct world *w = argument;
     struct ft_string query_id, id;
 
     if (ft_study_query_id(&w->study, query, &w->query_id, &query_id) < 0)
         return ft_error_prefix("--run: ");
-    for (size_t i = 0; i < (size_t)k && match[i].item != FT_NO_ITEM; i++)
+    for (size_t i = 0; i < (size_t)k && i < count && match[i].item != FT_NO_ITEM; i++)
         if (ft_study_item_id(&w->study, match[i].item, &w->item_id, &id) < 0 || ft_run_line(&w->line, query_id, id, i + 1, match[i].score) < 0)
             return ft_error_prefix("--run: ");
     return flush_run(w, 1 << 20);
@@ -340,9 +340,11 @@ static int study(struct world *w)
             ft_tool_say(&tool, "%s", w->study.encoder[v].model->extra_text);
     w->study.found = run_path ? add_to_run : NULL;
     w->study.found_argument = w;
-    if (ft_study_read(&w->study, &tool.in) < 0 || measure(w) < 0)
+    if (ft_study_read(&w->study, &tool.in) < 0)
         return -1;
-    return write_result(w);
+    if (w->study.task->names && ft_tool_given(&tool, &metric_names))
+        return ft_fail(FT_USAGE, "--metrics: the task %s prints all it has", w->study.task->name);
+    return measure(w) < 0 ? -1 : write_result(w);
 }
 
 /* ---- rankings ---- */

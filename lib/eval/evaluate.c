@@ -92,7 +92,7 @@ static int add_query(struct work *w, size_t query, const struct ft_rank *rank, s
                                        .length = e->nearest.index_count - (e->nearest.excluded ? e->nearest.excluded[query].count : 0)};
     bool voted = false;
 
-    if (e->found && e->found(e->argument, query, match) < 0)
+    if (e->found && e->found(e->argument, query, match, w->kept) < 0)
         return -1;
     for (size_t m = 0; m < measures->count; m++) {
         bool knn = measures->item[m].metric == FT_METRIC_KNN;
@@ -176,18 +176,17 @@ static uint32_t *zero_votes(const struct ft_evaluation *e)
     return votes;
 }
 
-/* Voters, what the caller wants to see, which is k whatever the index has, and all that the measures look at where that is not much. */
+/* Voters, what the caller wants to see, and all that the measures look at where that is not much. */
 static size_t neighbours(const struct ft_evaluation *e, const struct ft_measures *measures, size_t depth)
 {
-    size_t most = depth <= SHALLOW && depth < e->nearest.index_count ? depth : 0;
+    size_t most = e->found ? e->k : 0, items = e->nearest.index_count;
 
+    if (depth <= SHALLOW && depth > most)
+        most = depth;
     for (size_t m = 0; m < measures->count && e->query_class; m++)
-        if (measures->item[m].metric == FT_METRIC_KNN) {
-            size_t k = measures->item[m].k < e->nearest.index_count ? measures->item[m].k : e->nearest.index_count;
-
-            most = k > most ? k : most;
-        }
-    return e->found && e->k > most ? e->k : most;
+        if (measures->item[m].metric == FT_METRIC_KNN && measures->item[m].k > most)
+            most = measures->item[m].k;
+    return most < items ? most : items;
 }
 
 static int evaluate_all(struct work *w)
@@ -224,7 +223,7 @@ int ft_evaluate(const struct ft_evaluation *e, struct ft_result *result)
         status = -1;
     depth = ft_measures_depth(&result->measures);
     w.kept = neighbours(e, &result->measures, depth);
-    w.shallow = w.kept >= depth;
+    w.shallow = depth != SIZE_MAX && (w.kept >= depth || w.kept == e->nearest.index_count);
     if (status == 0)
         status = evaluate_all(&w);
     for (size_t m = 0; m < result->measures.count; m++) {

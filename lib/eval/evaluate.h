@@ -16,8 +16,8 @@ struct ft_evaluation {
     const uint32_t *index_class;
 
     double *each;                      /* [query_count][measures->count] goes there, NaN where not defined; or NULL */
-    int (*found)(void *argument, size_t query, const struct ft_match *match);  /* the k nearest of each query, */
-    void *argument;                    /* in their order; or NULL. As ft_nearest_find gives them */
+    int (*found)(void *argument, size_t query, const struct ft_match *match, size_t count);    /* the nearest of each query, k or */
+    void *argument;                    /* more, queries in their order, as ft_nearest_find gives them; or NULL */
 };
 
 struct ft_result {

@@ -70,7 +70,7 @@ int ft_study_open(struct ft_study *s, const struct ft_study_options *options)
 {
     *s = (struct ft_study){.options = *options, .task = options->task};
     s->folder = options->input && ft_directory_exists(options->input);
-    if (s->task && s->task->index != (options->index != NULL) && s->task->index)
+    if (s->task && s->task->index && !options->index)
         return ft_fail(FT_USAGE, "--task %s learns from documents with labels: add --index FILE", s->task->name);
     if (s->folder && (options->index || (s->task && strcmp(s->task->name, "retrieval") != 0)))
         return ft_fail(FT_USAGE, "%s is a folder, queries and documents of BEIR: it takes no --index, and no --task but retrieval", options->input);
@@ -133,16 +133,27 @@ static void choose_task(struct ft_study *s)
     s->task = ft_task_find(c->tuples_wanted != FT_TUPLES_SCORED ? "retrieval" : classes ? "pair-classification" : "sts");
 }
 
+/* What only rankings have; and an index, which is no pair. */
+static int check_task(const struct ft_study *s)
+{
+    const struct ft_study_options *o = &s->options;
+    const char *given = o->qrels ? "--qrels" : o->each ? "--per-query" : o->run ? "--run" : o->index && !s->task->index ? "--index" : NULL;
+
+    if (given && s->task->names)
+        return ft_fail(FT_USAGE, "%s: the task %s does not take it", given, s->task->name);
+    return 0;
+}
+
 int ft_study_read(struct ft_study *s, unsigned long *records)
 {
+    if (s->task && check_task(s) < 0)
+        return -1;
     if ((s->folder ? read_folder(s, records) : read_streams(s, records)) < 0)
         return -1;
     if (!s->queries->count || !s->index->count)
         return ft_fail(FT_BAD, "%s is empty", s->queries->count && s->options.index ? s->options.index : input_name(s));
     choose_task(s);
-    if (s->options.each && strcmp(s->task->name, "retrieval") != 0)
-        return ft_fail(FT_USAGE, "--per-query and --run are of the task retrieval, this is %s", s->task->name);
-    return 0;
+    return check_task(s);
 }
 
 static int id_of(struct ft_collection *c, uint32_t item, struct ft_buffer *into, struct ft_string *id)

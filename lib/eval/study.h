@@ -57,7 +57,7 @@ struct ft_study {
     struct ft_measured measured[2];
     size_t dim;                        /* in hand; 0: whole embeddings */
     float *cut[2];                     /* the queries' vectors of that many, by view */
-    int (*found)(void *argument, size_t query, const struct ft_match *match);  /* for --run: called of the first model */
+    int (*found)(void *argument, size_t query, const struct ft_match *match, size_t count);    /* for --run: called of the first model */
     void *found_argument;
     char said[256];                    /* one line of what was measured */
     char warning[FT_WARNINGS][256];

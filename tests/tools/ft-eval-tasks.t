@@ -71,7 +71,11 @@ test_expect_success 'tasks refuse what is not theirs' '
     test_expect_code 2 ft-eval --task linear-probe probe.docs 2>messages && test_grep "add --index" messages &&
     test_expect_code 3 ft-eval --task linear-probe --index rank.index probe.docs 2>messages && test_grep "^ft-eval: rank.index: 0 labels" messages &&
     test_expect_code 2 ft-eval --task poetry rank.docs &&
-    test_expect_code 2 ft-eval --per-query x sts.docs 2>messages && test_grep "are of the task retrieval" messages &&
+    test_expect_code 2 ft-eval --per-query x sts.docs 2>messages && test_grep "^ft-eval: --per-query: the task sts does not take it" messages &&
+    test_expect_code 2 ft-eval --index rank.index sts.docs 2>messages && test_grep "^ft-eval: --index: the task sts does not take it" messages &&
+    test_expect_code 2 ft-eval --index rank.index --task triplets triplets.docs && test_expect_code 2 ft-eval --index rank.index --task clustering clusters.docs &&
+    test_expect_code 2 ft-eval --qrels rank.qrels --task clustering clusters.docs && test_expect_code 2 ft-eval --run x --task clustering clusters.docs &&
+    test_expect_code 2 ft-eval --metrics map sts.docs 2>messages && test_grep "the task sts prints all it has" messages &&
     test_expect_code 2 ft-eval --min pearson_dot=.1 --task triplets triplets.docs 2>messages &&
     test_expect_code 1 ft-eval -q --min pearson_dot=.99 sts.docs >/dev/null && ft-eval -q --min pearson_dot=.1 sts.docs >/dev/null &&
     test_expect_code 2 ft-eval -q --min pearson_dot=.1 classes.docs 2>messages && test_grep "the task pair-classification has no such metric" messages
@@ -131,7 +135,8 @@ test_expect_success '--run: what is written is judged as what was measured' '
     test "$(wc -l <out.run)" -eq 2160 && test_grep "^q0 Q0 d[0-9]* 1 [0-9.]* ft$" out.run &&
     ft-eval -q --json --judge out.run --qrels rank.qrels -k 90 --metrics all >actual && test_cmp expect actual &&
     test_expect_code 2 ft-eval --index rank.index --qrels rank.qrels --run out.run rank.docs 2>messages && test_grep "add --force" messages &&
-    ft-eval -q --index rank.index --qrels rank.qrels --run few.run -k 3 rank.docs >/dev/null && test "$(wc -l <few.run)" -eq 72
+    ft-eval -q --index rank.index --qrels rank.qrels --run few.run -k 3 rank.docs >/dev/null && test "$(wc -l <few.run)" -eq 72 &&
+    ft-eval -q --json --index rank.index --qrels rank.qrels --distance dot -k 1000000000 --run all.run --metrics map rank.docs >/dev/null && cmp out.run all.run
 '
 
 test_expect_success '--run: ids that a run cannot hold, or none' '
