@@ -1,9 +1,12 @@
 /* ft-train - documents or batches in, a tuned model out: ft-embed, ft-loss and ft-update in one process, and ft-sample before them where documents
  * come. The same library calls as theirs, so the same bytes, faster. */
+#include "base/file.h"
+#include "base/options.h"
 #include "base/pool.h"
 #include "base/stop.h"
 #include "base/tool.h"
 #include "train/teacher.h"
+#include "tune/rehearsal.h"
 #include "tune/tuning.h"
 
 #include <stdio.h>
@@ -13,13 +16,13 @@
 #include <unistd.h>
 
 static const char *model_name = "minilm", *output = "./tuned", *miner;
-static const char *log_format, *eval, *eval_index, *stop, *best;
+static const char *batch, *log_format, *eval, *eval_index, *stop, *best, *hook;
 static double hold_out, wise_ft = 1;
 static long eval_every;
 static const char *optimizer = "adamw", *schedule = "linear", *precision = "fp32", *loss_optimizer;
 static double lr = FT_RATE_BY_KIND, loss_lr = FT_RATE_AS_MODEL, warmup = .1, clip = 1;
-static bool force, resume, drop_last, classes, pairs, triplets, scored, random_batches;
-static long threads, chunk, max_length, seed, batch, per_class, views, epochs, steps = -1, save_every, keep = 2;
+static bool force, resume, dry_run, drop_last, classes, pairs, triplets, scored, random_batches;
+static long threads, chunk, max_length, seed, batch_rows, per_class, views, epochs, steps = -1, save_every, keep = 2;
 static struct ft_list losses, freeze, unfreeze, prompts;
 static const char *seconds[FT_SECONDS];
 static size_t memory;
@@ -34,7 +37,7 @@ static const struct ft_option options[] = {
     {0, "triplets", FT_FLAG, &triplets, NULL, "batches of triplets: an anchor, a positive and negatives a row", NULL},
     {0, "scored", FT_FLAG, &scored, NULL, "batches of scored pairs", NULL},
     {0, "random", FT_FLAG, &random_batches, NULL, "batches of documents in any order (default of these five: by what the data are)", NULL},
-    {0, "batch", FT_COUNT, &batch, "N", "rows a batch: texts, pairs or triplets (default: by kind)", NULL},
+    {0, "batch", FT_TEXT, &batch, "N|auto", "rows a batch: texts, pairs or triplets; auto: what fits --memory (default: by kind)", NULL},
     {0, "per-class", FT_COUNT, &per_class, "K", "documents of each label in a batch (default: 4)", NULL},
     {0, "views", FT_COUNT, &views, "N", "each text N times in a batch, alike to itself only: for texts without labels", NULL},
     {0, "epochs", FT_COUNT, &epochs, "N", "passes over the data (default: 3)", NULL},
@@ -57,6 +60,7 @@ static const struct ft_option options[] = {
     {0, "prompt", FT_LIST, &prompts, "[ROLE=]TEXT", "put before texts: query=, document=, negative= of a role; may repeat (default: the model's)", NULL},
     {0, "precision", FT_TEXT, &precision, "P", "of matrix products: fp32 or bf16", NULL},
     {0, "chunk", FT_COUNT, &chunk, "N", "texts through the model at once (default: by tokens)", NULL},
+    {0, "dry-run", FT_FLAG, &dry_run, NULL, "say what the run would be, from two batches of it, and write nothing", NULL},
     {0, "steps", FT_COUNT, &steps, "N", "stop after N batches; 0 makes a run and reads nothing", NULL},
     {0, "save-every", FT_COUNT, &save_every, "N", "batches between checkpoints (default: every five minutes)", NULL},
     {0, "keep", FT_COUNT, &keep, "K", "checkpoints kept", NULL},
@@ -67,6 +71,7 @@ static const struct ft_option options[] = {
     {0, "best", FT_TEXT, &best, "METRIC", "the model is that of the evaluation with the best METRIC, not the last one", NULL},
     {0, "stop", FT_TEXT, &stop, "METRIC:k=v", "stop when METRIC gets no better: patience=2,min-delta=0,baseline=X,mode=auto", NULL},
     {0, "wise-ft", FT_NUMBER, &wise_ft, "ALPHA", "write ALPHA of the tuned parameters and 1 - ALPHA of the base model's", NULL},
+    {0, "hook", FT_TEXT, &hook, "FILE", "program to run at begin, epoch, end and failure, with the state as JSON on its input", NULL},
     {0, "log", FT_CHOICE, &log_format, NULL, "beside log.jsonl, an event file in DIR/run that TensorBoard opens", "tensorboard"},
     {0, "memory", FT_SIZE, &memory, "SIZE", "stay under this; changes no result", NULL},
     {0, "threads", FT_COUNT, &threads, "N", "threads (default: the CPUs allowed)", NULL},
@@ -103,6 +108,20 @@ static const char *kind_wanted(int *failed)
     return kind;
 }
 
+static bool is_auto(void)
+{
+    return batch && strcmp(batch, "auto") == 0;
+}
+
+static int read_batch(void)
+{
+    const struct ft_option rows = {0, "batch", FT_COUNT, &batch_rows, NULL, NULL, NULL};
+
+    if (is_auto() && !memory)
+        return ft_fail(FT_USAGE, "--batch auto is what fits --memory: give that too");
+    return !batch || is_auto() || ft_option_set(&rows, batch) == 0 ? 0 : ft_error_prefix("--batch: ");
+}
+
 /* --freeze first, then --unfreeze, each in its order. */
 static int freezing(struct ft_arena *arena, struct ft_list *list)
 {
@@ -133,17 +152,17 @@ static int absolute(struct ft_arena *arena, const char **path)
 
 static int settings_from_options(struct ft_arena *arena, struct ft_settings *s)
 {
-    int failed = 0;
+    int failed = read_batch();
 
     *s = (struct ft_settings){
         .seed = (uint64_t)seed, .loss = losses, .miner = miner, .optimizer = optimizer, .schedule = schedule, .lr = lr,
         .warmup = warmup, .clip = clip, .chunk = chunk, .max_length = max_length,
         .precision = precision, .loss_optimizer = loss_optimizer, .loss_lr = loss_lr,
-        .kind = kind_wanted(&failed), .batch = (uint64_t)batch, .per_class = (uint64_t)per_class,
+        .kind = kind_wanted(&failed), .batch = (uint64_t)batch_rows, .per_class = (uint64_t)per_class,
         .views = (uint64_t)views,
         .epochs = (uint64_t)epochs, .drop_last = drop_last,
         .callbacks = {.log = log_format, .eval = eval, .eval_index = eval_index, .hold_out = hold_out, .eval_every = (uint64_t)eval_every,
-                      .stop = stop, .best = best, .average = ft_tool_given(&tool, &wise_ft), .wise_ft = wise_ft},
+                      .stop = stop, .best = best, .average = ft_tool_given(&tool, &wise_ft), .wise_ft = wise_ft, .hook = hook},
     };
     ft_prompts_parse(&s->prompts, &prompts);
     if (ft_tool_given(&tool, &lr) && lr == FT_RATE_BY_KIND)   /* other negative rates are refused with the rest */
@@ -154,7 +173,7 @@ static int settings_from_options(struct ft_arena *arena, struct ft_settings *s)
         failed = ft_fail(FT_USAGE, "--hold-out %g: expected a share above 0 and below 1", hold_out);
     for (int which = 0; which < FT_SECONDS && !failed; which++)
         failed = seconds[which] && ft_second_find(arena, s, (enum ft_second)which, seconds[which]) < 0 ? -1 : 0;
-    if (failed || absolute(arena, &s->callbacks.eval) < 0 || absolute(arena, &s->callbacks.eval_index) < 0 ||
+    if (failed || absolute(arena, &s->callbacks.eval) < 0 || absolute(arena, &s->callbacks.eval_index) < 0 || absolute(arena, &s->callbacks.hook) < 0 ||
         freezing(arena, &s->freeze) < 0)
         return -1;
     return ft_settings_check(s);
@@ -210,7 +229,7 @@ static int check_resumed(const struct ft_settings *now, const struct ft_settings
         {&precision, "--precision", same_text(now->precision, run->precision)},
         {&freeze, "--freeze", same_list(&now->freeze, &run->freeze)},
         {&unfreeze, "--unfreeze", same_list(&now->freeze, &run->freeze)},
-        {&batch, "--batch", now->batch == run->batch},
+        {&batch, "--batch", is_auto() || now->batch == run->batch},
         {&per_class, "--per-class", now->per_class == run->per_class},
         {&views, "--views", now->views == run->views},
         {&epochs, "--epochs", now->epochs == run->epochs},
@@ -222,6 +241,7 @@ static int check_resumed(const struct ft_settings *now, const struct ft_settings
         {&best, "--best", same_text(now->callbacks.best, run->callbacks.best)},
         {&stop, "--stop", same_text(now->callbacks.stop, run->callbacks.stop)},
         {&wise_ft, "--wise-ft", now->callbacks.average == run->callbacks.average && now->callbacks.wise_ft == run->callbacks.wise_ft},
+        {&hook, "--hook", same_text(now->callbacks.hook, run->callbacks.hook)},
         {&log_format, "--log", same_text(now->callbacks.log, run->callbacks.log)},
     };
 
@@ -302,8 +322,15 @@ static int read_source(struct ft_source *source, struct ft_arena *arena, struct 
     int result = ft_validation_make(&settings->callbacks, &source->validation);
     const char *warning;
 
+    if (result == 0 && is_auto() && !settings->batch && !(source->room = ft_room_open(settings, memory)))
+        result = -1;
     if (result == 0)
         result = ft_source_read(source, arena, settings, sampling_option_given());
+    if (result == 0 && source->room) {
+        settings->batch = ft_room_chosen(source->room);
+        ft_tool_say(&tool, "--batch %lu: %.1f MiB with all activations kept", (unsigned long)settings->batch,
+                    (double)ft_room_bytes(source->room, settings->batch) / (1 << 20));
+    }
     if (result == 0 && source->validation)
         result = ft_validation_settle(source->validation, arena, &settings->callbacks);
     tool.in = source->records;
@@ -352,11 +379,25 @@ static int train(struct ft_run *run, struct ft_source *source)
 {
     struct progress progress = {.start = ft_seconds()};
     const struct ft_tuning tuning = {
-        .run = run, .source = source, .validation = source->validation, .trainer = {false, memory, save_every, keep}, .steps = steps,
+        .run = run, .source = source, .validation = source->validation, .steps = steps,
+        .trainer = {.memory = memory, .save_every = save_every, .keep = keep},
         .step = on_step, .say = on_line, .argument = &progress};
     int result = ft_tune(&tuning);
 
     tool.in = source->records;
+    return result;
+}
+
+static int rehearse(const struct ft_settings *settings, struct ft_source *source)
+{
+    const struct ft_rehearsal rehearsal = {output, settings, source, memory, steps};
+    struct ft_buffer text = {0};
+    int result = ft_rehearse(&rehearsal, &text);
+
+    if (result == 0 && ft_write_all(STDOUT_FILENO, text.data, text.size) < 0)
+        result = ft_fail_errno("standard output");
+    tool.in = source->records;
+    ft_buffer_free(&text);
     return result;
 }
 
@@ -382,6 +423,8 @@ static int run_tool(void)
 
     if (tool.argc > 1)
         return ft_fail(FT_USAGE, "one FILE at most, got %d", tool.argc);
+    if (dry_run && (resume || steps == 0))
+        return ft_fail(FT_USAGE, "--dry-run tells of a run that begins, not with --%s", resume ? "resume" : "steps 0");
     if (resume && force)
         return ft_fail(FT_USAGE, "--resume goes on, --force begins again: one of them");
     if (resume && ft_run_finished(output) && steps != 0) {
@@ -393,8 +436,11 @@ static int run_tool(void)
     if (steps != 0 && ft_source_open(&source, tool.argc ? tool.argv[0] : NULL) < 0)
         return -1;
     /* Documents are read before a run is made or, with --force, removed: a bad line must not cost the model of yesterday. */
-    if (settle(&arena, source.reader, &settings, &run) == 0 && (!source.reader || read_source(&source, &arena, &settings) == 0) &&
-        (run || (made = (run = make_run(&settings)) != NULL))) {
+    if (settle(&arena, source.reader, &settings, &run) < 0 || (source.reader && read_source(&source, &arena, &settings) < 0)) {
+        result = -1;
+    } else if (dry_run) {
+        result = rehearse(&settings, &source);
+    } else if (run || (made = (run = make_run(&settings)) != NULL)) {
         result = steps == 0 ? 0 : train(run, &source);
         if (result < 0 && made)
             take_back(run);
@@ -403,6 +449,7 @@ static int run_tool(void)
     }
     ft_run_close(run);
     ft_validation_close(source.validation);
+    ft_room_close(source.room);
     ft_source_close(&source);
     ft_arena_free(&arena);
     return result;

@@ -213,7 +213,7 @@ static int train(struct ft_run *run, struct ft_trainer *trainer)
 
 static int run_tool(void)
 {
-    const struct ft_trainer_options how = {true, memory, save_every, keep};
+    const struct ft_trainer_options how = {.shared = true, .memory = memory, .save_every = save_every, .keep = keep};
     struct ft_trainer *trainer = NULL;
     struct ft_run *run = NULL;
     int result = -1;

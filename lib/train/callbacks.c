@@ -28,9 +28,9 @@ int ft_callbacks_check(const struct ft_callbacks *c)
 
 json_t *ft_callbacks_write(const struct ft_callbacks *c)
 {
-    return json_pack("{s:s?,s:s?,s:s?,s:s?,s:f,s:I,s:s?,s:s?,s:o}", "log", c->log, "eval", c->eval, "eval_index", c->eval_index,
+    return json_pack("{s:s?,s:s?,s:s?,s:s?,s:f,s:I,s:s?,s:s?,s:s?,s:o}", "log", c->log, "eval", c->eval, "eval_index", c->eval_index,
                      "eval_data", c->eval_data, "hold_out", c->hold_out, "eval_every", (json_int_t)c->eval_every, "stop", c->stop,
-                     "best", c->best, "wise_ft", c->average ? json_real(c->wise_ft) : json_null());
+                     "best", c->best, "hook", c->hook, "wise_ft", c->average ? json_real(c->wise_ft) : json_null());
 }
 
 /* Keys that are not there are those of a later version. */
@@ -61,7 +61,7 @@ int ft_callbacks_read(struct ft_arena *arena, struct ft_callbacks *c, json_t *ob
     const struct {
         const char *key, **text;
     } texts[] = {{"log", &c->log}, {"eval", &c->eval}, {"eval_index", &c->eval_index}, {"eval_data", &c->eval_data}, {"stop", &c->stop},
-                 {"best", &c->best}};
+                 {"best", &c->best}, {"hook", &c->hook}};
     double every = 0;
 
     *c = (struct ft_callbacks){.log = NULL};

@@ -17,6 +17,7 @@ struct ft_callbacks {
     const char *best;            /* METRIC */
     bool average;                /* write (1 - wise_ft) of the base model's parameters and wise_ft of the tuned ones */
     double wise_ft;
+    const char *hook;            /* a program, absolute */
 };
 
 /* Does it take what only ft-train does? The tools of the pipe cannot go on with such a run. */

@@ -95,6 +95,23 @@ static int remove_in(const char *directory, const char *name)
     return result;
 }
 
+bool ft_run_card_ours(const char *directory)
+{
+    struct ft_arena arena = {0};
+    const char *path = ft_arena_print(&arena, "%s/README.md", directory), *text = NULL;
+    struct ft_error_copy error;
+    bool there = path && ft_file_exists(path), ours;
+    size_t size;
+
+    ft_error_save(&error);
+    if (there)
+        text = ft_file_read(&arena, path, 1 << 20, &size);
+    ours = !there || (text && strstr(text, "\n" FT_CARD_MARK "\n"));
+    ft_error_restore(&error);
+    ft_arena_free(&arena);
+    return ours;
+}
+
 /* What ft_model_save writes. DIR may be a place where a person keeps more than the model. */
 static int remove_model(const char *directory)
 {
@@ -114,7 +131,7 @@ static int remove_model(const char *directory)
                 break;
             }
     closedir(list);
-    return result;
+    return result == 0 && ft_run_card_ours(directory) ? remove_in(directory, "README.md") : result;
 }
 
 int ft_run_remove(const char *directory)
@@ -137,16 +154,37 @@ int ft_run_take_back(struct ft_run *run)
     return 0;
 }
 
-struct ft_run *ft_run_open(const char *directory)
+static struct ft_run *make_run(void)
 {
     struct ft_run *run = calloc(1, sizeof *run);
-    const char *path;
 
-    if (!run) {
+    if (run)
+        run->lock = -1;
+    else
         ft_fail(FT_SYSTEM, "out of memory");
+    return run;
+}
+
+struct ft_run *ft_run_imagine(const char *directory, const struct ft_settings *settings)
+{
+    struct ft_run *run = make_run();
+
+    if (run && !(run->directory = ft_arena_text(&run->arena, ft_string_of(directory)))) {
+        ft_run_close(run);
         return NULL;
     }
-    run->lock = -1;
+    if (run)
+        run->settings = *settings;
+    return run;
+}
+
+struct ft_run *ft_run_open(const char *directory)
+{
+    struct ft_run *run = make_run();
+    const char *path;
+
+    if (!run)
+        return NULL;
     if (!ft_run_is(directory))
         ft_fail(FT_USAGE, "%s is no run: make one with ft-train -m MODEL -o %s --steps 0", directory, directory);
     else if ((run->directory = ft_arena_text(&run->arena, ft_string_of(directory))) &&

@@ -32,7 +32,13 @@ int ft_run_create(const char *directory, const struct ft_settings *settings, int
 /* Remove a run, finished or not, and the model files it made, if one is there; what else lies there stays. FT_USAGE as ft_run_may_begin. */
 int ft_run_remove(const char *directory);
 
+/* DIR/README.md is not there, or is a card that ft-train wrote, which this line in it says: it may be written. */
+#define FT_CARD_MARK "# written by ft-train; without this line the file would be left alone"
+bool ft_run_card_ours(const char *directory);
+
 struct ft_run *ft_run_open(const char *directory);
+/* One that is not on the disk, for a trainer that is dry. */
+struct ft_run *ft_run_imagine(const char *directory, const struct ft_settings *settings);
 /* Undo ft_run_create, unless there is a checkpoint: what failed before anything was learned leaves nothing that the next attempt would stumble on. */
 int ft_run_take_back(struct ft_run *run);
 void ft_run_close(struct ft_run *run);

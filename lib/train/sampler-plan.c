@@ -294,6 +294,14 @@ static int arrange(struct ft_sampler *s)
     return 0;
 }
 
+/* Documents that a row is made of: labelled ones make pairs and triplets, and a pair becomes a triplet by another one's positive. */
+static uint64_t documents_a_row(const struct ft_sampler *s)
+{
+    if (s->kind == FT_BATCH_TRIPLETS)
+        return s->labelled ? 3 : s->shapes[FT_PAIR] ? 2 : 1;
+    return s->kind == FT_BATCH_PAIRS && s->labelled ? 2 : 1;
+}
+
 static int check_options(struct ft_sampler *s)
 {
     s->epochs = s->options.epochs ? s->options.epochs : 3;
@@ -303,6 +311,8 @@ static int check_options(struct ft_sampler *s)
         return ft_fail(FT_USAGE, "--epochs %llu: at most %d", (unsigned long long)s->epochs, FT_MOST_EPOCHS);
     if (!s->count)
         return ft_fail(FT_BAD, "no documents: there is nothing to sample");
+    if (!s->options.batch && s->options.choose && !(s->options.batch = s->options.choose(s->options.argument, documents_a_row(s))))
+        return -1;
     if (s->options.per_class && s->kind != FT_BATCH_CLASSES)
         return ft_fail(FT_USAGE, "--per-class goes with --classes, and these are batches of %s", ft_batch_kind_name(s->kind));
     return 0;

@@ -27,6 +27,9 @@ struct ft_sampler_options {
     uint64_t views;            /* 0: labels and rows say what is alike. 2 or more: each text so often in a batch, alike to itself only */
     uint64_t epochs;           /* 0 = 3 */
     bool drop_last;
+    /* Asked for the rows of a batch, where `batch` is 0, once it is known how many documents a row is made of. 0: failed. NULL: the default. */
+    uint64_t (*choose)(void *argument, uint64_t documents);
+    void *argument;
 };
 
 struct ft_sampler;

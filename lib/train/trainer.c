@@ -96,7 +96,7 @@ static int load(struct ft_trainer *t)
     for (int which = 0; which < FT_SECONDS && !t->options.shared; which++)
         if (s->second[which].model && !(t->second[which] = ft_teacher_open(s, (enum ft_second)which)))
             return -1;
-    return load_checkpoint(t);
+    return t->options.dry ? 0 : load_checkpoint(t);
 }
 
 /* Evaluations are made where documents are read, and the best parameters are chosen by them: not in a pipe's last stage. */
@@ -118,8 +118,8 @@ struct ft_trainer *ft_trainer_open(struct ft_run *run, const struct ft_trainer_o
     }
     t->run = run;
     t->options = *options;
-    if (check_stages(t) < 0 || ft_run_lock(run) < 0 || load(t) < 0 ||
-        !(t->log = ft_log_open(run, t->progress.batch, run->settings.callbacks.log != NULL))) {
+    if (check_stages(t) < 0 || (!options->dry && ft_run_lock(run) < 0) || load(t) < 0 ||
+        (!options->dry && !(t->log = ft_log_open(run, t->progress.batch, run->settings.callbacks.log != NULL)))) {
         ft_trainer_close(t);
         return NULL;
     }
@@ -274,6 +274,8 @@ static int write_log(struct ft_trainer *t, const struct ft_step_report *r)
 {
     char line[512];
 
+    if (t->options.dry)
+        return 0;
     snprintf(line, sizeof line, "{\"step\": %" PRIu64 ", \"steps\": %" PRIu64 ", \"epoch\": %" PRIu64 ", \"loss\": %.9g, \"lr\": %.9g, "
              "\"gradient_norm\": %.9g, \"texts\": %" PRIu64 ", \"seconds\": %.3f}",
              r->step, r->steps, r->epoch, r->loss, r->lr, r->gradient_norm, r->texts, r->seconds);
@@ -282,6 +284,8 @@ static int write_log(struct ft_trainer *t, const struct ft_step_report *r)
 
 static bool checkpoint_due(const struct ft_trainer *t)
 {
+    if (t->options.dry)
+        return false;
     if (t->options.save_every)
         return t->progress.batch % (uint64_t)t->options.save_every == 0;
     return ft_seconds() - t->saved_time > 300;
@@ -349,6 +353,7 @@ uint64_t ft_trainer_saved(const struct ft_trainer *t)
 
 int ft_trainer_log(struct ft_trainer *t, const char *line)
 {
+    t->step_time = ft_seconds();   /* what was done since the last step was not the next one's work */
     return ft_log_add(t->log, line);
 }
 

@@ -17,6 +17,7 @@ struct ft_trainer_options {
     bool shared;                 /* the block is the run's live one: other stages read it */
     size_t memory;               /* bytes the whole process should stay under; 0 = a quarter of what is free for kept activations, at most 1 GiB */
     long save_every, keep;       /* batches between checkpoints (0 = every five minutes); checkpoints kept */
+    bool dry;                    /* nothing of the run is on the disk, or gets there: no lock, no log, no checkpoints (ft_run_imagine) */
 };
 
 /* Lock the run, load its newest checkpoint or else the base model, and (shared) announce the block. The run must outlive the trainer. */

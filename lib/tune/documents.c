@@ -5,6 +5,7 @@
 #include "data/rows.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int read_stream(const char *path, ft_documents_take *take, void *argument)
@@ -72,18 +73,19 @@ static int read_rows(const char *path, ft_documents_take *take, void *argument)
     return more;
 }
 
-/* The first byte of a stream is that of a msgpack map; in UTF-8 text it begins no character. A pipe, which cannot be looked into, is taken for a
- * stream. */
+/* The first byte of a stream is that of a msgpack map; in UTF-8 text it begins no character. What is no file, a pipe, cannot be looked into, and is
+ * taken for a stream. */
 static bool is_text(const char *path)
 {
     unsigned char first = 0x80;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat st;
+    int fd;
 
-    if (fd >= 0) {
-        if (lseek(fd, 0, SEEK_CUR) < 0 || read(fd, &first, 1) != 1)
-            first = 0x80;
-        close(fd);
-    }
+    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || (fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
+        return false;
+    if (read(fd, &first, 1) != 1)
+        first = 0x80;
+    close(fd);
     return !((first & 0xf0) == 0x80 || first == 0xde || first == 0xdf);
 }
 

@@ -1,6 +1,7 @@
 /* monitor.c - better or not. */
 #include "tune/monitor.h"
 #include "base/tool.h"
+#include "eval/metrics.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -16,7 +17,7 @@ void ft_scores_add(struct ft_scores *scores, const char *name, double value)
         return;
     snprintf(score->name, sizeof score->name, "%s", name);
     snprintf(text, sizeof text, "%.9g", value);
-    score->value = strtod(text, NULL);
+    score->value = isfinite(value) ? strtod(text, NULL) : NAN;   /* in the log both are null */
     scores->count++;
 }
 
@@ -35,6 +36,20 @@ static bool ends_in_loss(const char *name)
     return size >= 4 && strcmp(name + size - 4, "loss") == 0;
 }
 
+/* The name that evaluations have for it: "precision" is precision@20. */
+static int set_metric(struct ft_monitor *m, const char *name)
+{
+    struct ft_measure measure;
+
+    snprintf(m->metric, sizeof m->metric, "%s", name);
+    if (ends_in_loss(name))
+        return 0;
+    if (ft_measure_parse(name, FT_SCORE_NEIGHBOURS, &measure) < 0)
+        return ft_error_prefix("val_loss, train_loss or a metric: ");
+    ft_measure_name(&measure, m->metric);
+    return 0;
+}
+
 int ft_monitor_parse(struct ft_monitor *m, const char *text)
 {
     struct ft_setting setting;
@@ -45,7 +60,8 @@ int ft_monitor_parse(struct ft_monitor *m, const char *text)
     if (ft_setting_parse(&setting, text) < 0 || ft_setting_check(&setting, "patience min-delta baseline mode") < 0)
         return -1;
     *m = (struct ft_monitor){.bounded = ft_setting_text(&setting, "baseline", NULL) != NULL};
-    snprintf(m->metric, sizeof m->metric, "%s", setting.name);
+    if (set_metric(m, setting.name) < 0)
+        return -1;
     patience = ft_setting_number(&setting, "patience", 2, &failed);
     m->min_delta = ft_setting_number(&setting, "min-delta", 0, &failed);
     m->best = ft_setting_number(&setting, "baseline", 0, &failed);

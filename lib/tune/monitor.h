@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { FT_SCORES = 80, FT_SCORE_NAME = 40 };
+enum { FT_SCORES = 80, FT_SCORE_NAME = 40, FT_SCORE_NEIGHBOURS = 20 };
 
 /* What one evaluation found. Values are as the log shows them, so that what is decided by them is decided again from the log. */
 struct ft_scores {
@@ -22,7 +22,7 @@ struct ft_scores {
     } item[FT_SCORES];
 };
 
-void ft_scores_add(struct ft_scores *scores, const char *name, double value);     /* rounds to the log's nine digits */
+void ft_scores_add(struct ft_scores *scores, const char *name, double value);     /* rounds to the log's nine digits; what is not finite is NaN */
 const struct ft_score *ft_scores_find(const struct ft_scores *scores, const char *name);    /* or NULL */
 
 struct ft_monitor {
@@ -35,7 +35,7 @@ struct ft_monitor {
     bool improved;               /* some evaluation was better than what best began with */
 };
 
-/* "METRIC:patience=2,min-delta=0,baseline=X,mode=auto|min|max". FT_USAGE. */
+/* "METRIC:patience=2,min-delta=0,baseline=X,mode=auto|min|max", METRIC a loss or any that ft-eval knows. FT_USAGE. */
 int ft_monitor_parse(struct ft_monitor *monitor, const char *text);
 
 /* The next evaluation: 1 when it is the best so far, else 0. FT_USAGE where it has no such metric: those it has are listed. */

@@ -18,12 +18,30 @@ void ft_source_close(struct ft_source *source)
     *source = (struct ft_source){.reader = NULL};
 }
 
-static int open_sampler(struct ft_source *source, const struct ft_settings *s)
+struct choice {
+    struct ft_room *room;
+    uint64_t per_class;
+};
+
+static uint64_t choose_rows(void *argument, uint64_t documents)
+{
+    const struct choice *choice = argument;
+
+    return ft_room_rows(choice->room, documents, choice->per_class);
+}
+
+static int open_sampler(struct ft_source *source, struct ft_arena *arena, const struct ft_settings *s)
 {
     struct ft_sampler_options how = {.kind = -1, .seed = s->seed, .batch = s->batch, .per_class = s->per_class, .views = s->views,
                                      .epochs = s->epochs, .drop_last = s->drop_last};
+    struct choice *choice = ft_arena_take(arena, sizeof *choice);
     enum ft_batch_kind kind;
 
+    if (!choice)
+        return -1;
+    *choice = (struct choice){source->room, s->views ? s->views : s->per_class};
+    if (source->room)
+        how.choose = choose_rows, how.argument = choice;
     if (s->kind) {
         if (ft_batch_kind_parse(ft_string_of(s->kind), &kind) < 0)
             return -1;
@@ -37,6 +55,8 @@ static int train_on(void *argument, const struct ft_document *document, struct f
     struct ft_source *source = argument;
 
     if (source->validation && ft_validation_trained(source->validation, document) < 0)
+        return -1;
+    if (source->room && ft_room_add(source->room, document) < 0)
         return -1;
     return ft_sampler_add(source->sampler, document, bytes);
 }
@@ -78,6 +98,15 @@ static int add_documents(struct ft_source *source, const struct ft_settings *s)
     return result;
 }
 
+static void keep_header(struct ft_source *source, const struct ft_header *header)
+{
+    source->steps = header->steps;
+    source->rows = header->rows;
+    source->epochs = header->epochs;
+    source->classes = header->classes;
+    source->fingerprint = header->fingerprint;
+}
+
 int ft_source_read(struct ft_source *source, struct ft_arena *arena, const struct ft_settings *settings, bool sampling)
 {
     struct ft_header header = *ft_reader_header(source->reader);
@@ -89,16 +118,12 @@ int ft_source_read(struct ft_source *source, struct ft_arena *arena, const struc
             return ft_fail(FT_USAGE, "batches come in, so options of sampling belong to ft-sample");
         if (settings->callbacks.hold_out > 0)
             return ft_fail(FT_USAGE, "--hold-out: batches come in, of which nothing can be held out: give ft-train the documents");
-        source->steps = header.steps;
-        source->rows = header.rows;
-        source->classes = header.classes;
+        keep_header(source, &header);
         return ft_second_check_stream(settings, &header, false);
     }
-    if (open_sampler(source, settings) < 0 || add_documents(source, settings) < 0 || ft_sampler_plan(source->sampler, arena, &header) < 0)
+    if (open_sampler(source, arena, settings) < 0 || add_documents(source, settings) < 0 || ft_sampler_plan(source->sampler, arena, &header) < 0)
         return -1;
-    source->steps = header.steps;
-    source->rows = header.rows;
-    source->classes = header.classes;
+    keep_header(source, &header);
     return 0;
 }
 

@@ -4,13 +4,17 @@
 
 #include "train/sampler.h"
 #include "train/settings.h"
+#include "tune/room.h"
 #include "tune/validation.h"
 
 struct ft_source {
     struct ft_reader *reader;
     struct ft_sampler *sampler;        /* NULL: batches come */
     struct ft_validation *validation;  /* the caller's, or NULL: it is told what is trained on, and gets what is held out */
+    struct ft_room *room;              /* the caller's: it decides how large a batch is; NULL: the settings do */
     uint64_t steps;                    /* batches in all, 0 = unknown */
+    uint64_t epochs;                   /* likewise */
+    struct ft_string fingerprint;      /* of the documents, or empty */
     uint64_t rows;                     /* a batch, 0 = unknown */
     uint64_t classes;                  /* labels, 0 = none */
     unsigned long records;             /* that came so far */

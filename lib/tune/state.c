@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 void ft_tuning_state_step(struct ft_tuning_state *s, uint64_t epoch, double loss)
@@ -33,6 +34,7 @@ int ft_tuning_state_evaluation(struct ft_tuning_state *s, uint64_t batch, const 
         return ft_error_prefix("--best: ");
     if (batch == 0)
         s->first = *scores;
+    s->last = *scores;
     if (best || !*s->best.metric || !s->evaluated)
         s->chosen = *scores;
     s->evaluated = true;
@@ -101,4 +103,42 @@ int ft_tuning_state_open(struct ft_tuning_state *s, struct ft_run *run)
     }
     ft_arena_free(&arena);
     return result < 0 ? ft_error_prefix("%s/run/log.jsonl: ", run->directory) : 0;
+}
+
+static json_t *number_or_null(double value, bool there)
+{
+    return there && isfinite(value) ? json_real(value) : json_null();
+}
+
+/* Paths and messages may be in any encoding; JSON is in one. */
+static json_t *text_or_null(const char *text)
+{
+    json_t *value = text ? json_string(text) : NULL;
+
+    return value ? value : json_null();
+}
+
+int ft_tuning_state_json(const struct ft_tuning_state *s, const struct ft_run *run, const struct ft_progress *progress, const char *event,
+                         const char *error, struct ft_buffer *out)
+{
+    json_t *metrics = json_object(), *root;
+    char *text;
+    int result = -1;
+
+    for (size_t i = 0; i < s->last.count; i++)
+        json_object_set_new(metrics, s->last.item[i].name, number_or_null(s->last.item[i].value, true));
+    root = json_pack("{s:s,s:o,s:I,s:I,s:I,s:o,s:o,s:o,s:o,s:o}", "event", event, "run", text_or_null(run->directory), "batch",
+                     (json_int_t)progress->batch, "steps", (json_int_t)progress->steps, "epoch", (json_int_t)s->epoch, "loss",
+                     number_or_null(s->loss_sum / (double)s->loss_count, s->loss_count > 0), "evaluation",
+                     s->evaluated ? json_integer((json_int_t)s->evaluation) : json_null(), "metrics", metrics, "best",
+                     s->best.bounded ? json_pack("{s:s,s:f,s:I}", "metric", s->best.metric, "value", s->best.best, "batch",
+                                                 (json_int_t)s->best.batch) : json_null(),
+                     "error", text_or_null(error));
+    if (!(text = root ? json_dumps(root, JSON_REAL_PRECISION(9)) : NULL))
+        ft_fail(FT_SYSTEM, "out of memory");
+    else
+        result = ft_buffer_print(out, "%s\n", text);
+    free(text);
+    json_decref(root);
+    return result;
 }

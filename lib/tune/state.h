@@ -2,6 +2,7 @@
 #ifndef FT_TUNE_STATE_H
 #define FT_TUNE_STATE_H
 
+#include "base/memory.h"
 #include "train/run.h"
 #include "tune/monitor.h"
 
@@ -12,7 +13,8 @@ struct ft_tuning_state {
     uint64_t evaluation;               /* the batch of the last one */
     double loss_sum;                   /* of the steps since then */
     uint64_t loss_count;
-    struct ft_scores first, chosen;    /* before training; of the best, or else the last evaluation */
+    struct ft_scores first, last;      /* of the evaluation before training, of the last one */
+    struct ft_scores chosen;           /* of the best, where one is wanted, else of the last */
 };
 
 /* From the run's settings and its log, which is cut to where it goes on. FT_BAD: the log is damaged. */
@@ -26,5 +28,10 @@ void ft_tuning_state_loss(const struct ft_tuning_state *state, struct ft_scores 
 /* 1: the best so far, where that is asked for. */
 int ft_tuning_state_evaluation(struct ft_tuning_state *state, uint64_t batch, const struct ft_scores *scores);
 bool ft_tuning_state_stops(const struct ft_tuning_state *state);
+
+/* What a hook is told, a line of JSON: event, run, batch, steps, epoch, loss (the mean since the last evaluation), evaluation and metrics (of the last
+ * one), best {metric, value, batch}, error; what there is not yet is null. */
+int ft_tuning_state_json(const struct ft_tuning_state *state, const struct ft_run *run, const struct ft_progress *progress, const char *event,
+                         const char *error, struct ft_buffer *out);
 
 #endif

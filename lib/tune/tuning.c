@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "base/stop.h"
 #include "train/log.h"
+#include "tune/card.h"
+#include "tune/hook.h"
 #include "tune/state.h"
 
 #include <inttypes.h>
@@ -17,7 +19,7 @@ struct work {
     struct ft_trainer *trainer;
     struct ft_tuning_state state;
     struct ft_validation_batches batches;
-    bool leaks_said;
+    bool looked, leaks_said;           /* at a batch: what kind they are is known */
 };
 
 static void say(const struct work *w, bool warning, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -47,7 +49,7 @@ static int check_monitor(const struct ft_callbacks *c, const char *option, const
 
 int ft_tuning_check(const struct ft_callbacks *c)
 {
-    if (ft_callbacks_check(c) < 0 || check_monitor(c, "--stop", c->stop) < 0)
+    if (ft_callbacks_check(c) < 0 || (c->hook && ft_hook_check(c->hook) < 0) || check_monitor(c, "--stop", c->stop) < 0)
         return -1;
     return check_monitor(c, "--best", c->best);
 }
@@ -105,6 +107,22 @@ static int log_scores(struct work *w, uint64_t batch, const struct ft_scores *sc
     return result;
 }
 
+static void run_hook(struct work *w, const char *event)
+{
+    struct ft_buffer state = {0};
+    struct ft_error_copy error;
+
+    if (!w->callbacks->hook)
+        return;
+    ft_error_save(&error);
+    if (ft_tuning_state_json(&w->state, w->tuning->run, ft_trainer_progress(w->trainer), event,
+                             strcmp(event, "failure") == 0 ? error.message : NULL, &state) < 0 ||
+        ft_hook_run(w->callbacks->hook, event, state.data, state.size) < 0)
+        say(w, true, "%s", ft_error());
+    ft_buffer_free(&state);
+    ft_error_restore(&error);
+}
+
 static bool evaluates(const struct work *w)
 {
     return w->tuning->validation || w->callbacks->stop || w->callbacks->best;
@@ -139,7 +157,10 @@ static int evaluate(struct work *w)
 static int end_epoch(struct work *w)
 {
     say_leaks(w);
-    return w->callbacks->eval_every ? 0 : evaluate(w);
+    if (!w->callbacks->eval_every && evaluate(w) < 0)
+        return -1;
+    run_hook(w, "epoch");
+    return 0;
 }
 
 /* ---- batches ---- */
@@ -179,6 +200,12 @@ static int take_batch(struct work *w, struct ft_arena *arena, const struct ft_ba
     return pending(w) && evaluate(w) < 0 ? -1 : 1;
 }
 
+static void look_at(struct work *w, const struct ft_batch *b)
+{
+    w->looked = true;
+    w->batches = (struct ft_validation_batches){b->kind, w->tuning->source->rows, w->tuning->run->settings.per_class, ft_trainer_seconds(w->trainer)};
+}
+
 static int next_batch(struct work *w, struct ft_arena *arena)
 {
     struct ft_batch b;
@@ -187,7 +214,7 @@ static int next_batch(struct work *w, struct ft_arena *arena)
     ft_arena_reset(arena);
     if ((more = ft_source_next(w->tuning->source, arena, &b)) <= 0)
         return more;
-    w->batches = (struct ft_validation_batches){b.kind, w->tuning->source->rows, w->tuning->run->settings.per_class, ft_trainer_seconds(w->trainer)};
+    look_at(w, &b);
     if (pending(w) && evaluate(w) < 0)
         return -1;
     skip = ft_trainer_skip(w->trainer, &b);
@@ -222,17 +249,48 @@ static int save_and_fail(const struct work *w)
     return -1;
 }
 
-static void choose(struct work *w)
+/* The batch after which the model is what is written. */
+static uint64_t choose(struct work *w)
 {
     const struct ft_monitor *best = &w->state.best;
 
     if (!w->callbacks->best || !best->bounded)
-        return;
+        return ft_trainer_progress(w->trainer)->batch;
     ft_trainer_choose(w->trainer, best->batch);
     if (best->batch)
         say(w, false, "the best %s, %.9g, was after batch %" PRIu64 ": the model is that one", best->metric, best->best, best->batch);
     else
         say(w, true, "no evaluation was better than that of the base model (%s %.9g): the model is that one", best->metric, best->best);
+    return best->batch;
+}
+
+/* A run that was at its end when it was resumed has not looked at any batch. */
+static int learn_kind(struct work *w)
+{
+    struct ft_arena arena = {0};
+    struct ft_batch b;
+    int more = w->looked ? 1 : ft_source_next(w->tuning->source, &arena, &b);
+
+    if (!w->looked && more > 0)
+        look_at(w, &b);
+    ft_arena_free(&arena);
+    return more;
+}
+
+/* Before the model, which is the last that appears. */
+static int write_card(struct work *w, uint64_t batch)
+{
+    struct ft_card card = {w->tuning->run, ft_trainer_model(w->trainer), w->tuning->source, &w->state, FT_BATCH_CLASSES, batch};
+    int written = learn_kind(w);
+
+    if (written <= 0)
+        return written;
+    card.kind = w->batches.kind;
+    written = ft_card_write(&card);
+
+    if (written == 0)
+        say(w, false, "%s/README.md is not ours: no card is written", w->tuning->run->directory);
+    return written;
 }
 
 static int work(struct work *w)
@@ -246,8 +304,7 @@ static int work(struct work *w)
             ft_trainer_progress(w->trainer)->batch);
         ft_trainer_end(w->trainer);
     }
-    choose(w);
-    return ft_trainer_finish(w->trainer);
+    return write_card(w, choose(w)) < 0 ? -1 : ft_trainer_finish(w->trainer);
 }
 
 int ft_tune(const struct ft_tuning *tuning)
@@ -258,7 +315,9 @@ int ft_tune(const struct ft_tuning *tuning)
     if ((w.trainer = ft_trainer_open(tuning->run, &tuning->trainer)) && ft_trainer_plan(w.trainer, tuning->source->steps, tuning->source->classes) == 0 &&
         ft_tuning_state_open(&w.state, tuning->run) == 0) {
         say_leaks(&w);
+        run_hook(&w, "begin");
         result = work(&w);
+        run_hook(&w, result < 0 ? "failure" : "end");
     }
     ft_trainer_close(w.trainer);
     return result;

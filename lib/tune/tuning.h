@@ -23,7 +23,10 @@ struct ft_tuning {
     void *argument;
 };
 
-/* 0: the model is written. -1: what was learned is saved in a checkpoint, where that was possible. */
+/* The hook of the callbacks is run at "begin", at the end of each "epoch", after its evaluation, at the "end", when the model is written, and at a
+ * "failure" after the beginning; that it failed is said, and stops nothing.
+ *
+ * 0: the model is written. -1: what was learned is saved in a checkpoint, where that was possible. */
 int ft_tune(const struct ft_tuning *tuning);
 
 /* Do the callbacks of a new run go together, and are those of --stop and --best well formed? FT_USAGE. */

@@ -13,8 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NEIGHBOURS = 20 };
-
 /* ---- metrics ---- */
 
 struct ranking {
@@ -45,7 +43,23 @@ static int fill(struct ft_corpus *corpus, struct ranking *r, enum ft_side side)
     return ft_collection_flush(c);
 }
 
-static int rank(struct ranking *r, struct ft_result *result)
+/* The usual ones, and those that --stop and --best go by. */
+static int choose_measures(const struct ft_callbacks *c, struct ft_measures *measures)
+{
+    const char *const watched[] = {c->stop, c->best};
+    struct ft_monitor monitor;
+    struct ft_measure measure;
+
+    if (ft_measures_add(measures, "usual", FT_SCORE_NEIGHBOURS) < 0)
+        return -1;
+    for (size_t i = 0; i < 2; i++)
+        if (watched[i] && ft_monitor_parse(&monitor, watched[i]) == 0 && ft_measure_parse(monitor.metric, FT_SCORE_NEIGHBOURS, &measure) == 0 &&
+            ft_measures_add(measures, monitor.metric, FT_SCORE_NEIGHBOURS) < 0)
+            return -1;
+    return 0;
+}
+
+static int rank(struct ranking *r, const struct ft_measures *measures, struct ft_result *result)
 {
     struct ft_view *queries = &r->queries->view[0], *index = &r->index->view[0];
     struct ft_evaluation e;
@@ -60,7 +74,7 @@ static int rank(struct ranking *r, struct ft_result *result)
         ft_vectors_ready(distance, queries->vector, r->queries->count, queries->dim, &bad) < 0 ||
         (r->index != r->queries && ft_vectors_ready(distance, index->vector, r->index->count, index->dim, &bad) < 0))
         return -1;
-    e = (struct ft_evaluation){.k = NEIGHBOURS, .relevant = r->relevance.relevant, .gain = r->relevance.gain,
+    e = (struct ft_evaluation){.k = FT_SCORE_NEIGHBOURS, .measures = measures, .relevant = r->relevance.relevant, .gain = r->relevance.gain,
                                .query_class = r->relevance.query_class, .index_class = r->relevance.index_class};
     e.nearest = (struct ft_nearest){distance, index->dim, index->vector, r->index->count,
                                     ft_relevance_queries(&r->relevance, &r->relevance.arena, queries->vector, queries->dim),
@@ -71,7 +85,7 @@ static int rank(struct ranking *r, struct ft_result *result)
 }
 
 /* One collection is both unless there is an index, or its texts have a prompt of their own: as in ft-eval. */
-static int measure(struct ft_validation *v, struct ranking *r, struct ft_result *result)
+static int measure(struct ft_validation *v, struct ranking *r, const struct ft_measures *measures, struct ft_result *result)
 {
     struct ft_corpus *corpus = v->corpus[FT_INDEX];
     bool prompted = r->encoder.embedder[FT_QUERIES] != r->encoder.embedder[FT_INDEX], own = ft_corpus_count(corpus) > 0;
@@ -81,17 +95,18 @@ static int measure(struct ft_validation *v, struct ranking *r, struct ft_result 
     if (fill(v->corpus[FT_QUERIES], r, FT_QUERIES) < 0 ||
         (r->index != r->queries && fill(own ? corpus : v->corpus[FT_QUERIES], r, FT_INDEX) < 0))
         return -1;
-    return rank(r, result);
+    return rank(r, measures, result);
 }
 
-static int add_metrics(struct ft_validation *v, struct ft_model *model, const struct ft_embed_options *how, struct ft_scores *scores,
-                       size_t *queries)
+static int add_metrics(struct ft_validation *v, struct ft_model *model, const struct ft_embed_options *how, const struct ft_callbacks *callbacks,
+                       struct ft_scores *scores, size_t *queries)
 {
     const struct ft_encoder_options options = {.embed = *how};
     struct ranking r = {.queries = NULL};
+    struct ft_measures measures = {0};
     struct ft_result result;
     char name[FT_SCORE_NAME];
-    int status = ft_encoder_over(&r.encoder, model, &options) < 0 ? -1 : measure(v, &r, &result);
+    int status = choose_measures(callbacks, &measures) < 0 || ft_encoder_over(&r.encoder, model, &options) < 0 ? -1 : measure(v, &r, &measures, &result);
 
     for (size_t m = 0; status == 0 && m < result.measures.count; m++) {
         ft_measure_name(&result.measures.item[m], name);
@@ -194,7 +209,7 @@ int ft_validation_run(struct ft_validation *v, struct ft_model *model, const str
     *queries = 0;
     if (ft_precision_parse(&how.precision, s->precision) < 0)
         return -1;
-    if (!v->no_metrics && add_metrics(v, model, &how, scores, queries) < 0 && do_without(v, 0, "metrics", &v->no_metrics) < 0)
+    if (!v->no_metrics && add_metrics(v, model, &how, &s->callbacks, scores, queries) < 0 && do_without(v, 0, "metrics", &v->no_metrics) < 0)
         return -1;
     if (!v->no_loss && add_loss(v, model, &how, s, batches, scores) < 0 && do_without(v, 1, "val_loss", &v->no_loss) < 0)
         return -1;

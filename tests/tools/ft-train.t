@@ -48,6 +48,12 @@ test_expect_success 'an index of its own, every so many batches, batches instead
         awk "{printf \"%.4f\\n\", \$1}" >got && test_cmp want got
 '
 
+test_expect_success '--eval of a pipe, which is given again to go on' '
+    rm -f tap && mkfifo tap && { cat test.ft >tap & } && $train -q -o tapped --eval tap --steps 7 documents && wait &&
+    { cat test.ft >tap & } && $train -q -o tapped --eval tap --resume documents && wait && same evaluated tapped &&
+    timeless evaluated >want && timeless tapped >got && test_cmp want got
+'
+
 test_expect_success 'prompts by role: as ft-eval has it of the model that keeps them' '
     documents pairs 60 1 >pairs.ft && documents pairs 40 2 >pairs-test.ft && set -- -m model --batch 20 --epochs 1 --eval pairs-test.ft &&
     $limit ft-train -q "$@" -o prompted --prompt "query=what is " --prompt "document=the word: " pairs.ft && $limit ft-train -q "$@" -o bare pairs.ft &&
@@ -85,6 +91,12 @@ test_expect_success '--stop: a run that cannot improve ends, is finished, and is
 test_expect_success '--stop train_loss needs no documents' '
     $train -o by-loss --epochs 9 --lr 0 --stop train_loss:patience=1,min-delta=9 documents 2>err && test_grep "stopped after batch 10" err &&
     test "$(evaluations by-loss)" = "5 10 "
+'
+
+test_expect_success '--stop and --best: any metric that ft-eval knows, by its other names too' '
+    $train -q -o other-metrics --eval test.csv --best map@10 --stop average_precision documents && test "$(scores other-metrics map@10 | wc -l)" -eq 3 &&
+    test "$(grep -c "\"average_precision" other-metrics/run/log.jsonl)" -eq 3 && test_expect_code 2 $train -q -o no --eval test.csv --best maps documents &&
+    $train -q -o by-short-name --eval test.csv --best precision documents
 '
 
 # A learning rate that ruins the model after a while.
@@ -166,5 +178,104 @@ for kind in pairs triplets scored; do
         $limit ft-train -q -m model -o held-$kind --batch 20 --epochs 2 --hold-out .25 $kind.ft 2>err && ! grep "trained on" err
     '
 done
+
+# ---- hooks ----
+
+# hook BODY: a program that notes its argument and its input in "told", then does BODY.
+hook () {
+    rm -f told && printf "#!/bin/sh\necho \"\$1 \$(cat)\" >>\"$TRASH/told\"\n%s\n" "$1" >note && chmod +x note
+}
+events () {
+    sed "s/ .*//" told | tr "\n" " "
+}
+
+test_expect_success '--hook: run at begin, after each epoch, at the end, told what there is' '
+    hook : && $train -q -o hooked --hook note --eval test.csv --best map documents && same plain hooked && test "$(events)" = "begin epoch epoch end " &&
+    test_grep "^begin {\"event\": \"begin\", \"run\": \"hooked\", \"batch\": 0, \"steps\": 10, \"epoch\": 0, \"loss\": null, .*\"best\": null, \"error\": null}" told &&
+    test_grep "^epoch .*\"batch\": 5, .*\"epoch\": 1, .*\"evaluation\": 5, \"metrics\": {.*\"map\": 0\..*\"best\": {\"metric\": \"map\"" told &&
+    test_grep "^end .*\"batch\": 10, " told && scores hooked map | sed -n 2p >want && sed -n "2s/.*\"map\": \([0-9.]*\).*/\1/p" told >got && test_cmp want got
+'
+
+test_expect_success '--hook: a failure is told, once it has begun; the run can go on' '
+    hook : && head -c $(($(wc -c <batches) / 2)) batches >half &&
+    test_expect_code 3 $limit ft-train -q -m model -o failing --hook ./note half 2>err && test "$(events)" = "begin failure " &&
+    test_grep "^failure .*\"batch\": [1-9].*\"error\": \".*without its end record" told && rm told &&
+    $limit ft-train -q -o failing --resume batches && test "$(events)" = "begin epoch epoch end " && same plain failing
+'
+
+test_expect_success '--hook: one that fails, reads nothing or dies is reported, and stops nothing' '
+    hook "exit 3" && $train -q -o hook-3 --hook note documents 2>err && test_grep "note epoch: exit status 3" err && same plain hook-3 &&
+    printf "#!/bin/sh\nexec <&-\necho out\nkill -9 \$\$\n" >note && $train -q -o hook-9 --hook note documents 2>err >out &&
+    test_grep "note end: ended by signal 9" err && test_grep "^out" err && test ! -s out && same plain hook-9 &&
+    printf "echo no interpreter\n" >note && $train -q -o hook-none --hook note documents 2>err && test_grep "note begin: Exec format error" err &&
+    same plain hook-none && test_expect_code 2 $train -q -o no --hook test.csv documents 2>err && test_grep "not a program" err &&
+    test_expect_code 4 $train -q -o no --hook no/such documents && test_no_file no
+'
+
+# ---- plans ----
+
+# plan NAME: a value of the plan in "plan".
+plan () {
+    sed -n "s/^$1	//p" plan
+}
+
+test_expect_success '--dry-run: the plan of the run, and nothing written' '
+    $train -q -o planned --dry-run documents >plan 2>err && test_no_file planned && test ! -s err &&
+    test "$(plan documents)" = 120 && test "$(plan labels)" = 6 && test "$(plan batch)" = 24 && test "$(plan batches)" = 10 &&
+    test "$(plan kind)" = classes && test "$(plan loss)" = supcon:temperature=0.05 && test "$(plan lr)" = 0.0002 &&
+    test "$(plan parameters)" = "$(plan trained)" && plan memory | grep -q "^[0-9.]* MiB" && plan "batch time" | grep -q "^0\.[0-9]* s" &&
+    parameters=$(plan parameters) && plan time | grep -q "^[0-9.]* s" &&
+    $train -q -o planned --dry-run --freeze "embeddings*" --hold-out .2 --steps 3 documents >plan && test "$(plan evaluated)" = 24 &&
+    test "$(plan parameters)" = "$parameters" && test "$(plan trained)" -lt "$parameters" && test "$(plan batches)" = 3 &&
+    $limit ft-train -q -m model -o planned --dry-run batches >plan && test "$(plan batches)" = 10 && test "$(plan kind)" = classes && test_no_file planned &&
+    ls -A run >before 2>/dev/null; find plain -type f | sort | xargs cksum >before &&
+    test_expect_code 2 $train -q -o plain --dry-run documents && $train -q -o plain --dry-run --force documents >plan &&
+    find plain -type f | sort | xargs cksum >after && test_cmp before after &&
+    test_expect_code 2 $train -q -o plain --dry-run --resume documents
+'
+
+test_expect_success '--batch auto: what fits --memory, the same each time, kept in the run' '
+    documents labelled 800 4 >large && auto="$limit ft-train -m model --epochs 2" &&
+    $auto -o auto --batch auto --memory 1M large 2>err && number=$(sed -n "s/.*--batch \([0-9]*\): .*/\1/p" err) && test "$number" -ge 16 &&
+    sed -n "s/.*: \([0-9.]*\) MiB with all.*/\1/p" err | awk "{ exit !(\$1 <= 1 && \$1 > .5) }" &&
+    $auto -q -o auto-again --batch auto --memory 1M --threads 1 large && $auto -q -o by-hand --batch "$number" large && same auto auto-again by-hand &&
+    $auto -o larger --batch auto --memory 2M large 2>err && test "$(sed -n "s/.*--batch \([0-9]*\): .*/\1/p" err)" -gt "$number" &&
+    $auto -o largest --batch auto --memory 1G large 2>err && test "$(sed -n "s/.*--batch \([0-9]*\): .*/\1/p" err)" -eq 96 &&
+    $auto -q -o parts --batch auto --memory 1M --steps 4 large && $auto -q -o parts --resume large && same auto parts &&
+    $auto -q -o parts-auto --batch auto --memory 1M --steps 4 large && $auto -q -o parts-auto --batch auto --memory 2M --resume large && same auto parts-auto &&
+    $auto -q -o views --batch auto --memory 2M --views 3 large && test_grep "\"batch\": [0-9]*[0-9]" views/run/run.json &&
+    test_expect_code 2 $auto -q -o no --batch auto large 2>err && test_grep "give that too" err &&
+    test_expect_code 2 $auto -q -o no --batch some large 2>err && test_grep "not a whole number" err &&
+    test_expect_code 2 $auto -q -o no --batch auto --memory 1M batches && test_no_file no
+'
+
+# ---- the card ----
+
+test_expect_success 'README.md: front matter, data, settings, metrics before and after, commands' '
+    $train -q -o card --hold-out .2 --best map --wise-ft .5 documents && head -1 card/README.md | grep -x -e --- && cp card/README.md card.md &&
+    test_grep "^library_name: sentence-transformers" card.md && test_grep "^pipeline_tag: sentence-similarity" card.md && test_grep "^- ft" card.md &&
+    ! grep base_model card.md && test_grep "| documents | 120 |" card.md && test_grep "| labels | 6 |" card.md && test_grep "| lr | 0.0002 |" card.md &&
+    test_grep "| checksum | [0-9a-f]* |" card.md && test_grep "| loss | supcon:temperature=0.05 |" card.md && test_grep "| wise-ft | 0.5 |" card.md &&
+    test_grep "^ft-ingest .* |\$" card.md && test_grep "^ft-train .*--hold-out .2 .*documents" card.md &&
+    scores card map | sed -n 1p >before && scores card map | sort -g | tail -1 >after &&
+    test_grep "| map | $(awk "{printf \"%.4f\", \$1}" before) | $(awk "{printf \"%.4f\", \$1}" after) |" card.md &&
+    ! grep -e "$TRASH" card.md && $train -q -o card --force --hold-out .2 --best map --wise-ft .5 documents && test_grep "force" card/README.md &&
+    $train -q -o card-parts --steps 3 documents && cp card-parts/README.md three.md && test_grep "after batch | 3 of 10" three.md &&
+    $train -q -o card-parts --resume documents && test_grep "after batch | 10 of 10" card-parts/README.md && ! grep "## Evaluation" card-parts/README.md
+'
+
+test_expect_success 'README.md: of a model in the hub'\''s cache, of pairs, of a run that had only to end' '
+    mkdir -p models--some--base/snapshots && cp -r model models--some--base/snapshots/0123 &&
+    $limit ft-train -q -m models--some--base/snapshots/0123 -o from-hub --batch 20 --epochs 1 pairs.ft &&
+    test_grep "^base_model: some/base" from-hub/README.md && test_grep "batches of | pairs, 20 rows" from-hub/README.md &&
+    $limit ft-train -q -m model -o ends --batch 20 --epochs 2 --lr 0 --eval pairs-test.ft --stop mrr:patience=1 --loss infonce --steps 4 pairs.ft &&
+    $limit ft-train -q -o ends --resume pairs.ft && test_grep "after batch | 4 of 8" ends/README.md && test_no_file ends/run/checkpoints
+'
+
+test_expect_success 'README.md: another one is left alone, by --force too; ours goes with the run' '
+    mkdir mine && echo "my notes" >mine/README.md && $train -o mine documents 2>err && test_grep "README.md is not ours" err &&
+    $train -q -o mine --force documents && test "$(cat mine/README.md)" = "my notes" &&
+    $train -q -o gone documents && test -s gone/README.md && $train -q -o gone --force --steps 0 && test_no_file gone/README.md
+'
 
 test_done

@@ -20,7 +20,7 @@ static struct ft_settings typical(void)
         .optimizer = "adamw:decay=0.01", .schedule = "constant", .lr = 1.0 / 3, .warmup = 1e-300, .clip = .1, .loss_lr = FT_RATE_AS_MODEL, .chunk = 7, .max_length = 9,
         .prompts = {{"query: ", "", NULL, "caf\xc3\xa9: "}}, .precision = "bf16", .freeze = {frozen, 2}, .kind = "pairs", .batch = 64, .per_class = 4, .epochs = 3, .drop_last = true,
         .callbacks = {.log = "tensorboard", .eval = "/a/b.csv", .eval_index = "/c", .eval_data = "00ff", .eval_every = 7, .stop = "map:patience=3",
-                      .best = "val_loss", .average = true, .wise_ft = .3},
+                      .best = "val_loss", .average = true, .wise_ft = .3, .hook = "/h k"},
     };
 }
 
@@ -50,7 +50,8 @@ static bool same_callbacks(const struct ft_callbacks *a, const struct ft_callbac
 {
     return same_text(a->log, b->log) && same_text(a->eval, b->eval) && same_text(a->eval_index, b->eval_index) &&
            same_text(a->eval_data, b->eval_data) && a->hold_out == b->hold_out && a->eval_every == b->eval_every && same_text(a->stop, b->stop) &&
-           same_text(a->best, b->best) && a->average == b->average && a->wise_ft == b->wise_ft;
+           same_text(a->best, b->best) && a->average == b->average && a->wise_ft == b->wise_ft &&
+           same_text(a->hook, b->hook);
 }
 
 static bool same(const struct ft_settings *a, const struct ft_settings *b)
@@ -198,6 +199,13 @@ int main(void)
     check_changed("\"drop_last\": true", "\"drop_last\": true, \"clip\": 3", "run.json:");
     check_changed("\"clip\": 0.1", "\"clip\": -4", "--clip -4");
     check_changed("\"constant\"", "\"sine\"", "unknown schedule 'sine'");
+    check_changed("\"callbacks\": {", "\"callbacks\": 3, \"x\": {", "\"callbacks\" is not an object");
+    check_changed("\"log\": \"tensorboard\"", "\"log\": \"wandb\"", "--log wandb");
+    check_changed("\"stop\": \"map:patience=3\"", "\"stop\": 3", "\"stop\" is not a string or null");
+    check_changed("\"eval_every\": 7", "\"eval_every\": -7", "\"eval_every\" is not a number of batches");
+    check_changed("\"wise_ft\": 0.", "\"wise_ft\": 7.", "--wise-ft 7.");
+    check_changed("\"wise_ft\": 0.", "\"wise_ft\": true, \"y\": 0.", "\"wise_ft\" is not a number");
+    check_changed("\"hold_out\": 0.0", "\"hold_out\": 0.5", "--eval and --hold-out");
     check_changed("{", "[", "run.json:");
     check_cut();
     ft_directory_remove(place);

@@ -80,7 +80,10 @@ static void check_refused(void)
     refused("", "no setting");
     ft_scores_add(&scores, "map", .5);
     ft_scores_add(&scores, "val_loss", 1);
-    ok(ft_monitor_parse(&m, "maps") == 0 && ft_monitor_see(&m, 0, &scores) < 0 && strstr(ft_error(), "it has map val_loss"),
+    refused("maps", "val_loss, train_loss or a metric");
+    ok(ft_monitor_parse(&m, "precision") == 0 && strcmp(m.metric, "precision@20") == 0 && ft_monitor_parse(&m, "average_precision:patience=1") == 0,
+       "metrics have the names of evaluations");
+    ok(ft_monitor_parse(&m, "map@10") == 0 && ft_monitor_see(&m, 0, &scores) < 0 && strstr(ft_error(), "it has map val_loss"),
        "a metric there is not: %s", ft_error());
 }
 
