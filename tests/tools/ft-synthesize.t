@@ -56,6 +56,13 @@ test_expect_success 'the same for any number of threads, embedded before or on t
     ft-synthesize -q --scorer "$scorer" --index - --relations 3 --seed 5 q <c >made && rows made >actual && cmp expect actual &&
     ft-synthesize -q --scorer "$scorer" --index c --relations 3 --seed 5 q q >made && rows made >actual && cat expect expect | cmp - actual
 '
+test_expect_success 'what comes out trains: batches carry the scores, and margins are learned' '
+    ft-synthesize -q -m "$model" --scorer "$scorer" --index corpus --relations 3 -o train.ft queries &&
+    ft-sample -q --epochs 1 train.ft >batches 2>sample.err && ft-cat -q --full batches | grep -q "\"scores\":{" &&
+    ft-train -q -m "$model" --loss margin-mse:similarity=cosine --lr 1e-3 --epochs 8 -o tuned train.ft &&
+    sed "s/.*\"loss\": \([^,]*\),.*/\1/" tuned/run/log.jsonl >values &&
+    awk "NR == 1 { first = \$1 } { last = \$1 } END { print first, last; exit !(last < .9 * first) }" values
+'
 test_expect_success 'scores are those of the activation that the cross-encoder names' '
     ft-synthesize -q --scorer "$golden/identity" --index c --relations 3 --seed 5 q >made && rows made >actual && ! check actual 3 1 30 >/dev/null &&
     paste expect actual | awk -F "\t" "function s(x) { return 1 / (1 + exp(-x)) } { d = s(\$12) - \$5; if (d > 1e-5 || d < -1e-5) exit 1 }"
