@@ -18,7 +18,7 @@ static const struct ft_option options[] = {
     {'o', "output", FT_TEXT, &output, "PATH", "write to PATH, which appears when complete", NULL},
     {0, "force", FT_FLAG, &force, NULL, "replace PATH if it exists", NULL},
     {0, "loss", FT_LIST, &loss, "[W*]NAME:k=v", "a loss of ft-loss(1), as infonce:scale=50; repeated ones add up (default: by kind of batch)", NULL},
-    {0, "miner", FT_TEXT, &miner, "NAME:k=v", "what the triplet loss compares: all, hard, semihard, easy-hard", NULL},
+    {0, "miner", FT_TEXT, &miner, "NAME:k=v", "which pairs or triplets of labelled batches a loss compares: batch-hard, ... (default: all)", NULL},
     {0, "threads", FT_COUNT, &threads, "N", "threads (default: the CPUs allowed)", NULL},
     {0, NULL, FT_FLAG, NULL, NULL, NULL, NULL},
 };
@@ -102,6 +102,7 @@ static int one_batch(struct ft_arena *arena, const struct ft_record *record, con
         return ft_fail(FT_BAD, "batch %lu: %lu embeddings for %zu items", (unsigned long)batch.number,
                        (unsigned long)shape[0], batch.items);
     input = ft_loss_input_of(&batch, embedding, shape[1]);
+    input.seed = asked->settings->seed;
     if (asked->stage && (skip = ft_loss_stage_ready(asked->stage, &batch, &input)) != 0)
         return skip < 0 ? -1 : 0;
     if (!(losses = ft_losses_parse(arena, batch.kind, &asked->settings->loss, asked->settings->miner)) ||
@@ -151,7 +152,7 @@ static int copy_stream(struct ft_reader *reader, struct asked *asked)
 
 static int run_tool(void)
 {
-    const struct ft_settings own = {.loss = loss, .miner = miner};
+    struct ft_settings own = {.loss = loss, .miner = miner};
     struct asked asked = {&own, NULL, NULL};
     struct ft_reader *reader = NULL;
     int result = -1;
@@ -165,6 +166,7 @@ static int run_tool(void)
     if ((tool.output = ft_writer_open(output, force)) && (!run_name || (asked.run = ft_run_open(run_name))) &&
         (reader = ft_reader_open(tool.argc ? tool.argv[0] : NULL)) &&
         ft_reader_expect(reader, FT_BATCHES) == 0) {
+        own.seed = ft_reader_header(reader)->seed;
         if (asked.run)
             asked.settings = &asked.run->settings;
         if (!asked.run || ft_run_finished(run_name) || ft_second_check_stream(asked.settings, ft_reader_header(reader), true) == 0)

@@ -44,7 +44,7 @@ static const struct ft_option options[] = {
     {0, "drop-last", FT_FLAG, &drop_last, NULL, "leave out a last short batch", NULL},
     {0, "seed", FT_COUNT, &seed, "S", "of sampling and dropout (default: the stream's, else 0)", NULL},
     {0, "loss", FT_LIST, &losses, "[W*]NAME:k=v", "a loss of ft-loss(1), as infonce:scale=50; repeated ones add up (default: by kind of batch)", NULL},
-    {0, "miner", FT_TEXT, &miner, "NAME:k=v", "what the triplet loss compares: all, hard, semihard, easy-hard", NULL},
+    {0, "miner", FT_TEXT, &miner, "NAME:k=v", "which pairs or triplets of labelled batches a loss compares: batch-hard, ... (default: all)", NULL},
     {0, "teacher", FT_TEXT, &seconds[FT_TEACHER], "MODEL", "model whose embeddings or similarities a loss learns", NULL},
     {0, "guide", FT_TEXT, &seconds[FT_GUIDE], "MODEL", "model that tells a loss which negatives are false", NULL},
     {0, "optimizer", FT_TEXT, &optimizer, "NAME:k=v", "adamw, adam, sgd, adagrad, rmsprop, adamax, nadam, radam, adafactor, lamb, adadelta, asgd, rprop", NULL},

@@ -1,6 +1,6 @@
 /* loss.c - the table of losses, and what --loss and --miner say. Their sum is loss-compute.c.
  *
- * How to add a loss. A loss of a matrix of similarities is about 40 lines; losses/supcon.c is the one to copy.
+ * How to add a loss. A loss over labels is about 40 lines, by labelled.h; losses/ntxent.c is the one to copy.
  *
  *   1. Write losses/NAME.c. Begin with the formula and where it is from. Declare the settings as a table of keys (a number with limits,
  *      or a list of choices: values, errors, run.json come from it), a function `compute`, and at the end
@@ -18,32 +18,48 @@
  *      settings: its gradient against finite differences, equal bits for 1 and 2 threads, NaN, batches of nothing to compare. For numbers of
  *      an implementation you trust, add a case to tests/golden/loss/make.py.
  *
- * A miner is the same in miner.c: a function that strikes items from two lists, and a line in its table. */
+ * A miner is the same in miners/ and miner.c. */
 #include "train/loss-internal.h"
 
 #include <math.h>
 #include <string.h>
 
-#define LOSSES(X) \
-    X(triplet)    \
-    X(supcon)     \
-    X(infonce)    \
-    X(gist)       \
-    X(mega_batch_margin) \
-    X(vicreg)     \
-    X(cosine)     \
-    X(cosent)     \
-    X(angle)      \
-    X(margin_mse) \
-    X(distill_kl) \
-    X(mse) \
-    X(arcface) \
-    X(sub_center_arcface) \
-    X(cosface) \
-    X(normalized_softmax) \
-    X(proxy_nca) \
-    X(sphereface) \
-    X(large_margin_softmax)
+#define LOSSES(X)            \
+    X(triplet)               \
+    X(supcon)                \
+    X(infonce)               \
+    X(gist)                  \
+    X(mega_batch_margin)     \
+    X(vicreg)                \
+    X(cosine)                \
+    X(cosent)                \
+    X(angle)                 \
+    X(margin_mse)            \
+    X(distill_kl)            \
+    X(mse)                   \
+    X(arcface)               \
+    X(sub_center_arcface)    \
+    X(cosface)               \
+    X(normalized_softmax)    \
+    X(proxy_nca)             \
+    X(sphereface)            \
+    X(large_margin_softmax)  \
+    X(contrastive)           \
+    X(ntxent)                \
+    X(multi_similarity)      \
+    X(circle)                \
+    X(margin)                \
+    X(tuplet_margin)         \
+    X(nca)                   \
+    X(lifted)                \
+    X(generalized_lifted)    \
+    X(angular)               \
+    X(fastap)                \
+    X(snr_contrastive)       \
+    X(intra_pair_variance)   \
+    X(centroid_triplet)      \
+    X(n_pairs)               \
+    X(online_contrastive)
 
 #define DECLARE(name) extern const struct ft_loss ft_loss_##name;
 #define ADDRESS(name) &ft_loss_##name,
@@ -72,7 +88,7 @@ struct ft_loss_input ft_loss_input_of(const struct ft_batch *batch, const float 
 {
     return (struct ft_loss_input){
         .kind = batch->kind, .n = batch->items, .d = d, .rows = batch->rows, .embedding = embedding, .label = batch->label,
-        .role = batch->role, .row = batch->row, .score = batch->score, .item_score = batch->item_score,
+        .role = batch->role, .row = batch->row, .score = batch->score, .item_score = batch->item_score, .number = batch->number,
     };
 }
 
@@ -95,7 +111,7 @@ static void names_add(char *names, size_t size, const char *name)
 
 const char *ft_loss_names(void)
 {
-    static _Thread_local char names[1024];
+    static _Thread_local char names[2048];
 
     names[0] = 0;
     for (size_t i = 0; ft_loss_at(i); i++)
@@ -105,7 +121,7 @@ const char *ft_loss_names(void)
 
 const char *ft_miner_names(void)
 {
-    static _Thread_local char names[1024];
+    static _Thread_local char names[2048];
 
     names[0] = 0;
     for (size_t i = 0; ft_miner_at(i); i++)
@@ -124,7 +140,7 @@ static const struct ft_loss *loss_find(const char *name)
 
 static int fail_kind(const struct ft_loss *loss, enum ft_batch_kind kind)
 {
-    char kinds[128] = "", losses[1024] = "";
+    char kinds[128] = "", losses[2048] = "";
 
     for (int k = FT_BATCH_CLASSES; k <= FT_BATCH_RANDOM; k++)
         if (loss->kinds & FT_LOSS_TAKES(k))
@@ -215,7 +231,7 @@ static int item_parse(struct ft_arena *arena, struct ft_losses *losses, const ch
 /* A miner that no loss asks is a wish that would be silently ignored. */
 static int check_miner(const struct ft_losses *losses)
 {
-    char names[512] = "";
+    char names[2048] = "";
 
     if (!losses->miner)
         return 0;
@@ -245,7 +261,7 @@ struct ft_losses *ft_losses_parse(struct ft_arena *arena, enum ft_batch_kind kin
     if (miner && miner_parse(losses, miner) < 0)
         return NULL;
     if (losses->count == 0 && losses->miner && (kind == FT_BATCH_CLASSES || kind == FT_BATCH_RANDOM)) {
-        if (item_parse(arena, losses, "triplet") < 0)   /* the one loss that miners choose for */
+        if (item_parse(arena, losses, "triplet") < 0)   /* what miners are mostly for */
             return NULL;
     } else if (losses->count == 0) {
         if (!defaults[kind].loss) {

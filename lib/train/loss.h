@@ -23,9 +23,10 @@ struct ft_loss_input {
     size_t classes;            /* labels are below it; 0 = not known. Asked for by losses with weights of their own */
     const float *weights;      /* what the losses learn and remember, as ft_losses_layout lays it out; NULL where they have none */
     float *weights_gradient;   /* [learnt], written: d loss / d what is learnt; NULL likewise */
+    uint64_t seed, number;     /* of the run and of the batch: what miners draw by */
 };
 
-/* What is to be seen of a batch, whose arrays it points into, and of its embeddings [items, d]. */
+/* What is to be seen of a batch, whose arrays it points into, and of its embeddings [items, d]; the seed is the caller's to set. */
 struct ft_loss_input ft_loss_input_of(const struct ft_batch *batch, const float *embedding, size_t d);
 
 /* Second models that losses look at. */

@@ -15,6 +15,7 @@ int ft_trainer_step(struct ft_trainer *trainer, struct ft_arena *arena, const st
     double value;
 
     ft_weights_give(ft_trainer_weights(trainer), &input);
+    input.seed = s->seed;
     if (!embedding || !gradient || !loss || ft_second_check(s, loss) < 0 ||
         ft_second_ask(arena, ft_trainer_seconds(trainer), b, &input) < 0 ||
         ft_encode_batch(arena, model, &s->prompts, (size_t)s->max_length, b, &packed) < 0 ||

@@ -138,6 +138,7 @@ static int batch_loss(struct ft_arena *arena, struct ft_embedder *embedder, cons
     struct ft_loss_input input = ft_loss_input_of(b, embedding, model->dim);
     const uint8_t *role;
 
+    input.seed = s->seed;
     if (!embedding || !gradient || !loss || ft_batch_roles(arena, b, &role) < 0 ||
         ft_embedder_run(embedder, b->text, role, b->items, embedding) < 0 || ft_second_ask(arena, second, b, &input) < 0)
         return -1;

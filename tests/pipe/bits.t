@@ -40,9 +40,9 @@ test_expect_success 'a sampler inside the pipe, in front of ft-train, and inside
     same inherited labelled-fused
 '
 
-test_expect_success 'other losses, miners, frozen nodes, weight decay, clipping, a prompt: piped equals fused' '
+test_expect_success 'other losses, a miner that draws, frozen nodes, weight decay, clipping, a prompt: piped equals fused' '
     odd () {
-        $limit ft-train -q -m model --loss "triplet:margin=.3" --loss "0.5*supcon:temperature=.1" --miner semihard --clip .1 \
+        $limit ft-train -q -m model --loss "triplet:margin=.3" --loss "0.5*supcon:temperature=.1" --miner distance-weighted --clip .1 \
             --optimizer adamw:decay=.01 --schedule constant --lr 1e-3 --warmup 2 --freeze "encoder.layer.0.*" --prompt "my " \
             --max-length 12 "$@"
     } &&

@@ -179,7 +179,7 @@ test_expect_success 'another stream is refused on resuming: other data, another 
 
 test_expect_success 'options that contradict the run are refused on resuming, the same ones are not' '
     $limit ft-train -q $from_documents --loss supcon -o options --steps 2 documents &&
-    for option in "--lr 1e-3" "--seed 5" "--loss triplet" "--miner hard" "--batch 20" "--epochs 4" "--chunk 3" "--optimizer adamw:decay=1" \
+    for option in "--lr 1e-3" "--seed 5" "--loss triplet" "--miner batch-hard" "--batch 20" "--epochs 4" "--chunk 3" "--optimizer adamw:decay=1" \
         "--schedule constant" "--warmup 0" "--clip 2" "--max-length 9" "--prompt x" "--freeze encoder.layer.0.*" "--per-class 3" \
         "--drop-last" "--triplets"; do
         test_expect_code 2 $limit ft-train -q -o options --resume $option documents 2>err || { echo "$option"; return 1; }

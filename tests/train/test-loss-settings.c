@@ -34,14 +34,16 @@ static void check_settings(void)
             "infonce:scale=20,directions=q2d+d2q+q2q+d2d,partition_mode=joint,hardness_mode=all_negatives,hardness_strength=9,"
             "margin_strategy=none,margin=0");
     text_is(FT_BATCH_SCORED, NULL, NULL, "cosine");
-    text_is(FT_BATCH_CLASSES, "triplet", NULL, "triplet:distance=euclidean,margin=0.05,smooth=0");
-    text_is(FT_BATCH_CLASSES, "triplet:margin=.30000000000000004,smooth=1", "semihard",
-            "triplet:distance=euclidean,margin=0.30000000000000004,smooth=1 miner=semihard:margin=0.2");
-    text_is(FT_BATCH_CLASSES, "2*triplet:distance=cosine  .5*supcon:temperature=.07", "easy-hard:neg=hard",
-            "2*triplet:distance=cosine,margin=0.05,smooth=0 0.5*supcon:temperature=0.07 miner=easy-hard:pos=easy,neg=hard");
+    text_is(FT_BATCH_CLASSES, "triplet", NULL, "triplet:distance=euclidean,margin=0.05,smooth=0,swap=0,reducer=nonzero");
+    text_is(FT_BATCH_CLASSES, "triplet:margin=.30000000000000004,smooth=1", "triplet-margin:type_of_triplets=semihard",
+            "triplet:distance=euclidean,margin=0.30000000000000004,smooth=1,swap=0,reducer=nonzero "
+            "miner=triplet-margin:margin=0.2,type_of_triplets=semihard,distance=euclidean");
+    text_is(FT_BATCH_CLASSES, "2*triplet:distance=cosine  .5*supcon:temperature=.07", "multi-similarity:epsilon=.2",
+            "2*triplet:distance=cosine,margin=0.05,smooth=0,swap=0,reducer=nonzero "
+            "0.5*supcon:temperature=0.07,distance=cosine,reducer=nonzero miner=multi-similarity:epsilon=0.2,distance=cosine");
     ok(made_losses(&arena, FT_BATCH_CLASSES, NULL, NULL) != NULL, "batches of classes have a loss by default");
     ok(strstr(ft_loss_names(), "triplet supcon infonce gist"), "names of losses: %s", ft_loss_names());
-    ok(strstr(ft_miner_names(), "all hard semihard easy-hard"), "names of miners: %s", ft_miner_names());
+    ok(strstr(ft_miner_names(), "batch-hard batch-easy-hard triplet-margin multi-similarity"), "names of miners: %s", ft_miner_names());
 }
 
 static void check_refusals(void)
@@ -59,17 +61,20 @@ static void check_refusals(void)
     refused(FT_BATCH_PAIRS, "w*infonce", NULL, "'w' is not a number");
     refused(FT_BATCH_PAIRS, "*infonce", NULL, "is not a number");
     refused(FT_BATCH_PAIRS, "", NULL, "an empty loss");
-    refused(FT_BATCH_PAIRS, "triplet", NULL, "it takes classes triplets random; for pairs there is infonce gist");
+    refused(FT_BATCH_SCORED, "triplet", NULL, "it takes classes pairs triplets random; for scored there is cosine");
+    refused(FT_BATCH_TRIPLETS, "nca", NULL, "it takes classes pairs random; for triplets there is triplet supcon infonce");
     refused(FT_BATCH_CLASSES, "infonce", NULL, "it takes pairs triplets; for classes there is triplet supcon");
     refused(FT_BATCH_RANDOM, NULL, NULL, "ft-sample --classes");
-    refused(FT_BATCH_CLASSES, "triplet", "hardest", "expected one of all hard semihard easy-hard");
-    refused(FT_BATCH_CLASSES, "triplet", "hard:margin=1", "it has none");
-    refused(FT_BATCH_CLASSES, "triplet", "easy-hard:pos=semihard", "cannot both be semihard");
-    refused(FT_BATCH_CLASSES, "triplet", "easy-hard:pos=all", "expected easy or hard there");
-    refused(FT_BATCH_CLASSES, "supcon", "hard", "no loss given uses a miner: expected triplet");
-    refused(FT_BATCH_PAIRS, NULL, "hard", "batches of pairs need none");
-    refused(FT_BATCH_TRIPLETS, "triplet", "hard", "batches of triplets need none");
-    refused(FT_BATCH_CLASSES, "triplet miner=hard", "all", "two miners");
+    refused(FT_BATCH_CLASSES, "triplet", "hardest", "expected one of batch-hard batch-easy-hard triplet-margin");
+    refused(FT_BATCH_CLASSES, "triplet", "batch-hard:margin=1", "it has distance");
+    refused(FT_BATCH_CLASSES, "triplet", "batch-easy-hard:pos_strategy=semihard", "cannot both be semihard");
+    refused(FT_BATCH_CLASSES, "triplet", "batch-easy-hard:pos_strategy=all", "expected easy or hard there");
+    refused(FT_BATCH_CLASSES, "online-contrastive", "batch-hard", "no loss given uses a miner: expected triplet supcon");
+    refused(FT_BATCH_CLASSES, "centroid-triplet", "hdc", "no loss given uses a miner");
+    refused(FT_BATCH_PAIRS, "centroid-triplet", NULL, "it takes classes random; for pairs there is triplet supcon infonce");
+    refused(FT_BATCH_PAIRS, NULL, "batch-hard", "batches of pairs need none");
+    refused(FT_BATCH_TRIPLETS, "triplet", "batch-hard", "batches of triplets need none");
+    refused(FT_BATCH_CLASSES, "triplet miner=batch-hard", "hdc", "two miners");
 }
 
 static void check_bad_batches(void)
@@ -115,9 +120,9 @@ static void check_weights(void)
     struct made made;
 
     made_random(&made, FT_BATCH_CLASSES, 40, 5, 3);
-    ft_losses_compute(made_losses(&arena, FT_BATCH_CLASSES, "2*triplet .25*supcon", "hard"), &made.input, &value, sum, &counted);
-    ft_losses_compute(made_losses(&arena, FT_BATCH_CLASSES, "triplet", "hard"), &made.input, &first, one, &counted_first);
-    ft_losses_compute(made_losses(&arena, FT_BATCH_CLASSES, "supcon", NULL), &made.input, &second, two, &counted_second);
+    ft_losses_compute(made_losses(&arena, FT_BATCH_CLASSES, "2*triplet .25*supcon", "batch-hard"), &made.input, &value, sum, &counted);
+    ft_losses_compute(made_losses(&arena, FT_BATCH_CLASSES, "triplet", "batch-hard"), &made.input, &first, one, &counted_first);
+    ft_losses_compute(made_losses(&arena, FT_BATCH_CLASSES, "supcon", "batch-hard"), &made.input, &second, two, &counted_second);
     is_close(value, 2 * first + .25 * second, 1e-12, "weighted losses add up");
     for (int i = 0; i < 200; i++)
         worst = fmax(worst, fabs(sum[i] - 2 * one[i] - .25 * two[i]));

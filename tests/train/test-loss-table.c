@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { TRIES = 40, DIM = 6, ROWS = 12, MOST = 4096 };
+enum { TRIES = 30, TRIES_MINED = 10, DIM = 6, ROWS = 12, MOST = 4096 };
 
 static float moved[MOST], scrap[MOST];
 
@@ -83,9 +83,9 @@ static int directional(const struct ft_losses *losses, const struct made *made, 
 
 static void check_gradient(enum ft_batch_kind kind, const char *loss, const char *miner, bool weights)
 {
-    int agree = 0, differ = 0;
+    int agree = 0, differ = 0, tries = miner ? TRIES_MINED : TRIES;
 
-    for (int i = 0; i < TRIES; i++) {
+    for (int i = 0; i < tries; i++) {
         struct made made;
         const struct ft_losses *losses;
         int rc = -1;
@@ -103,8 +103,8 @@ static void check_gradient(enum ft_batch_kind kind, const char *loss, const char
         differ += rc == 0;
         ft_arena_free(&made.arena);
     }
-    ok(differ == 0 && agree >= TRIES / 3, "gradient of %s %s over %s by %s by finite differences (%d of %d agree, %d differ)", loss,
-       miner ? miner : "", ft_batch_kind_name(kind), weights ? "what it learns" : "embeddings", agree, TRIES, differ);
+    ok(differ == 0 && agree >= tries / 3, "gradient of %s %s over %s by %s by finite differences (%d of %d agree, %d differ)", loss,
+       miner ? miner : "", ft_batch_kind_name(kind), weights ? "what it learns" : "embeddings", agree, tries, differ);
 }
 
 /* Does it learn anything, with these settings? */
@@ -167,9 +167,10 @@ static void check_degenerate(enum ft_batch_kind kind, const char *loss, const ch
     ok(good, "%s %s over %s: equal items, zero items, one row", loss, miner ? miner : "", ft_batch_kind_name(kind));
 }
 
-static void check_all(enum ft_batch_kind kind, const char *loss, const char *miner)
+static void check_all(enum ft_batch_kind kind, const struct ft_loss *which, const char *loss, const char *miner)
 {
-    check_gradient(kind, loss, miner, false);
+    if (!which->held)          /* golden numbers hold those */
+        check_gradient(kind, loss, miner, false);
     if (learns(kind, loss))
         check_gradient(kind, loss, miner, true);
     check_nan(kind, loss, miner);
@@ -181,16 +182,16 @@ static void each_setting(const struct ft_loss *loss, enum ft_batch_kind kind, co
 {
     char text[160];
 
-    check_all(kind, loss->name, miner);
+    check_all(kind, loss, loss->name, miner);
     for (const struct ft_loss_key *key = loss->keys; key->name; key++) {
         if (!key->choices) {
             snprintf(text, sizeof text, "%s:%s=%g", loss->name, key->name, fmin(key->high, 2 * key->otherwise));
-            check_all(kind, text, miner);
+            check_all(kind, loss, text, miner);
             continue;
         }
         for (const char *p = key->choices; p && *p; p += strcspn(p, " "), p += *p == ' ') {
             snprintf(text, sizeof text, "%s:%s=%.*s", loss->name, key->name, (int)strcspn(p, " "), p);
-            check_all(kind, text, miner);
+            check_all(kind, loss, text, miner);
         }
     }
 }
@@ -265,7 +266,7 @@ int main(void)
                 continue;
             each_setting(loss, kind, NULL);
             for (size_t m = 0; loss->mined & FT_LOSS_TAKES(kind) && ft_miner_at(m); m++)
-                check_all(kind, loss->name, ft_miner_at(m)->name);
+                check_all(kind, loss, loss->name, ft_miner_at(m)->name);
         }
     return done();
 }

@@ -1,17 +1,16 @@
 /* test-loss.c - every loss, miner, distance and option against pytorch-metric-learning and sentence-transformers in float64
- * (tests/golden/loss/losses.txt, made by make.py there): the loss, how many terms counted, and each element of the gradient. */
+ * (tests/golden/loss/losses.txt and labelled.txt, made by make.py and make-labelled.py there): the loss, how many terms counted, and each
+ * element of the gradient. */
 #include "../tap.h"
 #include "batches.h"
 
 #include "base/pool.h"
 
-#define GOLDEN "tests/golden/loss/losses.txt"
-
 enum { MOST = 4096 };
 
 static void bail(const char *what)
 {
-    printf("Bail out! %s: %s\n", GOLDEN, what);
+    printf("Bail out! tests/golden/loss: %s\n", what);
     exit(1);
 }
 
@@ -95,7 +94,7 @@ static double worst_loss, worst_gradient;
 static void check_case(FILE *file)
 {
     static float gradient[MOST];
-    char name[64], kind_name[32], loss[128], miner[128], what[512];
+    char name[64], kind_name[32], loss[256], miner[256], what[768];
     long n, d, rows, seed, want_counted;
     enum ft_batch_kind kind;
     struct made made;
@@ -104,7 +103,7 @@ static void check_case(FILE *file)
     uint64_t counted = 0;
     int rc = -1;
 
-    if (fscanf(file, "%63s %31s %ld %ld %ld %ld %127s %127s", name, kind_name, &n, &d, &rows, &seed, loss, miner) != 8 ||
+    if (fscanf(file, "%63s %31s %ld %ld %ld %ld %255s %255s", name, kind_name, &n, &d, &rows, &seed, loss, miner) != 8 ||
         ft_batch_kind_parse(ft_string_of(kind_name), &kind) < 0 || n * d > MOST)
         bail("not a case");
     made_init(&made, kind, (size_t)n, (size_t)d, (size_t)rows);
@@ -128,22 +127,28 @@ static void check_case(FILE *file)
     ft_arena_free(&made.arena);
 }
 
-int main(void)
+static void check_file(const char *name, int least)
 {
-    FILE *file = fopen(GOLDEN, "r");
+    FILE *file = fopen(name, "r");
     char word[32];
     int cases = 0;
 
     if (!file)
         bail("cannot open: run from the top of the tree");
-    ft_pool_set_threads(2);
     for (; fscanf(file, "%31s", word) == 1; cases++) {
         if (strcmp(word, "case") != 0)
             bail("expected 'case'");
         check_case(file);
     }
     fclose(file);
+    ok(cases >= least, "%s: %d cases", name, cases);
+}
+
+int main(void)
+{
+    ft_pool_set_threads(2);
+    check_file("tests/golden/loss/losses.txt", 28);
+    check_file("tests/golden/loss/labelled.txt", 715);
     printf("# worst: loss %.2g relative, gradient %.2g of its norm\n", worst_loss, worst_gradient);
-    ok(cases >= 140, "%d cases", cases);
     return done();
 }

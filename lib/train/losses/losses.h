@@ -39,6 +39,7 @@ struct ft_loss {
     const struct ft_loss_key *keys;        /* ends with a NULL name */
     int (*check)(const double *value);     /* settings that do not go together: FT_USAGE; or NULL */
     unsigned (*asks)(const double *value); /* the second models it looks at, FT_ASKS_...; or NULL: none */
+    bool held;                             /* by definition no gradient passes through a part of it: the gradient is not the derivative */
     /* *loss, gradient [n, d] (comes zeroed) and *counted (comes 0). 0, or -1 with ft_fail: FT_BAD when the batch is not what its kind
      * promises. Sums in a fixed order; on the pool only by ft_compare and its like. */
     int (*compute)(const struct ft_loss_call *call, double *loss, float *gradient, uint64_t *counted);

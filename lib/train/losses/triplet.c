@@ -2,224 +2,217 @@
  *
  *   term(a, p, n) = max(0, d(a, p) - d(a, n) + margin)          smooth=1: log(1 + exp(d(a, p) - d(a, n) + margin))
  *
- * Embeddings are taken at unit length. distance=cosine is 1 - u.v; euclidean |u - v|; sqeuclidean |u - v|^2, twice the cosine one. The
- * loss is the mean over the terms that are not zero, not over all of them: as terms are met, those left keep their weight. This is
- * pytorch-metric-learning's TripletMarginLoss with its defaults (margin .05, euclidean, AvgNonZeroReducer; smooth is smooth_loss).
+ * swap=1 takes for d(a, n) the nearer of d(a, n) and d(p, n) (Balntas et al. 2016). The loss is the mean over the terms that are not zero, not
+ * over all of them: as terms are met, those left keep their weight. This is pytorch-metric-learning's TripletMarginLoss with its defaults
+ * (margin .05, Euclidean, AvgNonZeroReducer; smooth is smooth_loss).
  *
- * Batches with labels give triplets through a miner; without one, all: a positive shares the anchor's label, a negative has another,
- * and an item of unknown label (-1) is in none. Triplet batches give their own: each row its anchor with each of its positives and
- * each of its negatives.
- * The gradient of the Euclidean distance of two equal vectors is 0, which is one of its subgradients. */
-#include "train/miner.h"
+ * Batches with labels give triplets through a miner; without one, all. Triplet batches give their own. All triplets of an anchor are cubic in
+ * number, but not in time: with its negatives in the order of distance, those that a positive violates are a run of them, and sums over
+ * runs are differences of running sums. smooth, swap, triplets that are not runs, and few positives, for which sorting would take longer, are gone
+ * through one by one. */
+#include "train/losses/labelled.h"
 
 #include <math.h>
-#include <string.h>
+#include <stdlib.h>
 
-enum { DISTANCE, MARGIN, SMOOTH };
-enum { COSINE, EUCLIDEAN, SQEUCLIDEAN };
+enum { DISTANCE, MARGIN, SMOOTH, SWAP, REDUCER };
+enum { FEW = 16 };
 
 static const struct ft_loss_key keys[] = {
-    [DISTANCE] = {.name = "distance", .choices = "cosine euclidean sqeuclidean", .otherwise = EUCLIDEAN},
+    [DISTANCE] = {.name = "distance", .choices = FT_DISTANCES, .otherwise = FT_BY_EUCLIDEAN},
     [MARGIN] = {.name = "margin", .otherwise = .05, .low = 0, .high = 4},
     [SMOOTH] = {.name = "smooth", .choices = "0 1", .otherwise = 0},
+    [SWAP] = {.name = "swap", .choices = "0 1", .otherwise = 0},
+    [REDUCER] = {.name = "reducer", .choices = FT_REDUCERS, .otherwise = FT_NONZERO},
     {.name = NULL},
 };
 
-/* From the cosine distance to the one asked for, and its derivative by the cosine distance. */
-static double distance_of(int kind, double cosine)
+static void add(struct ft_terms *terms, double count, double loss)
 {
-    return kind == COSINE ? cosine : kind == SQEUCLIDEAN ? 2 * cosine : sqrt(cosine > 0 ? 2 * cosine : 0);
+    terms->sum[0] += count * loss;
+    terms->entries[0] += count;
+    terms->nonzero[0] += loss > 0 ? count : 0;
 }
 
-static double slope_of(int kind, double distance)
+/* One triplet. With swap the negative's slope may go to the positive's row; of two equal distances each gets half. */
+static void add_triplet(struct ft_anchor *anchor, const double *value, struct ft_other *p, struct ft_other *n, double count)
 {
-    return kind == COSINE ? 1 : kind == SQEUCLIDEAN ? 2 : distance > 0 ? 1 / distance : 0;
+    struct ft_labelled *batch = anchor->batch;
+    double far = n->value, other = value[SWAP] ? ft_distance_value(batch, batch->distance, p->item, n->item) : INFINITY;
+    double nearest = fmin(far, other), violation = p->value - nearest + value[MARGIN], slope = violation > 0, share;
+    double loss = value[SMOOTH] ? ft_softplus(violation, &slope) : fmax(0, violation);
+
+    add(&batch->terms[anchor->item], count, loss);
+    slope *= count;
+    share = far < other ? 1 : far > other ? 0 : .5;
+    p->slope += slope;
+    n->slope -= slope * share;
+    if (share < 1)
+        ft_slope_add(batch, p->item, n->item, other, -slope * (1 - share));
 }
 
-/* The term and its derivative by d(a, p). */
-static double term_of(bool smooth, double violation, double *slope)
+/* Are p and n together in a triplet of the anchor's? What is chosen by triplets counts once. */
+static bool together(const struct ft_anchor *anchor, const struct ft_other *p, const struct ft_other *n)
 {
-    if (smooth) {
-        *slope = 1 / (1 + exp(-violation));
-        return violation > 0 ? violation + log1p(exp(-violation)) : log1p(exp(violation));
+    const struct ft_labelled *batch = anchor->batch;
+    const struct ft_mined *mined = batch->mined;
+    double gap;
+
+    if (!mined || mined->how == FT_MINED_PAIRS)
+        return true;
+    if (mined->how == FT_MINED_ANGLE)
+        return ft_mined_angle(batch, mined->tangent, anchor->item, p->item, n->item);
+    gap = ft_distance_value(batch, mined->distance, anchor->item, n->item) - ft_distance_value(batch, mined->distance, anchor->item, p->item);
+    return gap > mined->above && gap <= mined->most;
+}
+
+static void one_by_one(struct ft_anchor *anchor, const double *value)
+{
+    const struct ft_mined *mined = anchor->batch->mined;
+    bool once = mined && mined->how != FT_MINED_PAIRS;
+
+    for (size_t i = 0; i < anchor->positives; i++)
+        for (size_t j = 0; j < anchor->negatives; j++)
+            if (together(anchor, &anchor->positive[i], &anchor->negative[j]))
+                add_triplet(anchor, value, &anchor->positive[i], &anchor->negative[j],
+                            once ? 1 : anchor->positive[i].count * anchor->negative[j].count);
+}
+
+static struct ft_other *find_other(struct ft_other *others, size_t count, uint32_t item)
+{
+    size_t low = 0;
+
+    while (count > 1) {
+        size_t half = count / 2;
+
+        if (others[low + half].item <= item)
+            low += half;
+        count -= half;
     }
-    *slope = violation > 0;
-    return violation > 0 ? violation : 0;
+    return &others[low];
 }
 
-/* An anchor's items, and the weight each distance gets: sums of the terms' slopes. */
-struct lists {
-    struct ft_mined mined;
-    double *weight;            /* [negatives] */
-};
-
-static struct lists lists_in(void *scratch, size_t n)
+static void listed(struct ft_anchor *anchor, const double *value)
 {
-    char *at = scratch;
-    struct lists lists = {.weight = (double *)at};
+    const struct ft_mined *mined = anchor->batch->mined;
 
-    at += n * sizeof(double);
-    lists.mined.positive.item = (uint32_t *)at;
-    lists.mined.negative.item = (uint32_t *)(at += n * sizeof(uint32_t));
-    lists.mined.positive.distance = (float *)(at += n * sizeof(uint32_t));
-    lists.mined.negative.distance = (float *)(at + n * sizeof(float));
-    lists.mined.above = -INFINITY;
-    lists.mined.most = INFINITY;
-    return lists;
+    for (size_t i = mined->first[anchor->item]; i < mined->first[anchor->item + 1]; i++)
+        add_triplet(anchor, value, find_other(anchor->positive, anchor->positives, mined->list[i].positive),
+                    find_other(anchor->negative, anchor->negatives, mined->list[i].negative), 1);
 }
 
-enum { SCRATCH = sizeof(double) + 2 * sizeof(uint32_t) + 2 * sizeof(float) };   /* bytes an item */
-
-static void sort_out(const struct ft_compare_row *row, const int32_t *label, int kind, struct ft_mined *mined)
+static int compare_values(const void *x, const void *y)
 {
-    for (size_t j = 0; j < row->candidates; j++) {
-        struct ft_mined_items *items = label[j] == label[row->query] ? &mined->positive : &mined->negative;
+    const struct ft_other *a = x, *b = y;
 
-        if (j == row->query || label[j] < 0)
+    if (a->value != b->value)
+        return a->value < b->value ? -1 : 1;
+    return a->item < b->item ? -1 : 1;
+}
+
+/* The first of the sorted negatives whose gap to a positive at `from` exceeds `gap`, or reaches it. */
+static size_t find_gap(const struct ft_anchor *anchor, enum ft_by distance, double from, double gap, bool reaches)
+{
+    size_t low = 0, high = anchor->negatives;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        const struct ft_other *n = &anchor->negative[middle];
+        double value = distance == anchor->batch->distance ? n->value : ft_distance_value(anchor->batch, distance, anchor->item, n->item);
+
+        if (value - from > gap || (reaches && value - from >= gap))
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Until the end, a negative's power is the count of those before it, share the sum of their values, slope what changes from one to the next. */
+static void by_runs(struct ft_anchor *anchor, const double *value)
+{
+    const struct ft_labelled *batch = anchor->batch;
+    const struct ft_mined *mined = batch->mined;
+    bool gap = mined && mined->how == FT_MINED_GAP;
+    struct ft_other *negative = anchor->negative, *end = negative + anchor->negatives;
+    struct ft_terms *terms = &batch->terms[anchor->item];
+    double count = 0, sum = 0, running = 0;
+
+    qsort(negative, anchor->negatives, sizeof *negative, compare_values);
+    for (struct ft_other *n = negative; n < end; n++) {
+        double times = gap ? 1 : n->count;
+
+        n->power = count;
+        n->share = sum;
+        count += times;
+        sum += times * n->value;
+    }
+    *end = (struct ft_other){.power = count, .share = sum};
+    for (size_t i = 0; i < anchor->positives; i++) {
+        struct ft_other *p = &anchor->positive[i];
+        double times = gap ? 1 : p->count, from = gap ? ft_distance_value(batch, mined->distance, anchor->item, p->item) : 0, violated;
+        size_t first = gap ? find_gap(anchor, mined->distance, from, mined->above, false) : 0;
+        size_t last = gap ? find_gap(anchor, mined->distance, from, mined->most, false) : anchor->negatives;
+        size_t met = smaller(last, find_gap(anchor, batch->distance, p->value, value[MARGIN], true));
+
+        terms->entries[0] += times * (negative[last].power - negative[first].power);
+        if (met <= first)
             continue;
-        items->item[items->count] = (uint32_t)j;
-        items->distance[items->count++] = (float)distance_of(kind, row->distance[j]);
+        violated = times * (negative[met].power - negative[first].power);
+        terms->nonzero[0] += violated;
+        terms->sum[0] += violated * (p->value + value[MARGIN]) - times * (negative[met].share - negative[first].share);
+        p->slope = violated;
+        negative[first].slope -= times;
+        negative[met].slope += times;
+    }
+    for (struct ft_other *n = negative; n < end; n++) {
+        running += n->slope;
+        n->slope = running * (gap ? 1 : n->count);
     }
 }
 
-/* All terms with one positive. Gives the positive's weight. */
-static double add_terms(struct ft_compare_row *row, const double *value, const struct lists *lists, float positive)
+/* Distances but snr are in one order, so a miner's gaps are runs whichever of them it has. */
+static bool has_runs(const struct ft_labelled *batch, const double *value)
 {
-    const struct ft_mined *mined = &lists->mined;
-    const float *distance = mined->negative.distance;
-    double sum = 0, weight = 0;
-    uint64_t counted = 0;
+    const struct ft_mined *mined = batch->mined;
 
-    for (size_t j = 0; j < mined->negative.count; j++) {
-        double gap = (double)distance[j] - positive, slope, term;
-
-        if (gap <= mined->above || gap > mined->most)
-            continue;
-        term = term_of(value[SMOOTH] != 0, value[MARGIN] - gap, &slope);
-        sum += term;
-        weight += slope;
-        counted += term > 0;
-        lists->weight[j] += slope;
-    }
-    row->loss += sum;
-    row->counted += counted;
-    return weight;
+    if (value[SMOOTH] || value[SWAP] || (mined && mined->how == FT_MINED_ANGLE))
+        return false;
+    return !mined || mined->how != FT_MINED_GAP || mined->distance == batch->distance ||
+           (mined->distance != FT_BY_SNR && batch->distance != FT_BY_SNR);
 }
 
-static void mine_row(struct ft_compare_row *row, const void *argument)
+static void compare_all(struct ft_anchor *anchor, const void *argument)
 {
-    const struct ft_loss_call *call = argument;
-    const int32_t *label = call->input->label;
-    int kind = (int)call->value[DISTANCE];
-    struct lists lists = lists_in(row->scratch, row->candidates);
-    struct ft_mined_items *positive = &lists.mined.positive, *negative = &lists.mined.negative;
+    const double *value = argument;
+    const struct ft_mined *mined = anchor->batch->mined;
 
-    if (label[row->query] < 0)
-        return;
-    sort_out(row, label, kind, &lists.mined);
-    if (positive->count == 0 || negative->count == 0)
-        return;
-    if (call->miner)
-        call->miner->mine(call->miner_value, &lists.mined);
-    memset(lists.weight, 0, negative->count * sizeof(double));
-    for (size_t i = 0; i < positive->count; i++) {
-        double weight = add_terms(row, call->value, &lists, positive->distance[i]);
-
-        row->slope[positive->item[i]] = (float)(weight * slope_of(kind, positive->distance[i]));
-    }
-    for (size_t j = 0; j < negative->count; j++)
-        row->slope[negative->item[j]] = (float)(-lists.weight[j] * slope_of(kind, negative->distance[j]));
-}
-
-static int compute_classes(struct ft_arena *arena, const struct ft_loss_call *call, const struct ft_units *units,
-                           double *loss, float *gradient, uint64_t *counted)
-{
-    struct ft_compare compare = {
-        .queries = units->n, .candidates = units->n, .d = units->d, .query = units->unit, .candidate = units->unit,
-        .query_gradient = gradient, .candidate_gradient = gradient,
-        .row = mine_row, .argument = call, .scratch = SCRATCH * units->n,
-    };
-
-    if (!call->input->label)
-        return ft_fail(FT_BAD, "the triplet loss needs labels, and this batch of %s has none",
-                       ft_batch_kind_name(call->input->kind));
-    return ft_compare(arena, &compare, loss, counted);
-}
-
-/* gradient of a and b += slope (by the cosine distance) */
-static void add_pair(const struct ft_units *units, size_t a, size_t b, double slope, float *gradient)
-{
-    const float *u = units->unit + a * units->d, *v = units->unit + b * units->d;
-
-    for (size_t k = 0; k < units->d; k++) {
-        float step = (float)(slope * ((double)u[k] - v[k]));
-
-        gradient[a * units->d + k] += step;
-        gradient[b * units->d + k] -= step;
-    }
-}
-
-/* All terms of an anchor with one positive and its row's negatives. */
-static void add_row(const struct ft_loss_call *call, const struct ft_units *units, size_t a, size_t p,
-                    const uint32_t *negative, size_t negatives, double *loss, float *gradient, uint64_t *counted)
-{
-    const float *u = units->unit + a * units->d;
-    int kind = (int)call->value[DISTANCE];
-    double weight = 0, near = distance_of(kind, ft_unit_distance(u, units->unit + p * units->d, units->d));
-
-    for (size_t j = 0; j < negatives; j++) {
-        double far = distance_of(kind, ft_unit_distance(u, units->unit + negative[j] * units->d, units->d)), slope;
-        double term = term_of(call->value[SMOOTH] != 0, near - far + call->value[MARGIN], &slope);
-
-        *loss += term;
-        *counted += term > 0;
-        weight += slope;
-        add_pair(units, a, negative[j], -slope * slope_of(kind, far), gradient);
-    }
-    add_pair(units, a, p, weight * slope_of(kind, near), gradient);
-}
-
-static int compute_triplets(struct ft_arena *arena, const struct ft_loss_call *call, const struct ft_units *units,
-                            double *loss, float *gradient, uint64_t *counted)
-{
-    struct ft_role_items items;
-
-    if (ft_role_items_find(arena, call->input, &items) < 0)
-        return -1;
-    for (size_t r = 0; r < call->input->rows; r++) {
-        const uint32_t *first = items.negative.first;
-
-        for (size_t i = items.positive.first[r]; i < items.positive.first[r + 1]; i++)
-            add_row(call, units, items.anchor[r], items.positive.item[i],
-                    items.negative.item + first[r], first[r + 1] - first[r], loss, gradient, counted);
-    }
-    return 0;
+    if (mined && mined->how == FT_MINED_LIST)
+        listed(anchor, value);
+    else if (anchor->positives > FEW && has_runs(anchor->batch, value))
+        by_runs(anchor, value);
+    else
+        one_by_one(anchor, value);
 }
 
 static int compute(const struct ft_loss_call *call, double *loss, float *gradient, uint64_t *counted)
 {
-    struct ft_arena arena = {0};
-    struct ft_units units;
-    int rc = ft_units_make(&arena, &units, call->input->embedding, call->input->n, call->input->d);
-
-    if (rc == 0)
-        rc = call->input->kind == FT_BATCH_TRIPLETS ? compute_triplets(&arena, call, &units, loss, gradient, counted)
-                                                    : compute_classes(&arena, call, &units, loss, gradient, counted);
-    if (rc == 0) {
-        double share = *counted ? 1 / (double)*counted : 0;
-
-        *loss *= share;
-        ft_units_backward(&units, share, gradient);
-    }
-    ft_arena_free(&arena);
-    return rc;
+    return ft_labelled_compute(call, &(struct ft_labelled_loss){
+        .distance = (enum ft_by)call->value[DISTANCE], .reducer = (enum ft_reducer)call->value[REDUCER], .across = call->value[SWAP] != 0,
+        .anchor = compare_all, .argument = call->value,
+    }, loss, gradient, counted);
 }
 
 const struct ft_loss ft_loss_triplet = {
     .name = "triplet",
     .purpose = "a positive nearer than a negative by a margin",
-    .kinds = FT_LOSS_TAKES(FT_BATCH_CLASSES) | FT_LOSS_TAKES(FT_BATCH_RANDOM) | FT_LOSS_TAKES(FT_BATCH_TRIPLETS),
-    .mined = FT_LOSS_TAKES(FT_BATCH_CLASSES) | FT_LOSS_TAKES(FT_BATCH_RANDOM),
+    .kinds = FT_LABELLED | FT_ROWS,
+    .mined = FT_MINED_KINDS,
     .keys = keys,
     .compute = compute,
 };
