@@ -20,10 +20,10 @@ static const char *batch, *log_format, *eval, *eval_index, *stop, *best, *hook;
 static double hold_out, wise_ft = 1;
 static long eval_every;
 static const char *optimizer = "adamw", *schedule = "linear", *precision = "fp32", *loss_optimizer;
-static double lr = FT_RATE_BY_KIND, loss_lr = FT_RATE_AS_MODEL, warmup = .1, clip = 1;
+static double lr = FT_RATE_BY_KIND, loss_lr = FT_RATE_AS_MODEL, warmup = .1, clip = 1, layer_decay = 1;
 static bool force, resume, dry_run, drop_last, classes, pairs, triplets, scored, random_batches;
-static long threads, chunk, max_length, seed, batch_rows, per_class, views, epochs, steps = -1, save_every, keep = 2;
-static struct ft_list losses, freeze, unfreeze, prompts;
+static long accumulate = 1, threads, chunk, max_length, seed, batch_rows, per_class, views, epochs, steps = -1, save_every, keep = 2;
+static struct ft_list losses, freeze, unfreeze, prompts, lr_for, decay_for;
 static const char *seconds[FT_SECONDS];
 static size_t memory;
 
@@ -49,11 +49,15 @@ static const struct ft_option options[] = {
     {0, "guide", FT_TEXT, &seconds[FT_GUIDE], "MODEL", "model that tells a loss which negatives are false", NULL},
     {0, "optimizer", FT_TEXT, &optimizer, "NAME:k=v", "adamw, adam, sgd, adagrad, rmsprop, adamax, nadam, radam, adafactor, lamb, adadelta, asgd, rprop", NULL},
     {0, "loss-optimizer", FT_TEXT, &loss_optimizer, "NAME:k=v", "of what losses learn themselves (default: as --optimizer)", NULL},
-    {0, "schedule", FT_TEXT, &schedule, "NAME", "linear or constant, after the warm-up", NULL},
+    {0, "schedule", FT_TEXT, &schedule, "NAME:k=v", "linear, cosine, cosine-with-restarts, polynomial, constant, constant-with-warmup, one-cycle", NULL},
     {0, "lr", FT_NUMBER, &lr, "X", "learning rate (default: by kind of batch)", NULL},
     {0, "loss-lr", FT_NUMBER, &loss_lr, "X", "learning rate of what losses learn themselves (default: as --lr)", NULL},
+    {0, "lr-for", FT_LIST, &lr_for, "PATTERN=X", "another for nodes or parameters; *X is times what it would be", NULL},
+    {0, "layer-decay", FT_NUMBER, &layer_decay, "X", "each layer's rate is so many times that of the layer above it", NULL},
+    {0, "decay-for", FT_LIST, &decay_for, "PATTERN=X", "another weight decay for nodes or parameters", NULL},
     {0, "warmup", FT_NUMBER, &warmup, "X", "steps of warm-up; below 1 a share of all", NULL},
     {0, "clip", FT_NUMBER, &clip, "X", "largest norm of the gradient, 0 = any", NULL},
+    {0, "accumulate", FT_COUNT, &accumulate, "N", "batches whose mean gradient makes a step", NULL},
     {0, "freeze", FT_LIST, &freeze, "PATTERN", "nodes that do not train, as 'encoder.layer.[0-2].*' or below:NODE", NULL},
     {0, "unfreeze", FT_LIST, &unfreeze, "PATTERN", "nodes that do, after --freeze", NULL},
     {0, "max-length", FT_COUNT, &max_length, "N", "tokens of a text at most (default: the model's)", NULL},
@@ -156,7 +160,8 @@ static int settings_from_options(struct ft_arena *arena, struct ft_settings *s)
 
     *s = (struct ft_settings){
         .seed = (uint64_t)seed, .loss = losses, .miner = miner, .optimizer = optimizer, .schedule = schedule, .lr = lr,
-        .warmup = warmup, .clip = clip, .chunk = chunk, .max_length = max_length,
+        .warmup = warmup, .clip = clip, .rates = {lr_for, decay_for, layer_decay}, .accumulate = (uint64_t)accumulate,
+        .chunk = chunk, .max_length = max_length,
         .precision = precision, .loss_optimizer = loss_optimizer, .loss_lr = loss_lr,
         .kind = kind_wanted(&failed), .batch = (uint64_t)batch_rows, .per_class = (uint64_t)per_class,
         .views = (uint64_t)views,
@@ -169,6 +174,11 @@ static int settings_from_options(struct ft_arena *arena, struct ft_settings *s)
         failed = ft_fail(FT_USAGE, "--lr %g: expected a number of at least 0", lr);
     if (ft_tool_given(&tool, &loss_lr) && loss_lr == FT_RATE_AS_MODEL)
         failed = ft_fail(FT_USAGE, "--loss-lr %g: expected a number of at least 0", loss_lr);
+    if (layer_decay == 0 || accumulate == 0)
+        failed = ft_fail(FT_USAGE, "--%s 0: expected %s", layer_decay == 0 ? "layer-decay" : "accumulate",
+                         layer_decay == 0 ? "more than 0, at most 1" : "at least 1");
+    if (ft_tool_given(&tool, &warmup) && strncmp(schedule, "one-cycle", 9) == 0)
+        failed = ft_fail(FT_USAGE, "--schedule one-cycle has a rise of its own, pct-start, in place of --warmup");
     if (ft_tool_given(&tool, &hold_out) && !(hold_out > 0))
         failed = ft_fail(FT_USAGE, "--hold-out %g: expected a share above 0 and below 1", hold_out);
     for (int which = 0; which < FT_SECONDS && !failed; which++)
@@ -223,6 +233,10 @@ static int check_resumed(const struct ft_settings *now, const struct ft_settings
         {&lr, "--lr", now->lr == run->lr},
         {&warmup, "--warmup", now->warmup == run->warmup},
         {&clip, "--clip", now->clip == run->clip},
+        {&lr_for, "--lr-for", same_list(&now->rates.lr_for, &run->rates.lr_for)},
+        {&layer_decay, "--layer-decay", now->rates.layer_decay == run->rates.layer_decay},
+        {&decay_for, "--decay-for", same_list(&now->rates.decay_for, &run->rates.decay_for)},
+        {&accumulate, "--accumulate", now->accumulate == run->accumulate},
         {&chunk, "--chunk", now->chunk == run->chunk},
         {&max_length, "--max-length", now->max_length == run->max_length},
         {&prompts, "--prompt", same_prompts(&now->prompts, &run->prompts)},
@@ -273,7 +287,8 @@ static int find_model(struct ft_arena *arena, struct ft_settings *s)
         ft_tool_say(&tool, "%s", model->extra_text);
     s->model_checksum = ft_arena_text(arena, ft_string_of(ft_model_checksum(model, checksum)));
     ft_prompts_complete(&s->prompts, &model->prompts);
-    if (s->model_checksum && ft_model_prompts_check(model, &s->prompts) == 0 && ft_settings_freeze(s, model) == 0)   /* a pattern that matches nothing is said before data are read */
+    if (s->model_checksum && ft_model_prompts_check(model, &s->prompts) == 0 && ft_settings_freeze(s, model) == 0 &&
+        ft_rates_fit(&s->rates, model) == 0)   /* a pattern that matches nothing is said before data are read */
         result = 0;
     if (max_length > 0 && (size_t)max_length > model->max_length)
         result = ft_fail(FT_USAGE, "--max-length %ld is more than the model's %zu", max_length, model->max_length);

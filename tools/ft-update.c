@@ -49,7 +49,10 @@ static int write_step(const struct ft_step_report *r)
     ft_pack_text(pk, "lr");
     msgpack_pack_double(pk, r->lr);
     ft_pack_text(pk, "gradient_norm");
-    msgpack_pack_double(pk, r->gradient_norm);
+    if (r->gradient_norm >= 0)
+        msgpack_pack_double(pk, r->gradient_norm);
+    else
+        msgpack_pack_nil(pk);    /* the batch only added its gradient */
     ft_pack_text(pk, "texts");
     msgpack_pack_uint64(pk, r->texts);
     tool.out++;
@@ -202,7 +205,7 @@ static int train(struct ft_run *run, struct ft_trainer *trainer)
         header.history = ft_reader_header(reader)->history;
         header.seed = ft_reader_header(reader)->seed;
         header.steps = ft_reader_header(reader)->steps;
-        if (ft_trainer_plan(trainer, header.steps, ft_reader_header(reader)->classes) == 0 &&
+        if (ft_trainer_plan(trainer, header.steps, ft_reader_header(reader)->epochs, ft_reader_header(reader)->classes) == 0 &&
             ft_writer_header(tool.output, &header, tool.whole_argc, tool.whole_argv) == 0 &&
             (result = all_batches(trainer, reader)) < 0)
             save_and_fail(trainer);

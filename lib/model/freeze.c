@@ -1,56 +1,81 @@
-/* freeze.c - which parameters stay as they are. */
+/* freeze.c - parameters by patterns: which stay as they are, and which have a rate of their own. */
 #include "base/error.h"
 #include "model/model.h"
 
 #include <fnmatch.h>
 #include <string.h>
 
-static void set(struct ft_model *model, struct ft_node *node, bool frozen)
-{
-    for (int i = 0; i < node->parameter_count; i++)
-        model->parameters[node->parameters[i]].frozen = frozen;
-    node->frozen = frozen && node->parameter_count > 0;
-}
-
 /* Nodes read only nodes before them, so one pass from NODE down to the first finds all it depends on. */
-static int freeze_below(struct ft_model *model, const char *name, bool frozen)
+static int find_below(const struct ft_model *model, const char *name, bool *found)
 {
-    struct ft_arena arena = {0};
     int top = model->node_count - 1;
-    bool *needed;
 
     while (top >= 0 && strcmp(model->nodes[top].name, name) != 0)
         top--;
     if (top < 0)
         return ft_fail(FT_USAGE, "below:%.200s: the model has no such node", name);
-    if (!(needed = ft_arena_zero(&arena, (size_t)model->node_count, sizeof *needed)))
-        return -1;
-    needed[top] = true;
+    found[top] = true;
     for (int i = top; i >= 0; i--) {
         const struct ft_node *node = model->nodes + i;
 
-        for (int k = 0; needed[i] && k < node->input_count; k++)
-            needed[node->inputs[k]] = true;
-        if (needed[i] && i != top)
-            set(model, model->nodes + i, frozen);
+        for (int k = 0; found[i] && k < node->input_count; k++)
+            found[node->inputs[k]] = true;
     }
-    ft_arena_free(&arena);
+    found[top] = false;
     return 0;
+}
+
+/* [node_count], from the arena. */
+static bool *find_nodes(struct ft_arena *arena, const struct ft_model *model, const char *pattern)
+{
+    bool *found = ft_arena_zero(arena, (size_t)model->node_count + 1, sizeof *found);
+
+    if (found && strncmp(pattern, "below:", 6) == 0)
+        return find_below(model, pattern + 6, found) < 0 ? NULL : found;
+    for (int i = 0; found && i < model->node_count; i++)
+        found[i] = fnmatch(pattern, model->nodes[i].name, 0) == 0;
+    return found;
+}
+
+static int fail_none(const struct ft_model *model, const char *pattern)
+{
+    return ft_fail(FT_USAGE, "'%.200s' matches no node with parameters, expected something like '%s' or 'encoder.layer.[0-3].*'", pattern,
+                   model->node_count ? model->nodes[0].name : "");
 }
 
 int ft_model_freeze(struct ft_model *model, const char *pattern, bool frozen)
 {
-    int matched = 0;
+    struct ft_arena arena = {0};
+    bool *found = find_nodes(&arena, model, pattern), below = strncmp(pattern, "below:", 6) == 0;
+    int matched = 0, result = found ? 0 : -1;
 
-    if (strncmp(pattern, "below:", 6) == 0)
-        return freeze_below(model, pattern + 6, frozen);
-    for (int i = 0; i < model->node_count; i++)
-        if (fnmatch(pattern, model->nodes[i].name, 0) == 0) {
-            set(model, model->nodes + i, frozen);
-            matched += model->nodes[i].parameter_count > 0;
-        }
-    if (!matched)
-        return ft_fail(FT_USAGE, "'%.200s' matches no node with parameters, expected something like '%s' or 'encoder.layer.[0-3].*'", pattern,
-                       model->node_count ? model->nodes[0].name : "");
-    return 0;
+    for (int i = 0; found && i < model->node_count; i++) {
+        struct ft_node *node = model->nodes + i;
+
+        for (int k = 0; found[i] && k < node->parameter_count; k++)
+            model->parameters[node->parameters[k]].frozen = frozen;
+        if (found[i])
+            node->frozen = frozen && node->parameter_count > 0;
+        matched += found[i] && node->parameter_count > 0;
+    }
+    if (found && !matched && !below)
+        result = fail_none(model, pattern);
+    ft_arena_free(&arena);
+    return result;
+}
+
+int ft_model_match(const struct ft_model *model, const char *pattern, bool *matched)
+{
+    struct ft_arena arena = {0};
+    bool *found = find_nodes(&arena, model, pattern), any = false;
+
+    for (int i = 0; i < model->parameter_count; i++)
+        any |= matched[i] = fnmatch(pattern, model->parameters[i].name, 0) == 0;
+    for (int i = 0; found && i < model->node_count; i++)
+        for (int k = 0; found[i] && k < model->nodes[i].parameter_count; k++)
+            any |= matched[model->nodes[i].parameters[k]] = true;
+    ft_arena_free(&arena);
+    if (!found)
+        return -1;
+    return any ? 0 : fail_none(model, pattern);
 }

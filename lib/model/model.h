@@ -132,4 +132,7 @@ int ft_model_prompts_check(const struct ft_model *model, const struct ft_prompts
  * NODE itself not. A pattern that matches nothing is FT_USAGE. node->frozen says the same of a node's parameters; a node without any stays false. */
 int ft_model_freeze(struct ft_model *model, const char *pattern, bool frozen);
 
+/* Which parameters such a pattern means, or one over the parameters' own names ("*.bias"): matched is [parameter_count]. None is FT_USAGE. */
+int ft_model_match(const struct ft_model *model, const char *pattern, bool *matched);
+
 #endif

@@ -77,7 +77,6 @@ static int place_parameters(struct ft_optimizer *o, const double *decay)
 {
     size_t count = (size_t)o->parameters.count + 1;
     const struct ft_optimizer_kind *kind = o->settings.kind;
-    int key = ft_optimizer_decay_key(kind);
 
     o->place = calloc(count, sizeof *o->place);
     o->decay = calloc(count, sizeof *o->decay);
@@ -89,7 +88,7 @@ static int place_parameters(struct ft_optimizer *o, const double *decay)
     for (int i = 0; i < o->parameters.count; i++) {
         const struct ft_parameter *p = &o->parameters.list[i];
 
-        o->decay[i] = key < 0 ? 0 : decay ? decay[i] : p->decay ? o->settings.value[key] : 0;
+        o->decay[i] = decay ? decay[i] : p->decay ? ft_optimizer_decay(&o->settings) : 0;
         o->place[i] = o->memory_count;
         o->memory_count += kind->memory && !p->frozen ? kind->memory(p) : 0;
     }

@@ -30,6 +30,7 @@ int ft_optimizer_parse(struct ft_optimizer_settings *settings, const char *text)
 const char *ft_optimizer_names(void);
 const char *ft_optimizer_name_at(size_t i);                               /* NULL past the end of the table */
 bool ft_optimizer_decays(const struct ft_optimizer_settings *settings);   /* has it weight decay at all? */
+double ft_optimizer_decay(const struct ft_optimizer_settings *settings);  /* that of the setting, 0 where it has none */
 
 struct ft_optimizer;
 

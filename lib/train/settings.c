@@ -16,9 +16,9 @@ int ft_settings_optimizer(const struct ft_settings *s, struct ft_optimizer_setti
     return ft_optimizer_parse(optimizer, s->optimizer);
 }
 
-struct ft_schedule ft_settings_schedule(const struct ft_settings *s, enum ft_batch_kind kind)
+int ft_settings_schedule(const struct ft_settings *s, enum ft_batch_kind kind, struct ft_schedule *schedule)
 {
-    return (struct ft_schedule){s->schedule, s->lr == FT_RATE_BY_KIND ? ft_loss_rate(kind) : s->lr, s->warmup};
+    return ft_schedule_parse(schedule, s->schedule, s->lr == FT_RATE_BY_KIND ? ft_loss_rate(kind) : s->lr, s->warmup);
 }
 
 int ft_settings_loss_optimizer(const struct ft_settings *s, struct ft_optimizer_settings *optimizer)
@@ -26,13 +26,9 @@ int ft_settings_loss_optimizer(const struct ft_settings *s, struct ft_optimizer_
     return ft_optimizer_parse(optimizer, s->loss_optimizer ? s->loss_optimizer : s->optimizer);
 }
 
-struct ft_schedule ft_settings_loss_schedule(const struct ft_settings *s, enum ft_batch_kind kind)
+double ft_settings_loss_rate(const struct ft_settings *s, double lr)
 {
-    struct ft_schedule schedule = ft_settings_schedule(s, kind);
-
-    if (s->loss_lr != FT_RATE_AS_MODEL)
-        schedule.lr = s->loss_lr;
-    return schedule;
+    return s->loss_lr == FT_RATE_AS_MODEL ? lr : s->loss_lr;
 }
 
 /* An optimizer for what no loss learns is a wish that would be silently ignored. */
@@ -60,7 +56,7 @@ static int check_loss_options(const struct ft_settings *s)
 int ft_settings_check(const struct ft_settings *s)
 {
     struct ft_optimizer_settings optimizer;
-    struct ft_schedule schedule = ft_settings_schedule(s, FT_BATCH_RANDOM);
+    struct ft_schedule schedule;
     enum ft_precision precision;
 
     if (!(s->clip >= 0) || !isfinite(s->clip))
@@ -69,11 +65,11 @@ int ft_settings_check(const struct ft_settings *s)
         return ft_fail(FT_USAGE, "seed %" PRIu64 ": expected at most %" PRId64, s->seed, INT64_MAX);
     if (ft_settings_optimizer(s, &optimizer) < 0)
         return ft_error_prefix("--optimizer: ");
-    if (check_loss_options(s) < 0)
+    if (ft_rates_check(&s->rates, &optimizer) < 0 || ft_settings_schedule(s, FT_BATCH_RANDOM, &schedule) < 0 || check_loss_options(s) < 0)
         return -1;
     if (ft_precision_parse(&precision, s->precision) < 0)
         return -1;
-    return ft_schedule_check(&schedule);
+    return 0;
 }
 
 int ft_settings_freeze(const struct ft_settings *s, struct ft_model *model)
@@ -177,6 +173,10 @@ int ft_settings_write(const struct ft_settings *s, const char *path, int argc, c
     put(&w, "clip", json_real(s->clip));
     put_text(&w, "loss_optimizer", s->loss_optimizer);
     put(&w, "loss_lr", s->loss_lr == FT_RATE_AS_MODEL ? json_null() : json_real(s->loss_lr));
+    put_list(&w, "lr_for", &s->rates.lr_for);
+    put_list(&w, "decay_for", &s->rates.decay_for);
+    put(&w, "layer_decay", json_real(s->rates.layer_decay));
+    put_integer(&w, "accumulate", s->accumulate);
     put_integer(&w, "chunk", (uint64_t)s->chunk);
     put_integer(&w, "max_length", (uint64_t)s->max_length);
     put_prompts(&w, &s->prompts);
@@ -318,6 +318,8 @@ int ft_settings_read(struct ft_arena *arena, struct ft_settings *s, const char *
         .clip = read_number(&r, "clip"),
         .loss_optimizer = read_text(&r, "loss_optimizer", false),
         .loss_lr = read_rate(&r, "loss_lr"),
+        .rates = {read_list(&r, "lr_for"), read_list(&r, "decay_for"), read_number(&r, "layer_decay")},
+        .accumulate = (uint64_t)read_integer(&r, "accumulate"),
         .chunk = read_integer(&r, "chunk"),
         .max_length = read_integer(&r, "max_length"),
         .prompts = read_prompts(&r),

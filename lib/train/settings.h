@@ -7,6 +7,7 @@
 #include "stream/document.h"
 #include "train/callbacks.h"
 #include "train/optimizer.h"
+#include "train/rates.h"
 #include "train/schedule.h"
 
 enum { FT_RATE_BY_KIND = -1, FT_RATE_AS_MODEL = -1 };
@@ -28,6 +29,8 @@ struct ft_settings {
     double lr, warmup, clip;     /* lr FT_RATE_BY_KIND: ft_loss_rate of what the batches are */
     const char *loss_optimizer;  /* of what the losses learn; NULL: the same as the model's */
     double loss_lr;              /* likewise; FT_RATE_AS_MODEL */
+    struct ft_rates rates;       /* of single parameters */
+    uint64_t accumulate;         /* batches whose gradients make a step; 0 = 1 */
     long chunk, max_length;      /* 0: by token count; the model's */
     struct ft_prompts prompts;   /* before texts, by role: those of the options, else the model's */
     const char *precision;       /* of the products, as ft_precision_parse takes it */
@@ -47,11 +50,11 @@ int ft_settings_read(struct ft_arena *arena, struct ft_settings *settings, const
 
 /* Optimizer and schedule as the library takes them. */
 int ft_settings_optimizer(const struct ft_settings *settings, struct ft_optimizer_settings *optimizer);
-struct ft_schedule ft_settings_schedule(const struct ft_settings *settings, enum ft_batch_kind kind);
+int ft_settings_schedule(const struct ft_settings *settings, enum ft_batch_kind kind, struct ft_schedule *schedule);
 
 /* The same for what the losses learn. */
 int ft_settings_loss_optimizer(const struct ft_settings *settings, struct ft_optimizer_settings *optimizer);
-struct ft_schedule ft_settings_loss_schedule(const struct ft_settings *settings, enum ft_batch_kind kind);
+double ft_settings_loss_rate(const struct ft_settings *settings, double lr);     /* at its highest, of the model's */
 
 /* Freeze what the run freezes. */
 int ft_settings_freeze(const struct ft_settings *settings, struct ft_model *model);

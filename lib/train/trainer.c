@@ -23,8 +23,11 @@ struct ft_trainer {
     struct ft_weights *weights;  /* of the losses, from ft_trainer_plan on */
     struct ft_live live;
     struct ft_progress progress, start, seen;   /* applied; when opened; skipped so far */
-    float *gradient;             /* [block_count], zero between batches */
-    uint64_t steps, saved_at;
+    struct ft_progress taken;    /* with the batches whose gradients wait for their step */
+    uint64_t epoch;              /* of the last of these */
+    enum ft_batch_kind kind;
+    float *gradient;             /* [block_count], zero between steps */
+    uint64_t steps, epochs, saved_at;
     double saved_time, step_time;
     struct ft_log *log;
     bool ended, chosen;          /* before all steps were done; other parameters than the last are to be written: */
@@ -73,6 +76,7 @@ static int load(struct ft_trainer *t)
     enum ft_precision precision;
     struct ft_parameters parameters;
     char checksum[9];
+    double *decay;
     float *block;
 
     if (ft_settings_optimizer(s, &optimizer) < 0 || ft_precision_parse(&precision, s->precision) < 0 || !(t->model = ft_model_open_nodes(s->model)))
@@ -89,8 +93,10 @@ static int load(struct ft_trainer *t)
         return ft_fail(FT_BAD, "%s: the model in %s has changed since the run began (checksum %s, was %s)",
                        t->run->directory, s->model, checksum, s->model_checksum);
     parameters = ft_model_parameters(t->model);
-    if (ft_settings_freeze(s, t->model) < 0 || !(t->optimizer = ft_optimizer_open(&parameters, &optimizer, NULL)) ||
-        !(t->gradient = ft_model_zeros(t->model)) ||
+    if (ft_settings_freeze(s, t->model) < 0 ||
+        !(decay = ft_arena_take(&t->arena, ((size_t)t->model->parameter_count + 1) * sizeof *decay)) ||
+        ft_rates_decays(&s->rates, t->model, &optimizer, decay) < 0 ||
+        !(t->optimizer = ft_optimizer_open(&parameters, &optimizer, decay)) || !(t->gradient = ft_model_zeros(t->model)) ||
         !(t->runner = ft_runner_open(t->model, FT_PLAN_TRAINING, precision)))
         return -1;
     for (int which = 0; which < FT_SECONDS && !t->options.shared; which++)
@@ -123,7 +129,7 @@ struct ft_trainer *ft_trainer_open(struct ft_run *run, const struct ft_trainer_o
         ft_trainer_close(t);
         return NULL;
     }
-    t->start = t->progress;
+    t->start = t->taken = t->progress;
     t->saved_at = t->progress.batch;
     t->saved_time = t->step_time = ft_seconds();
     if (options->shared)
@@ -179,16 +185,19 @@ struct ft_weights *ft_trainer_weights(struct ft_trainer *t)
     return t->weights;
 }
 
-int ft_trainer_plan(struct ft_trainer *t, uint64_t steps, uint64_t classes)
+int ft_trainer_plan(struct ft_trainer *t, uint64_t steps, uint64_t epochs, uint64_t classes)
 {
+    struct ft_schedule schedule;
+
     t->steps = steps;
-    if (!steps && t->run->settings.warmup > 0 && t->run->settings.warmup < 1)
-        return ft_fail(FT_USAGE, "--warmup %g is a share of the steps, and the stream does not say how many there are",
-                       t->run->settings.warmup);
+    t->epochs = epochs;
+    if (ft_settings_schedule(&t->run->settings, FT_BATCH_RANDOM, &schedule) < 0 ||
+        ft_schedule_fits(&schedule, ft_schedule_by_epoch(&schedule) ? epochs : steps) < 0)
+        return -1;
     /* The batches so far may be the same where only --epochs is another, but their learning rates were not those of this stream. */
     if (t->progress.batch && steps != t->progress.steps)
         return ft_fail(FT_BAD, "a stream of %" PRIu64 " batches, but the run was trained on one of %" PRIu64, steps, t->progress.steps);
-    t->progress.steps = steps;
+    t->progress.steps = t->taken.steps = steps;
     t->weights = ft_weights_open(t->run, classes, t->model->dim, t->progress.batch, t->options.shared ? &t->live : NULL);
     return t->weights ? 0 : -1;
 }
@@ -270,65 +279,120 @@ static int backward(struct ft_trainer *t, const float *gradient)
     return 0;
 }
 
+/* A batch that only adds its gradient has no norm of its own. */
 static int write_log(struct ft_trainer *t, const struct ft_step_report *r)
 {
-    char line[512];
+    char line[512], norm[32] = "null";
 
     if (t->options.dry)
         return 0;
+    if (isfinite(r->gradient_norm))
+        snprintf(norm, sizeof norm, "%.9g", r->gradient_norm);
     snprintf(line, sizeof line, "{\"step\": %" PRIu64 ", \"steps\": %" PRIu64 ", \"epoch\": %" PRIu64 ", \"loss\": %.9g, \"lr\": %.9g, "
-             "\"gradient_norm\": %.9g, \"texts\": %" PRIu64 ", \"seconds\": %.3f}",
-             r->step, r->steps, r->epoch, r->loss, r->lr, r->gradient_norm, r->texts, r->seconds);
+             "\"gradient_norm\": %s, \"texts\": %" PRIu64 ", \"seconds\": %.3f}",
+             r->step, r->steps, r->epoch, r->loss, r->lr, norm, r->texts, r->seconds);
     return ft_log_add(t->log, line);
 }
 
-static bool checkpoint_due(const struct ft_trainer *t)
+/* The step after batch `before` was due to one of the last. */
+static bool checkpoint_due(const struct ft_trainer *t, uint64_t before)
 {
     if (t->options.dry)
         return false;
     if (t->options.save_every)
-        return t->progress.batch % (uint64_t)t->options.save_every == 0;
+        return t->progress.batch / (uint64_t)t->options.save_every > before / (uint64_t)t->options.save_every;
     return ft_seconds() - t->saved_time > 300;
 }
 
-/* Both optimizers; the norm, and clipping, is over what both step on. */
-static int step(struct ft_trainer *t, double lr, double *norm)
+static uint64_t group_size(const struct ft_trainer *t)
 {
-    const struct ft_settings *s = &t->run->settings;
-    const struct ft_batch *b = t->batch;
-    const struct ft_schedule schedule = ft_settings_loss_schedule(s, b->kind);
-    const struct ft_loss_input input = ft_loss_input_of(b, t->embedding, t->model->dim);
-    struct ft_optimizer_how how = {.lr = lr}, own = {.lr = ft_schedule_rate(&schedule, b->number, t->steps)};
+    return t->run->settings.accumulate ? t->run->settings.accumulate : 1;
+}
 
-    ft_optimizer_touch(t->optimizer, t->packed);
-    *norm = sqrt(ft_optimizer_square(t->optimizer, t->gradient) + ft_weights_square(t->weights));
+/* The rate of a parameter whose highest is schedule->lr, at the step that the last batch is part of. */
+static double rate_of(const struct ft_trainer *t, const struct ft_schedule *schedule)
+{
+    uint64_t size = group_size(t);
+
+    if (ft_schedule_by_epoch(schedule))
+        return ft_schedule_rate(schedule, t->epoch, t->epochs);
+    return ft_schedule_rate(schedule, (t->taken.batch + size - 1) / size, (t->steps + size - 1) / size);
+}
+
+/* Rates of single parameters, where they differ. */
+static int each_rate(struct ft_trainer *t, struct ft_schedule schedule, const double **each)
+{
+    double *rate;
+
+    *each = NULL;
+    if (ft_rates_plain(&t->run->settings.rates))
+        return 0;
+    if (!(rate = ft_arena_take(&t->arena, ((size_t)t->model->parameter_count + 1) * sizeof *rate)) ||
+        ft_rates_peaks(&t->run->settings.rates, t->model, schedule.lr, rate) < 0)
+        return -1;
+    for (int i = 0; i < t->model->parameter_count; i++) {
+        schedule.lr = rate[i];
+        rate[i] = rate_of(t, &schedule);
+    }
+    *each = rate;
+    return 0;
+}
+
+/* Both optimizers step by the mean gradient of the batches since the last step; the norm, and clipping, is over both. `input` is the last batch,
+ * for losses that remember it. */
+static int step(struct ft_trainer *t, struct ft_schedule schedule, const struct ft_loss_input *input, double *norm)
+{
+    double share = 1 / (double)(t->taken.batch - t->progress.batch);
+    struct ft_optimizer_how how = {.lr = rate_of(t, &schedule)}, own = {.lr = 0};
+
+    *norm = share * sqrt(ft_optimizer_square(t->optimizer, t->gradient) + ft_weights_square(t->weights));
     if (!isfinite(*norm))
         return ft_fail(FT_BAD, "the gradient is not finite");
-    how.scale = own.scale = ft_clip_scale(*norm, s->clip);
-    return ft_optimizer_step(t->optimizer, t->gradient, &how) < 0 ? -1 : ft_weights_step(t->weights, &own, &input);
+    how.scale = own.scale = share * ft_clip_scale(*norm, t->run->settings.clip);
+    if (each_rate(t, schedule, &how.each) < 0 || ft_optimizer_step(t->optimizer, t->gradient, &how) < 0)
+        return -1;
+    schedule.lr = ft_settings_loss_rate(&t->run->settings, schedule.lr);
+    own.lr = rate_of(t, &schedule);
+    if (ft_weights_step(t->weights, &own, input) < 0)
+        return -1;
+    t->progress = t->taken;
+    return 0;
+}
+
+/* The batch's gradient is there: a step, when it is the last of its group. */
+static int take(struct ft_trainer *t, const struct ft_schedule *schedule, double *norm)
+{
+    const struct ft_loss_input input = ft_loss_input_of(t->batch, t->embedding, t->model->dim);
+    uint64_t number = t->batch->number;
+
+    ft_optimizer_touch(t->optimizer, t->packed);
+    ft_weights_take(t->weights);
+    t->taken.data = ft_batch_checksum(t->taken.data, t->batch);
+    t->taken.batch = number;
+    t->epoch = t->batch->epoch;
+    t->kind = t->batch->kind;
+    return number % group_size(t) == 0 || number == t->steps ? step(t, *schedule, &input, norm) : 0;
 }
 
 int ft_trainer_apply(struct ft_trainer *t, double loss, const float *gradient, struct ft_step_report *report)
 {
-    uint64_t number = t->batch->number;
-    const struct ft_schedule schedule = ft_settings_schedule(&t->run->settings, t->batch->kind);
-    double now, norm = 0, lr = ft_schedule_rate(&schedule, number, t->steps);
+    uint64_t number = t->batch->number, before = t->progress.batch;
+    struct ft_schedule schedule;
+    double now, norm = NAN;
 
     if (!isfinite(loss))
         return ft_fail(FT_BAD, "batch %" PRIu64 ": the loss is %s: a smaller --lr, or look at the batch with ft-cat", number,
                        isnan(loss) ? "not a number" : "infinite");
-    if (backward(t, gradient) < 0 || step(t, lr, &norm) < 0)
+    if (ft_settings_schedule(&t->run->settings, t->batch->kind, &schedule) < 0 || backward(t, gradient) < 0 || take(t, &schedule, &norm) < 0)
         return ft_error_prefix("batch %" PRIu64 ": ", number);
-    t->progress.data = ft_batch_checksum(t->progress.data, t->batch);
-    t->progress.batch = number;
     if (t->options.shared)
-        ft_live_publish(&t->live, &t->progress);
+        ft_live_publish(&t->live, &t->taken);
     now = ft_seconds();
-    *report = (struct ft_step_report){number, t->steps, t->batch->epoch, t->packed->texts, loss, lr, norm, now - t->step_time};
+    *report = (struct ft_step_report){number, t->steps, t->batch->epoch, t->packed->texts, loss, rate_of(t, &schedule), norm, now - t->step_time};
     t->step_time = now;
     if (write_log(t, report) < 0)
         return -1;
-    return checkpoint_due(t) ? ft_trainer_save(t) : 0;
+    return t->progress.batch > before && checkpoint_due(t, before) ? ft_trainer_save(t) : 0;
 }
 
 int ft_trainer_save(struct ft_trainer *t)
@@ -376,7 +440,13 @@ void ft_trainer_choose(struct ft_trainer *t, uint64_t batch)
 int ft_trainer_finish(struct ft_trainer *t)
 {
     bool all = t->ended || (t->steps && t->progress.batch >= t->steps), best = t->chosen && t->choice != t->progress.batch;
+    struct ft_schedule schedule;
+    double norm;
 
+    /* Where nobody said which batch is the last, its gradient still waits. */
+    if (!t->steps && t->taken.batch > t->progress.batch &&
+        (ft_settings_schedule(&t->run->settings, t->kind, &schedule) < 0 || step(t, schedule, NULL, &norm) < 0))
+        return ft_error_prefix("batch %" PRIu64 ": ", t->taken.batch);
     /* A run that stopped short must be resumable before its model stands under its name. */
     if ((!all && ft_trainer_save(t) < 0) ||
         (best && ft_finish_choose(t->run, t->model, t->choice) < 0) || ft_finish_average(t->run, t->model) < 0 ||

@@ -26,11 +26,11 @@ void ft_trainer_close(struct ft_trainer *trainer);
 struct ft_model *ft_trainer_model(const struct ft_trainer *trainer);
 const struct ft_settings *ft_trainer_settings(const struct ft_trainer *trainer);
 struct ft_teacher *const *ft_trainer_seconds(const struct ft_trainer *trainer);     /* [FT_SECONDS], NULL: the run has none, or the trainer is shared */
-const struct ft_progress *ft_trainer_progress(const struct ft_trainer *trainer);
+const struct ft_progress *ft_trainer_progress(const struct ft_trainer *trainer);   /* what a checkpoint would say: up to the last step */
 
-/* From the stream's header: steps in all, what the schedule runs over, and classes, which losses with weights of their own need. FT_USAGE when a
- * share of unknown steps is asked for. Before the first batch. */
-int ft_trainer_plan(struct ft_trainer *trainer, uint64_t steps, uint64_t classes);
+/* From the stream's header, before the first batch: batches and epochs in all, 0 = unknown, what the schedule runs over, and classes, which losses
+ * with weights of their own need. FT_USAGE when a schedule needs what is not known. */
+int ft_trainer_plan(struct ft_trainer *trainer, uint64_t steps, uint64_t epochs, uint64_t classes);
 
 /* What the losses learn and remember: for ft_losses_compute, or for a gradient from the stream. */
 struct ft_weights *ft_trainer_weights(struct ft_trainer *trainer);
@@ -45,14 +45,15 @@ int ft_trainer_forward(struct ft_trainer *trainer, float *embedding);
 
 struct ft_step_report {
     uint64_t step, steps, epoch, texts;
-    double loss, lr, gradient_norm, seconds;
+    double loss, lr, gradient_norm, seconds;     /* the norm is NAN where the batch only added its gradient */
 };
 
 /* The batch's embeddings [items, dim], for losses that remember them; must stay until apply is done. ft_trainer_forward's are known. */
 void ft_trainer_remember(struct ft_trainer *trainer, const float *embedding);
 
-/* Backward, optimizer, progress, a line of log.jsonl, a checkpoint when one is due. A loss or gradient that is not finite is FT_BAD, names the batch, and
- * changes nothing. */
+/* Backward, optimizer, progress, a line of log.jsonl, a checkpoint when one is due. With settings.accumulate N the optimizer steps after batches N,
+ * 2 N, ... and the last, by the mean gradient of those since; checkpoints are of such batches only. A loss or gradient that is not finite is FT_BAD,
+ * names the batch, and changes nothing. */
 int ft_trainer_apply(struct ft_trainer *trainer, double loss, const float *gradient, struct ft_step_report *report);
 
 /* All of a batch: tokens, forward, the loss that the run's settings name, apply. What it needs for that is from the arena. lib/train/step.c. */

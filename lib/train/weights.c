@@ -13,7 +13,8 @@ struct ft_weights {
     struct ft_parameters parameters;
     struct ft_live *live;        /* whose the block is, or NULL: our own */
     struct ft_optimizer *optimizer;   /* NULL where nothing is learnt */
-    float *gradient;
+    float *gradient;             /* of a batch */
+    float *sum;                  /* of the batches of a step, where there may be several; else NULL */
 };
 
 static int list_parameters(struct ft_weights *w)
@@ -37,6 +38,10 @@ static int make_block(struct ft_weights *w)
 {
     struct ft_optimizer_settings optimizer;
 
+    /* What a batch left behind would be in the block, and a checkpoint is of the step before it. */
+    if (w->run->settings.accumulate > 1 && w->layout.floats > w->layout.learnt)
+        return ft_fail(FT_USAGE, "--accumulate %" PRIu64 ": a loss of this run remembers batches, and that goes by steps of one batch",
+                       w->run->settings.accumulate);
     if (ft_settings_loss_optimizer(&w->run->settings, &optimizer) < 0 || list_parameters(w) < 0)
         return -1;
     if (w->live ? ft_live_create_loss(w->run, w->live, w->layout.floats) < 0 : !(w->parameters.block = ft_parameters_zeros(&w->parameters)))
@@ -45,6 +50,8 @@ static int make_block(struct ft_weights *w)
         w->parameters.block = w->live->loss;
     if (!w->layout.learnt)
         return 0;
+    if (w->run->settings.accumulate > 1 && !(w->sum = ft_parameters_zeros(&w->parameters)))
+        return -1;
     return (w->gradient = ft_parameters_zeros(&w->parameters)) && (w->optimizer = ft_optimizer_open(&w->parameters, &optimizer, NULL)) ? 0 : -1;
 }
 
@@ -94,6 +101,7 @@ void ft_weights_close(struct ft_weights *w)
         return;
     ft_optimizer_close(w->optimizer);
     ft_parameters_zeros_free(&w->parameters, w->gradient);
+    ft_parameters_zeros_free(&w->parameters, w->sum);
     if (!w->live)
         ft_parameters_zeros_free(&w->parameters, w->parameters.block);
     ft_arena_free(&w->arena);
@@ -117,16 +125,28 @@ void ft_weights_give(struct ft_weights *w, struct ft_loss_input *input)
     input->weights_gradient = w->gradient;
 }
 
+void ft_weights_take(struct ft_weights *w)
+{
+    for (size_t i = 0; w->sum && i < w->layout.learnt; i++)
+        w->sum[i] += w->gradient[i];
+}
+
+/* Of the step. */
+static float *whole_gradient(struct ft_weights *w)
+{
+    return w->sum ? w->sum : w->gradient;
+}
+
 double ft_weights_square(struct ft_weights *w)
 {
-    return w->optimizer ? ft_optimizer_square(w->optimizer, w->gradient) : 0;
+    return w->optimizer ? ft_optimizer_square(w->optimizer, whole_gradient(w)) : 0;
 }
 
 int ft_weights_step(struct ft_weights *w, const struct ft_optimizer_how *how, const struct ft_loss_input *input)
 {
-    if (w->optimizer && ft_optimizer_step(w->optimizer, w->gradient, how) < 0)
+    if (w->optimizer && ft_optimizer_step(w->optimizer, whole_gradient(w), how) < 0)
         return -1;
-    return w->layout.floats ? ft_losses_remember(w->losses, input, w->parameters.block) : 0;
+    return w->layout.floats && input ? ft_losses_remember(w->losses, input, w->parameters.block) : 0;
 }
 
 size_t ft_weights_parts(struct ft_weights *w, struct ft_checkpoint_part parts[FT_WEIGHTS_PARTS])

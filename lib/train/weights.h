@@ -21,11 +21,14 @@ float *ft_weights_gradient(struct ft_weights *weights);     /* [learnt], zero be
 /* Fill in input's classes, weights and weights_gradient. */
 void ft_weights_give(struct ft_weights *weights, struct ft_loss_input *input);
 
-/* The sum of the squares of the gradient; 0 where nothing is learnt. */
+/* The gradient of a batch is there: it is one of those of the coming step. */
+void ft_weights_take(struct ft_weights *weights);
+
+/* The sum of the squares of the step's gradient; 0 where nothing is learnt. */
 double ft_weights_square(struct ft_weights *weights);
 
 /* A step; `how` has what the schedule makes of the run's rate, and the scale of clipping. Then what is remembered takes in the batch of `input`
- * (embedding, labels). */
+ * (embedding, labels), unless NULL. */
 int ft_weights_step(struct ft_weights *weights, const struct ft_optimizer_how *how, const struct ft_loss_input *input);
 
 /* For a checkpoint: how many parts, 0 where there is nothing. */

@@ -116,12 +116,13 @@ static const char *setting_text(struct ft_arena *arena, const char *key, const j
 static int add_settings(const struct ft_card *c, json_t *run, struct ft_arena *arena, struct ft_buffer *out)
 {
     const struct ft_settings *s = &c->run->settings;
-    const struct ft_schedule schedule = ft_settings_schedule(s, c->kind);
+    struct ft_schedule schedule;
     struct ft_losses *losses = ft_losses_parse(arena, c->kind, &s->loss, s->miner);
     const char *key, *text = losses ? ft_losses_text(arena, losses) : NULL;
     json_t *value;
 
-    if (!text || ft_buffer_print(out, "\n## Training\n\n| | |\n|---|---|\n| after batch | %" PRIu64 " of %" PRIu64 " |\n", c->batch, c->source->steps) < 0 ||
+    if (!text || ft_settings_schedule(s, c->kind, &schedule) < 0 ||
+        ft_buffer_print(out, "\n## Training\n\n| | |\n|---|---|\n| after batch | %" PRIu64 " of %" PRIu64 " |\n", c->batch, c->source->steps) < 0 ||
         add_row(out, "loss", text) < 0 || ft_buffer_print(out, "| lr | %.9g |\n", schedule.lr) < 0)
         return -1;
     json_object_foreach(run, key, value) {

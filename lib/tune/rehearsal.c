@@ -95,7 +95,7 @@ static int print_data(const struct ft_rehearsal *r, const struct trial *t, struc
 static int print_model(const struct ft_rehearsal *r, const struct trial *t, struct ft_buffer *out)
 {
     const struct ft_model *model = ft_trainer_model(t->trainer);
-    const struct ft_schedule schedule = ft_settings_schedule(r->settings, t->first.kind);
+    struct ft_schedule schedule;
     size_t all = 0, trained = 0;
 
     for (int i = 0; i < model->parameter_count; i++) {
@@ -104,6 +104,8 @@ static int print_model(const struct ft_rehearsal *r, const struct trial *t, stru
         all += p->rows * p->columns;
         trained += p->frozen ? 0 : p->rows * p->columns;
     }
+    if (ft_settings_schedule(r->settings, t->first.kind, &schedule) < 0)
+        return -1;
     return ft_buffer_print(out, "parameters\t%zu\ntrained\t%zu\nloss\t%s\noptimizer\t%s\nlr\t%g\n", all, trained, t->loss, r->settings->optimizer,
                            schedule.lr);
 }
@@ -143,7 +145,7 @@ int ft_rehearse(const struct ft_rehearsal *r, struct ft_buffer *out)
     struct trial trial = {.trainer = run ? ft_trainer_open(run, &how) : NULL};
     int result = -1;
 
-    if (trial.trainer && ft_trainer_plan(trial.trainer, r->source->steps, r->source->classes) == 0 && try_batches(r, &arena, &trial) == 0 &&
+    if (trial.trainer && ft_trainer_plan(trial.trainer, r->source->steps, r->source->epochs, r->source->classes) == 0 && try_batches(r, &arena, &trial) == 0 &&
         try_evaluation(r, &trial) == 0 && print_data(r, &trial, out) == 0 && print_model(r, &trial, out) == 0)
         result = print_cost(r, &trial, out);
     ft_trainer_close(trial.trainer);

@@ -179,7 +179,8 @@ static bool pending(const struct work *w)
 
     if (w->state.evaluated && w->state.evaluation == batch)
         return false;
-    return batch ? every && batch % every == 0 : w->tuning->validation != NULL;
+    /* Batches may be applied several at a time (--accumulate). */
+    return batch ? every && batch / every > w->state.evaluation / every : w->tuning->validation != NULL;
 }
 
 /* A batch that is new: 1, or 0 when it comes too late, since the evaluation before it ended the training. */
@@ -312,7 +313,8 @@ int ft_tune(const struct ft_tuning *tuning)
     struct work w = {.tuning = tuning, .callbacks = &tuning->run->settings.callbacks};
     int result = -1;
 
-    if ((w.trainer = ft_trainer_open(tuning->run, &tuning->trainer)) && ft_trainer_plan(w.trainer, tuning->source->steps, tuning->source->classes) == 0 &&
+    if ((w.trainer = ft_trainer_open(tuning->run, &tuning->trainer)) &&
+        ft_trainer_plan(w.trainer, tuning->source->steps, tuning->source->epochs, tuning->source->classes) == 0 &&
         ft_tuning_state_open(&w.state, tuning->run) == 0) {
         say_leaks(&w);
         run_hook(&w, "begin");

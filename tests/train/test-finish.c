@@ -61,7 +61,7 @@ static const float *train(const char *name, const struct ft_callbacks *callbacks
     struct ft_settings s = settings_of(callbacks);
     struct ft_run *run = ft_run_create(in(name), &s, 0, NULL) == 0 ? ft_run_open(in(name)) : NULL;
     struct ft_trainer *t = run ? ft_trainer_open(run, &how) : NULL;
-    int bad = !t || ft_trainer_plan(t, 3, 0) < 0;
+    int bad = !t || ft_trainer_plan(t, 3, 1, 0) < 0;
     struct ft_model *model;
     float *block = NULL;
 

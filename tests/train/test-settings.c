@@ -11,13 +11,15 @@ static struct ft_arena arena;
 static char place[] = "/tmp/ft-test-settings-XXXXXX";
 static const char *path;
 
+static const char *rates[] = {"*.bias=1e-3", "embeddings.*=*.1"}, *decays[] = {"*=.01"};
 static const char *losses[] = {"triplet:margin=0.3", "0.5*supcon"}, *learning[] = {"supcon", "2*arcface:scale=30"}, *frozen[] = {"embeddings*", "!encoder.layer.1.*"};
 
 static struct ft_settings typical(void)
 {
     return (struct ft_settings){
         .model = "/models/caf\xc3\xa9 \"x\"\n", .model_checksum = "0123abcd", .seed = (uint64_t)1 << 53 | 1, .loss = {losses, 2}, .miner = "hard",
-        .optimizer = "adamw:decay=0.01", .schedule = "constant", .lr = 1.0 / 3, .warmup = 1e-300, .clip = .1, .loss_lr = FT_RATE_AS_MODEL, .chunk = 7, .max_length = 9,
+        .optimizer = "adamw:decay=0.01", .schedule = "constant", .lr = 1.0 / 3, .warmup = 1e-300, .clip = .1,
+        .rates = {{rates, 2}, {decays, 1}, .9}, .accumulate = 3, .loss_lr = FT_RATE_AS_MODEL, .chunk = 7, .max_length = 9,
         .prompts = {{"query: ", "", NULL, "caf\xc3\xa9: "}}, .precision = "bf16", .freeze = {frozen, 2}, .kind = "pairs", .batch = 64, .per_class = 4, .epochs = 3, .drop_last = true,
         .callbacks = {.log = "tensorboard", .eval = "/a/b.csv", .eval_index = "/c", .eval_data = "00ff", .eval_every = 7, .stop = "map:patience=3",
                       .best = "val_loss", .average = true, .wise_ft = .3, .hook = "/h k"},
@@ -58,7 +60,9 @@ static bool same(const struct ft_settings *a, const struct ft_settings *b)
 {
     return same_text(a->model, b->model) && same_text(a->model_checksum, b->model_checksum) && a->seed == b->seed &&
            same_list(&a->loss, &b->loss) && same_text(a->miner, b->miner) && same_text(a->optimizer, b->optimizer) &&
-           same_text(a->schedule, b->schedule) && a->lr == b->lr && a->warmup == b->warmup && a->clip == b->clip && a->chunk == b->chunk &&
+           same_text(a->schedule, b->schedule) && a->lr == b->lr && a->warmup == b->warmup && a->clip == b->clip &&
+           same_list(&a->rates.lr_for, &b->rates.lr_for) && same_list(&a->rates.decay_for, &b->rates.decay_for) &&
+           a->rates.layer_decay == b->rates.layer_decay && a->accumulate == b->accumulate && a->chunk == b->chunk &&
            same_text(a->loss_optimizer, b->loss_optimizer) && a->loss_lr == b->loss_lr &&
            a->max_length == b->max_length && same_prompts(&a->prompts, &b->prompts) && same_text(a->precision, b->precision) && same_list(&a->freeze, &b->freeze) &&
            same_text(a->kind, b->kind) && a->batch == b->batch && a->per_class == b->per_class && a->epochs == b->epochs &&
@@ -134,6 +138,15 @@ static void check_check(void)
     s = typical(), s.warmup = -1, refused(s, "--warmup -1");
     s = typical(), s.schedule = "x", refused(s, "unknown schedule 'x'");
     s = typical(), s.precision = "fp8", refused(s, "--precision fp8: expected fp32 or bf16");
+    s = typical(), s.rates.layer_decay = 1.5, refused(s, "--layer-decay 1.5");
+    s = typical(), s.rates.layer_decay = NAN, refused(s, "--layer-decay nan");
+    s = typical(), s.rates.lr_for = (struct ft_list){(const char *[]){"x"}, 1}, refused(s, "--lr-for 'x': expected PATTERN=X");
+    s = typical(), s.rates.lr_for = (struct ft_list){(const char *[]){"=1"}, 1}, refused(s, "--lr-for '=1': expected PATTERN=X");
+    s = typical(), s.rates.lr_for = (struct ft_list){(const char *[]){"x=*-1"}, 1}, refused(s, "--lr-for 'x=*-1': expected a number of at least 0");
+    s = typical(), s.rates.lr_for = (struct ft_list){(const char *[]){"x=y"}, 1}, refused(s, "'y' is not a number");
+    s = typical(), s.rates.decay_for = (struct ft_list){(const char *[]){"x=*.1"}, 1}, refused(s, "--decay-for 'x=*.1'");
+    s = typical(), s.optimizer = "rprop", refused(s, "--decay-for *=.01: this optimizer has no weight decay");
+    s = typical(), s.schedule = "one-cycle:pct-start=2", refused(s, "pct-start=2");
     s = typical(), s.optimizer = "adamw:x=1", refused(s, "--optimizer: adamw has no key 'x'");
     s = typical(), s.loss_lr = .1, refused(s, "--loss-lr: no loss of this run has weights of its own");
     s = typical(), s.loss_optimizer = "adamw", refused(s, "--loss-optimizer: no loss of this run has weights of its own");

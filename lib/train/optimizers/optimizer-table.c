@@ -62,7 +62,8 @@ int ft_optimizer_parse(struct ft_optimizer_settings *s, const char *text)
     return s->kind->check ? s->kind->check(s->value) : 0;
 }
 
-int ft_optimizer_decay_key(const struct ft_optimizer_kind *kind)
+/* The place of the key "decay", or -1. */
+static int decay_key(const struct ft_optimizer_kind *kind)
 {
     for (int i = 0; kind->keys[i].name; i++)
         if (strcmp(kind->keys[i].name, "decay") == 0)
@@ -72,5 +73,12 @@ int ft_optimizer_decay_key(const struct ft_optimizer_kind *kind)
 
 bool ft_optimizer_decays(const struct ft_optimizer_settings *settings)
 {
-    return ft_optimizer_decay_key(settings->kind) >= 0;
+    return decay_key(settings->kind) >= 0;
+}
+
+double ft_optimizer_decay(const struct ft_optimizer_settings *settings)
+{
+    int key = decay_key(settings->kind);
+
+    return key < 0 ? 0 : settings->value[key];
 }

@@ -64,7 +64,6 @@ struct ft_optimizer_kind {
 #define FT_NOT_NEGATIVE .low = 0, .high = 1e38
 #define FT_YES_OR_NO .choices = "0 1"
 
-int ft_optimizer_decay_key(const struct ft_optimizer_kind *kind);     /* the place of the key "decay", or -1 */
 
 double ft_sum_of_squares(const float *x, size_t count);      /* lanes of fixed number: the same on every kind of CPU */
 
