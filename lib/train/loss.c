@@ -44,6 +44,8 @@
     X(proxy_nca)             \
     X(sphereface)            \
     X(large_margin_softmax)  \
+    X(proxy_anchor)          \
+    X(soft_triple)           \
     X(contrastive)           \
     X(ntxent)                \
     X(multi_similarity)      \

@@ -107,16 +107,18 @@ __attribute__((unused)) static struct ft_losses *made_losses(struct ft_arena *ar
     return ft_losses_parse(arena, kind, &list, miner);
 }
 
-/* What the losses learn, as it begins: input's classes, weights, weights_gradient. False with ft_error. */
+/* What the losses learn, as it begins: input's classes, unless set, weights, weights_gradient. False with ft_error. */
 __attribute__((unused)) static bool made_weights(struct made *made, const struct ft_losses *losses)
 {
     struct ft_loss_input *input = &made->input;
     struct ft_loss_layout *layout = &made->layout;
 
-    input->classes = 1;
-    for (size_t i = 0; input->label && i < input->n; i++)
-        if (input->label[i] >= 0 && (size_t)input->label[i] >= input->classes)
-            input->classes = (size_t)input->label[i] + 1;
+    if (!input->classes) {
+        input->classes = 1;
+        for (size_t i = 0; input->label && i < input->n; i++)
+            if (input->label[i] >= 0 && (size_t)input->label[i] >= input->classes)
+                input->classes = (size_t)input->label[i] + 1;
+    }
     if (ft_losses_layout(&made->arena, losses, input->classes, input->d, layout) < 0)
         return false;
     if (!layout->floats)
