@@ -56,7 +56,7 @@ static int compute_one(const struct ft_losses *losses, size_t index, const struc
     memset(gradient, 0, input->n * input->d * sizeof *gradient);
     if (give_weights(losses, index, layout, &call) < 0)
         return -1;
-    return chosen->loss->compute(&call, loss, gradient, counted);
+    return ft_wrapped_compute(chosen, &call, loss, gradient, counted);
 }
 
 static void scale_weights(const struct ft_losses *losses, size_t index, const struct ft_loss_input *input, const struct ft_loss_layout *layout)

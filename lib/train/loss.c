@@ -181,7 +181,7 @@ static int loss_parse(struct ft_losses *losses, const char *text)
     if (!losses->any && !(chosen->loss->kinds & FT_LOSS_TAKES(losses->kind)))
         return fail_kind(chosen->loss, losses->kind);
     losses->count++;
-    if (ft_loss_keys_read(&setting, chosen->loss->keys, chosen->value) < 0)
+    if (ft_wrappers_take(&setting, chosen) < 0 || ft_loss_keys_read(&setting, chosen->loss->keys, chosen->value) < 0)
         return -1;
     return chosen->loss->check ? chosen->loss->check(chosen->value) : 0;
 }
@@ -300,7 +300,7 @@ static int losses_print(struct ft_buffer *out, const struct ft_losses *losses)
             return -1;
         if (chosen->weight != 1 && (ft_loss_number_print(out, chosen->weight) < 0 || ft_buffer_print(out, "*") < 0))
             return -1;
-        if (ft_loss_keys_print(out, chosen->loss->name, chosen->loss->keys, chosen->value) < 0)
+        if (ft_loss_keys_print(out, chosen->loss->name, chosen->loss->keys, chosen->value) < 0 || ft_wrappers_print(out, chosen) < 0)
             return -1;
     }
     if (!losses->miner)

@@ -41,6 +41,10 @@ static void check_settings(void)
     text_is(FT_BATCH_CLASSES, "2*triplet:distance=cosine  .5*supcon:temperature=.07", "multi-similarity:epsilon=.2",
             "2*triplet:distance=cosine,margin=0.05,smooth=0,swap=0,reducer=nonzero "
             "0.5*supcon:temperature=0.07,distance=cosine,reducer=nonzero miner=multi-similarity:epsilon=0.2,distance=cosine");
+    text_is(FT_BATCH_SCORED, "2*cosine:matryoshka_dims=2+8+4", NULL, "2*cosine:matryoshka_dims=8+4+2,matryoshka_weights=1+1+1");
+    text_is(FT_BATCH_CLASSES, "supcon:matryoshka_weights=1+.5,temperature=.2,matryoshka_dims=2+8", NULL,
+            "supcon:temperature=0.2,distance=cosine,reducer=nonzero,matryoshka_dims=8+2,matryoshka_weights=0.5+1");
+    text_is(FT_BATCH_CLASSES, "arcface", NULL, "arcface:margin=28.6,scale=64");
     ok(made_losses(&arena, FT_BATCH_CLASSES, NULL, NULL) != NULL, "batches of classes have a loss by default");
     ok(strstr(ft_loss_names(), "triplet supcon infonce gist"), "names of losses: %s", ft_loss_names());
     ok(strstr(ft_miner_names(), "batch-hard batch-easy-hard triplet-margin multi-similarity"), "names of miners: %s", ft_miner_names());
@@ -65,6 +69,20 @@ static void check_refusals(void)
     refused(FT_BATCH_TRIPLETS, "nca", NULL, "it takes classes pairs random; for triplets there is triplet supcon infonce");
     refused(FT_BATCH_CLASSES, "infonce", NULL, "it takes pairs triplets; for classes there is triplet supcon");
     refused(FT_BATCH_RANDOM, NULL, NULL, "ft-sample --classes");
+    refused(FT_BATCH_PAIRS, "arcface", NULL, "it takes classes random");
+    refused(FT_BATCH_CLASSES, "sub-center-arcface:sub_centers=1.5", NULL, "expected a whole number");
+    refused(FT_BATCH_CLASSES, "supcon:matryoshka_weights=1", NULL, "matryoshka_weights without matryoshka_dims");
+    refused(FT_BATCH_CLASSES, "supcon:matryoshka_dims=8+4,matryoshka_weights=1", NULL, "1 matryoshka_weights for 2 matryoshka_dims");
+    refused(FT_BATCH_CLASSES, "supcon:matryoshka_dims=8+0", NULL, "expected whole numbers of 1 or more");
+    refused(FT_BATCH_CLASSES, "supcon:matryoshka_dims=8+2.5", NULL, "expected whole numbers of 1 or more");
+    refused(FT_BATCH_CLASSES, "supcon:matryoshka_dims=nan", NULL, "expected whole numbers of 1 or more");
+    refused(FT_BATCH_CLASSES, "supcon:matryoshka_dims=8+", NULL, "matryoshka_dims=8+: ");
+    refused(FT_BATCH_CLASSES, "supcon:matryoshka_dims=", NULL, "matryoshka_dims=: ");
+    refused(FT_BATCH_CLASSES, "supcon:matryoshka_dims=8,matryoshka_weights=-1", NULL, "expected numbers of 0 or more");
+    refused(FT_BATCH_CLASSES, "supcon:matryoshka_dims=8,matryoshka_weights=inf", NULL, "expected numbers of 0 or more");
+    refused(FT_BATCH_CLASSES, "supcon:matryoshka_dims=1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1", NULL, "expected 16 numbers at most");
+    refused(FT_BATCH_CLASSES, "supcon:matryoshka_dims=8,matryoshka_dims=4", NULL, "no key 'matryoshka_dims'");
+    refused(FT_BATCH_CLASSES, "arcface:matryoshka_dims=8", NULL, "learnt for the whole embedding");
     refused(FT_BATCH_CLASSES, "triplet", "hardest", "expected one of batch-hard batch-easy-hard triplet-margin");
     refused(FT_BATCH_CLASSES, "triplet", "batch-hard:margin=1", "it has distance");
     refused(FT_BATCH_CLASSES, "triplet", "batch-easy-hard:pos_strategy=semihard", "cannot both be semihard");

@@ -95,5 +95,6 @@ const struct ft_loss ft_loss_mse = {
              FT_LOSS_TAKES(FT_BATCH_SCORED) | FT_LOSS_TAKES(FT_BATCH_RANDOM),
     .keys = keys,
     .asks = asks,
+    .teacher_alike = true,
     .compute = compute,
 };
