@@ -1,5 +1,6 @@
 /* test-loss-rows.c - losses over rows, and what they need of a teacher, a guide or scores, against sentence-transformers and pytorch-metric-learning in
- * float64 (tests/golden/loss/rows.jsonl, made by make-rows.py there); the guide's filter and the teacher's dimensions besides. */
+ * float64 (tests/golden/loss/rows.jsonl, made by make-rows.py there; matryoshka.jsonl, several sizes of embedding at once, by make-matryoshka.py);
+ * the guide's filter and the teacher's dimensions besides. */
 #include "../tap.h"
 #include "batches.h"
 
@@ -7,7 +8,7 @@
 
 #include <jansson.h>
 
-#define GOLDEN "tests/golden/loss/rows.jsonl"
+#define GOLDEN "tests/golden/loss/"
 
 enum { MOST = 4096 };
 
@@ -51,7 +52,7 @@ static void move_near(struct made *made, const json_t *near, uint64_t *seed)
 static void make_case(struct made *made, const json_t *c)
 {
     const json_t *rows = json_object_get(c, "rows"), *roles = json_object_get(c, "roles"), *scores = json_object_get(c, "scores");
-    const json_t *items = json_object_get(c, "items");
+    const json_t *items = json_object_get(c, "items"), *labels = json_object_get(c, "labels");
     size_t n = json_array_size(rows);
     uint64_t seed = whole(c, "seed");
     enum ft_batch_kind kind;
@@ -65,10 +66,12 @@ static void make_case(struct made *made, const json_t *c)
         made->row[i] = (int32_t)number_at(rows, i);
         made->role[i] = (uint8_t)number_at(roles, i);
         made->item_score[i] = (float)number_at(items, i);
+        made->label[i] = (int32_t)number_at(labels, i);
     }
     for (size_t r = 0; r < json_array_size(scores); r++)
         made->score[r] = (float)number_at(scores, r);
     made->input.role = roles ? made->role : NULL;
+    made->input.label = labels ? made->label : NULL;
     made->input.score = scores ? made->score : NULL;
     made->input.item_score = items ? made->item_score : NULL;
     second(made, json_object_get(c, "teacher"), &made->input.teacher, &made->input.teacher_d);
@@ -104,15 +107,15 @@ static void check_case(const json_t *c)
     ft_arena_free(&made.arena);
 }
 
-static void check_golden(void)
+static void check_golden(const char *path, int least)
 {
-    FILE *file = fopen(GOLDEN, "r");
+    FILE *file = fopen(path, "r");
     json_error_t error;
     json_t *c;
     int cases = 0;
 
     if (!file) {
-        printf("Bail out! %s: run from the top of the tree\n", GOLDEN);
+        printf("Bail out! %s: run from the top of the tree\n", path);
         exit(1);
     }
     for (; (c = json_loadf(file, JSON_DISABLE_EOF_CHECK, &error)); cases++) {
@@ -121,7 +124,7 @@ static void check_golden(void)
     }
     fclose(file);
     printf("# worst: loss %.2g relative, gradient %.2g of its norm\n", worst_loss, worst_gradient);
-    ok(cases >= 280, "%d cases", cases);
+    ok(cases >= least, "%d cases", cases);
 }
 
 /* Two pairs that say the same: to the guide each positive answers both anchors, so neither is the other's negative. A third is unlike. */
@@ -185,7 +188,8 @@ static void asks(enum ft_batch_kind kind, const char *loss, unsigned want)
 int main(void)
 {
     ft_pool_set_threads(2);
-    check_golden();
+    check_golden(GOLDEN "rows.jsonl", 280);
+    check_golden(GOLDEN "matryoshka.jsonl", 28);
     check_filter();
     refused(FT_BATCH_CLASSES, "mse", false, 0, "--teacher MODEL");
     refused(FT_BATCH_CLASSES, "mse", false, 5, "5 dimensions, the model's 6");

@@ -108,6 +108,10 @@ static void check_bad_batches(void)
     ok(ft_losses_compute(losses, &made.input, &value, gradient, NULL) < 0 && ft_error_status() == FT_BAD, "no labels: %s", ft_error());
     made.input.kind = FT_BATCH_PAIRS;
     ok(ft_losses_compute(losses, &made.input, &value, gradient, NULL) < 0 && ft_error_status() == FT_BAD, "another kind: %s", ft_error());
+    made.input.kind = FT_BATCH_CLASSES;
+    losses = made_losses(&arena, FT_BATCH_CLASSES, "supcon:matryoshka_dims=2+5", NULL);
+    ok(losses && ft_losses_compute(losses, &made.input, &value, gradient, NULL) < 0 && ft_error_status() == FT_USAGE &&
+       strstr(ft_error(), "matryoshka_dims=5: the embeddings have 4 dimensions"), "%s", ft_error());
     ft_arena_free(&made.arena);
     made_random(&made, FT_BATCH_PAIRS, 4, 4, 1);
     losses = made_losses(&arena, FT_BATCH_PAIRS, NULL, NULL);
