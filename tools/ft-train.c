@@ -316,7 +316,8 @@ static int settle(struct ft_arena *arena, const struct ft_reader *reader, struct
         return -1;
     if (reader && !ft_tool_given(&tool, &seed))
         settings->seed = ft_reader_header(reader)->seed;
-    return ft_run_may_begin(output, force) < 0 || find_model(arena, settings) < 0 ? -1 : ft_second_measure(arena, settings);
+    return ft_settings_check_losses(settings) < 0 || ft_run_may_begin(output, force) < 0 || find_model(arena, settings) < 0
+               ? -1 : ft_second_measure(arena, settings);
 }
 
 static struct ft_run *make_run(const struct ft_settings *settings)

@@ -76,7 +76,7 @@ int ft_run_create(const char *directory, const struct ft_settings *settings, int
     int result = -1;
     char *run;
 
-    if (ft_settings_check(settings) < 0 || ft_run_may_begin(directory, false) < 0)
+    if (ft_settings_check(settings) < 0 || ft_settings_check_losses(settings) < 0 || ft_run_may_begin(directory, false) < 0)
         return -1;
     if ((run = ft_arena_print(&arena, "%s/run/checkpoints", directory)) && ft_directory_make(run) == 0 &&
         (run = ft_arena_print(&arena, "%s/run/run.json", directory)))

@@ -31,10 +31,8 @@ double ft_settings_loss_rate(const struct ft_settings *s, double lr)
     return s->loss_lr == FT_RATE_AS_MODEL ? lr : s->loss_lr;
 }
 
-/* An optimizer for what no loss learns is a wish that would be silently ignored. */
-static int check_loss_options(const struct ft_settings *s)
+int ft_settings_check_losses(const struct ft_settings *s)
 {
-    struct ft_optimizer_settings optimizer;
     struct ft_arena arena = {0};
     struct ft_losses *losses;
     struct ft_loss_layout layout;
@@ -42,10 +40,6 @@ static int check_loss_options(const struct ft_settings *s)
 
     if (!s->loss_optimizer && (s->loss_lr == FT_RATE_AS_MODEL || s->loss_lr == 0))
         return 0;
-    if (s->loss_lr != FT_RATE_AS_MODEL && (!(s->loss_lr >= 0) || !isfinite(s->loss_lr)))
-        return ft_fail(FT_USAGE, "--loss-lr %g: expected a number of at least 0", s->loss_lr);
-    if (ft_settings_loss_optimizer(s, &optimizer) < 0)
-        return ft_error_prefix("--loss-optimizer: ");
     if ((losses = ft_losses_parse_any(&arena, &s->loss)) && ft_losses_layout(&arena, losses, 1, 1, &layout) == 0)
         result = layout.learnt ? 0 : ft_fail(FT_USAGE, "%s: no loss of this run has weights of its own",
                                              s->loss_optimizer ? "--loss-optimizer" : "--loss-lr");
@@ -65,8 +59,12 @@ int ft_settings_check(const struct ft_settings *s)
         return ft_fail(FT_USAGE, "seed %" PRIu64 ": expected at most %" PRId64, s->seed, INT64_MAX);
     if (ft_settings_optimizer(s, &optimizer) < 0)
         return ft_error_prefix("--optimizer: ");
-    if (ft_rates_check(&s->rates, &optimizer) < 0 || ft_settings_schedule(s, FT_BATCH_RANDOM, &schedule) < 0 || check_loss_options(s) < 0)
+    if (ft_rates_check(&s->rates, &optimizer) < 0 || ft_settings_schedule(s, FT_BATCH_RANDOM, &schedule) < 0)
         return -1;
+    if (s->loss_lr != FT_RATE_AS_MODEL && (!(s->loss_lr >= 0) || !isfinite(s->loss_lr)))
+        return ft_fail(FT_USAGE, "--loss-lr %g: expected a number of at least 0", s->loss_lr);
+    if (ft_settings_loss_optimizer(s, &optimizer) < 0)
+        return ft_error_prefix("--loss-optimizer: ");
     if (ft_precision_parse(&precision, s->precision) < 0)
         return -1;
     return 0;

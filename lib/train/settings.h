@@ -45,6 +45,9 @@ struct ft_settings {
 /* Check everything that can be checked without data: FT_USAGE. */
 int ft_settings_check(const struct ft_settings *settings);
 
+/* A new run's: an optimizer or a rate for what no loss learns is a wish that would be silently ignored. FT_USAGE. */
+int ft_settings_check_losses(const struct ft_settings *settings);
+
 int ft_settings_write(const struct ft_settings *settings, const char *path, int argc, char **argv);
 int ft_settings_read(struct ft_arena *arena, struct ft_settings *settings, const char *path);
 

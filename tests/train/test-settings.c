@@ -123,7 +123,7 @@ static void check_not_utf8(void)
 
 static void refused(struct ft_settings s, const char *message)
 {
-    ok(ft_settings_check(&s) < 0 && ft_error_status() == FT_USAGE && strstr(ft_error(), message), "refused: %s (%s)", message, ft_error());
+    ok((ft_settings_check(&s) < 0 || ft_settings_check_losses(&s) < 0) && ft_error_status() == FT_USAGE && strstr(ft_error(), message), "refused: %s (%s)", message, ft_error());
 }
 
 static void check_check(void)
@@ -153,7 +153,7 @@ static void check_check(void)
     s = typical(), s.loss = (struct ft_list){learning, 2}, s.loss_lr = NAN, refused(s, "--loss-lr nan");
     s.loss_lr = -2, refused(s, "--loss-lr -2");
     s.loss_lr = 0, s.loss_optimizer = "adamw:x=1", refused(s, "--loss-optimizer: adamw has no key 'x'");
-    s.loss_optimizer = "adamw:decay=.1", ok(ft_settings_check(&s) == 0, "a rate and an optimizer for what a loss learns");
+    s.loss_optimizer = "adamw:decay=.1", ok(ft_settings_check(&s) == 0 && ft_settings_check_losses(&s) == 0, "a rate and an optimizer for what a loss learns");
     s = typical(), s.seed = UINT64_MAX, refused(s, "seed 18446744073709551615");
 }
 
