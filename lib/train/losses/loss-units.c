@@ -1,4 +1,5 @@
 /* loss-units.c - vectors at unit length and back, and who is who in rows of pairs and triplets. */
+#include "base/pool.h"
 #include "train/losses/losses.h"
 
 #include <math.h>
@@ -14,16 +15,32 @@ static double dot(const float *a, const float *b, size_t d)
     return sum;
 }
 
-int ft_units_make(struct ft_arena *arena, struct ft_units *units, const float *x, size_t n, size_t d)
+/* Rows are each on their own; what classes learn may be many of them. */
+enum { PIECE_ROWS = 128 };
+
+struct rows {
+    const struct ft_units *units;
+    const float *x;            /* forward: the vectors */
+    float *gradient;           /* backward */
+    double scale;
+};
+
+static int run_rows(struct rows *rows, int (*f)(void *argument, size_t piece, int worker))
 {
-    units->n = n;
-    units->d = d;
-    units->unit = ft_arena_zero(arena, n * d, sizeof(float));
-    units->length = ft_arena_zero(arena, n, sizeof(float));
-    if (!units->unit || !units->length)
-        return -1;
-    for (size_t i = 0; i < n; i++) {
-        const float *from = x + i * d;
+    size_t pieces = (rows->units->n + PIECE_ROWS - 1) / PIECE_ROWS;
+
+    return pieces == 1 ? f(rows, 0, 0) : ft_pool_run(pieces, f, rows);
+}
+
+static int make_rows(void *argument, size_t piece, int worker)
+{
+    const struct rows *rows = argument;
+    const struct ft_units *units = rows->units;
+    size_t d = units->d;
+
+    (void)worker;
+    for (size_t i = piece * PIECE_ROWS; i < (piece + 1) * PIECE_ROWS && i < units->n; i++) {
+        const float *from = rows->x + i * d;
         float *to = units->unit + i * d;
         double length = sqrt(dot(from, from, d));
 
@@ -36,18 +53,38 @@ int ft_units_make(struct ft_arena *arena, struct ft_units *units, const float *x
     return 0;
 }
 
-void ft_units_backward(const struct ft_units *units, double scale, float *gradient)
+int ft_units_make(struct ft_arena *arena, struct ft_units *units, const float *x, size_t n, size_t d)
 {
+    units->n = n;
+    units->d = d;
+    units->unit = ft_arena_zero(arena, n, d * sizeof(float));
+    units->length = ft_arena_zero(arena, n, sizeof(float));
+    if (!units->unit || !units->length)
+        return -1;
+    return run_rows(&(struct rows){.units = units, .x = x}, make_rows);
+}
+
+static int backward_rows(void *argument, size_t piece, int worker)
+{
+    const struct rows *rows = argument;
+    const struct ft_units *units = rows->units;
     size_t d = units->d;
 
-    for (size_t i = 0; i < units->n; i++) {
+    (void)worker;
+    for (size_t i = piece * PIECE_ROWS; i < (piece + 1) * PIECE_ROWS && i < units->n; i++) {
         const float *u = units->unit + i * d;
-        float *g = gradient + i * d;
-        double along = dot(u, g, d), factor = units->length[i] >= SHORTEST ? scale / units->length[i] : 0;
+        float *g = rows->gradient + i * d;
+        double along = dot(u, g, d), factor = units->length[i] >= SHORTEST ? rows->scale / units->length[i] : 0;
 
         for (size_t k = 0; k < d; k++)
             g[k] = (float)((g[k] - along * u[k]) * factor);
     }
+    return 0;
+}
+
+void ft_units_backward(const struct ft_units *units, double scale, float *gradient)
+{
+    run_rows(&(struct rows){.units = units, .gradient = gradient, .scale = scale}, backward_rows);   /* which cannot fail */
 }
 
 double ft_unit_distance(const float *u, const float *v, size_t d)
