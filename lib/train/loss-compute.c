@@ -44,6 +44,7 @@ static int compute_one(const struct ft_losses *losses, size_t index, const struc
                        double *loss, float *gradient, uint64_t *counted)
 {
     const struct ft_chosen *chosen = &losses->losses[index];
+    const struct ft_loss_tensor *memory = ft_chosen_memory(losses, index, layout);
     struct ft_loss_call call = {.input = input};
 
     memcpy(call.value, chosen->value, sizeof call.value);
@@ -56,7 +57,7 @@ static int compute_one(const struct ft_losses *losses, size_t index, const struc
     memset(gradient, 0, input->n * input->d * sizeof *gradient);
     if (give_weights(losses, index, layout, &call) < 0)
         return -1;
-    return ft_wrapped_compute(chosen, &call, loss, gradient, counted);
+    return ft_wrapped_compute(chosen, &call, memory ? input->weights + memory->first : NULL, loss, gradient, counted);
 }
 
 static void scale_weights(const struct ft_losses *losses, size_t index, const struct ft_loss_input *input, const struct ft_loss_layout *layout)
@@ -102,6 +103,8 @@ static int check_weights(const struct ft_losses *losses, const struct ft_loss_in
 
         if (loss->tensors && loss->tensors(losses->losses[i].value, 1, 1, tensor) && !(input->weights && input->weights_gradient))
             return ft_fail(FT_USAGE, "loss %s has weights of its own, which live in a run: ft-train, or ft-loss -m RUN", loss->name);
+        if (losses->losses[i].memory && !input->weights)
+            return ft_fail(FT_USAGE, "loss %s remembers batches, and the memory lives in a run: ft-train, or ft-loss -m RUN", loss->name);
     }
     return 0;
 }

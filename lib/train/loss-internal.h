@@ -16,6 +16,7 @@ struct ft_chosen {
         size_t count;
         double weight;
     } dim[FT_LOSS_DIMS];       /* largest first */
+    size_t memory;             /* embeddings of batches before that are compared with; 0: none */
 };
 
 struct ft_losses {
@@ -31,8 +32,20 @@ struct ft_losses {
 int ft_wrappers_take(struct ft_setting *setting, struct ft_chosen *chosen);
 int ft_wrappers_print(struct ft_buffer *out, const struct ft_chosen *chosen);
 
-/* The loss, in its wrappers; gradient comes zeroed. */
-int ft_wrapped_compute(const struct ft_chosen *chosen, const struct ft_loss_call *call, double *loss, float *gradient, uint64_t *counted);
+/* The loss, in its wrappers; gradient comes zeroed. `memory` is what it remembers, NULL where it does not. */
+int ft_wrapped_compute(const struct ft_chosen *chosen, const struct ft_loss_call *call, const float *memory, double *loss, float *gradient,
+                       uint64_t *counted);
+
+int ft_memory_compute(const struct ft_chosen *chosen, const struct ft_loss_call *call, const float *memory, double *loss, float *gradient,
+                      uint64_t *counted);
+int ft_matryoshka_compute(const struct ft_chosen *chosen, const struct ft_loss_call *call, double *loss, float *gradient, uint64_t *counted);
+
+/* What a loss remembers lies in so many floats of the run's array, all zero in the beginning; and takes in a batch's items of known label. */
+size_t ft_memory_floats(const struct ft_chosen *chosen, size_t d);
+void ft_memory_add(const struct ft_chosen *chosen, const struct ft_loss_input *input, float *memory);
+
+/* Where that is; NULL where it remembers nothing. */
+const struct ft_loss_tensor *ft_chosen_memory(const struct ft_losses *losses, size_t index, const struct ft_loss_layout *layout);
 
 /* What one of the losses learns: its tensors with their places. Gives how many; 0 without a layout. */
 size_t ft_chosen_tensors(const struct ft_losses *losses, size_t index, const struct ft_loss_layout *layout,

@@ -3,6 +3,7 @@
 #include "base/random.h"
 #include "train/loss-internal.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -60,13 +61,30 @@ static int lay_out_learnt(const struct ft_losses *losses, size_t index, struct f
 int ft_losses_layout(struct ft_arena *arena, const struct ft_losses *losses, size_t classes, size_t d, struct ft_loss_layout *layout)
 {
     *layout = (struct ft_loss_layout){.classes = classes, .d = d};
-    if (!(layout->tensor = ft_arena_zero(arena, losses->count * FT_LOSS_TENSORS + 1, sizeof *layout->tensor)))
+    if (!(layout->tensor = ft_arena_zero(arena, losses->count * (FT_LOSS_TENSORS + 1) + 1, sizeof *layout->tensor)))
         return -1;
     for (size_t i = 0; i < losses->count; i++)
         if (lay_out_learnt(losses, i, layout) < 0)
             return -1;
     layout->learnt = layout->floats;
+    for (size_t i = 0; i < losses->count; i++) {
+        struct ft_loss_tensor memory = {.name = "memory", .rows = 1, .columns = ft_memory_floats(&losses->losses[i], d)};
+
+        if (losses->losses[i].memory && (name_tensor(losses, i, &memory) < 0 || place_tensor(layout, &memory) < 0))
+            return -1;
+    }
     return 0;
+}
+
+const struct ft_loss_tensor *ft_chosen_memory(const struct ft_losses *losses, size_t index, const struct ft_loss_layout *layout)
+{
+    size_t after = 0;
+
+    if (!losses->losses[index].memory)
+        return NULL;
+    for (size_t i = index; i < losses->count; i++)
+        after += losses->losses[i].memory != 0;
+    return &layout->tensor[layout->count - after];
 }
 
 size_t ft_chosen_tensors(const struct ft_losses *losses, size_t index, const struct ft_loss_layout *layout,
@@ -123,10 +141,35 @@ int ft_losses_begin(const struct ft_loss_layout *layout, uint64_t seed, float *w
     return 0;
 }
 
-int ft_losses_remember(const struct ft_losses *losses, const struct ft_loss_input *input, float *weights)
+static bool remembers(const struct ft_losses *losses)
 {
-    (void)losses;
-    (void)input;
-    (void)weights;
+    for (size_t i = 0; i < losses->count; i++)
+        if (losses->losses[i].memory)
+            return true;
+    return false;
+}
+
+int ft_losses_memorable(const struct ft_losses *losses, const struct ft_loss_input *input)
+{
+    if (!remembers(losses))
+        return 0;
+    if (!input->embedding || !input->label)
+        return ft_fail(FT_BAD, "no %s of the batch for the losses to remember", input->embedding ? "labels" : "embeddings");
+    for (size_t k = 0; k < input->n * input->d; k++)
+        if (!isfinite(input->embedding[k]))
+            return ft_fail(FT_BAD, "embedding %zu is not finite", k / input->d);
+    return 0;
+}
+
+int ft_losses_remember(const struct ft_losses *losses, const struct ft_loss_layout *layout, const struct ft_loss_input *input, float *weights)
+{
+    if (ft_losses_memorable(losses, input) < 0)
+        return -1;
+    for (size_t i = 0; i < losses->count; i++) {
+        const struct ft_loss_tensor *memory = ft_chosen_memory(losses, i, layout);
+
+        if (memory)
+            ft_memory_add(&losses->losses[i], input, weights + memory->first);
+    }
     return 0;
 }

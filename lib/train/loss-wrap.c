@@ -1,14 +1,12 @@
-/* loss-wrap.c - what a loss may be wrapped in: several sizes of the embedding at once.
- *
- * matryoshka_dims=384+256+128, matryoshka_weights=1+1+1 (Kusupati et al. 2022; sentence-transformers' MatryoshkaLoss): the weighted sum of the
- * loss of the first k numbers of each embedding, brought to unit length, for each k. */
+/* loss-wrap.c - what a loss may be wrapped in: a memory of batches before (loss-memory.c), several sizes of the embedding at once
+ * (loss-matryoshka.c). Their keys stand beside the loss's own. */
 #include "train/loss-internal.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char DIMS[] = "matryoshka_dims", WEIGHTS[] = "matryoshka_weights";
+static const char MEMORY[] = "memory_size", DIMS[] = "matryoshka_dims", WEIGHTS[] = "matryoshka_weights";
 
 /* "1+2.5+3". Gives how many, or -1. */
 static int read_numbers(const char *loss, const char *key, const char *text, double number[FT_LOSS_DIMS])
@@ -83,11 +81,28 @@ static const char *take(struct ft_setting *setting, const char *key, char value[
     return NULL;
 }
 
+static int read_memory(struct ft_chosen *chosen, const char *text)
+{
+    double size;
+
+    if (!chosen->loss->references)
+        return ft_fail(FT_USAGE, "%s: %s: it compares no items with others by their labels", chosen->loss->name, MEMORY);
+    if (ft_number_parse(text, &size) < 0)
+        return ft_error_prefix("%s: %s: ", chosen->loss->name, MEMORY);
+    if (!(size >= 1 && size <= 1 << 24) || size != floor(size))
+        return ft_fail(FT_USAGE, "%s: %s=%s: expected a whole number, 1 to %d", chosen->loss->name, MEMORY, text, 1 << 24);
+    chosen->memory = (size_t)size;
+    return 0;
+}
+
 int ft_wrappers_take(struct ft_setting *setting, struct ft_chosen *chosen)
 {
-    char dims_value[96], weights_value[96];
-    const char *dims = take(setting, DIMS, dims_value), *weights = take(setting, WEIGHTS, weights_value);
+    char memory_value[96], dims_value[96], weights_value[96];
+    const char *memory = take(setting, MEMORY, memory_value), *dims = take(setting, DIMS, dims_value);
+    const char *weights = take(setting, WEIGHTS, weights_value);
 
+    if (memory && read_memory(chosen, memory) < 0)
+        return -1;
     if (weights && !dims)
         return ft_fail(FT_USAGE, "%s: %s without %s", setting->name, WEIGHTS, DIMS);
     if (!dims)
@@ -100,8 +115,10 @@ int ft_wrappers_take(struct ft_setting *setting, struct ft_chosen *chosen)
 int ft_wrappers_print(struct ft_buffer *out, const struct ft_chosen *chosen)
 {
     char before = chosen->loss->keys[0].name ? ',' : ':';
-    int rc = chosen->dims ? ft_buffer_print(out, "%c%s=", before, DIMS) : 0;
+    int rc = chosen->memory ? ft_buffer_print(out, "%c%s=%zu", before, MEMORY, chosen->memory) : 0;
 
+    if (rc == 0 && chosen->dims)
+        rc = ft_buffer_print(out, "%c%s=", chosen->memory ? ',' : before, DIMS);
     for (size_t i = 0; i < chosen->dims && rc == 0; i++)
         rc = ft_buffer_print(out, "%s%zu", i ? "+" : "", chosen->dim[i].count);
     if (rc == 0 && chosen->dims)
@@ -112,64 +129,10 @@ int ft_wrappers_print(struct ft_buffer *out, const struct ft_chosen *chosen)
     return rc;
 }
 
-/* The first `to` of each `from` numbers. */
-static float *cut(struct ft_arena *arena, const float *x, size_t n, size_t from, size_t to)
+int ft_wrapped_compute(const struct ft_chosen *chosen, const struct ft_loss_call *call, const float *memory, double *loss, float *gradient,
+                       uint64_t *counted)
 {
-    float *y = ft_arena_take(arena, n * to * sizeof *y + 1);
-
-    for (size_t i = 0; y && i < n; i++)
-        memcpy(y + i * to, x + i * from, to * sizeof *y);
-    return y;
-}
-
-/* One size. */
-static int compute_cut(struct ft_arena *arena, const struct ft_chosen *chosen, const struct ft_loss_call *call, size_t index,
-                       double *loss, float *gradient, uint64_t *counted)
-{
-    const struct ft_loss_input *whole = call->input;
-    size_t n = whole->n, d = whole->d, k = chosen->dim[index].count;
-    struct ft_loss_input input = *whole;
-    struct ft_loss_call inner = *call;
-    struct ft_units units;
-    double one = 0;
-    uint64_t one_counted = 0;
-    float *slice = cut(arena, whole->embedding, n, d, k), *slope = ft_arena_zero(arena, n * k + 1, sizeof *slope);
-
-    if (!slice || !slope || ft_units_make(arena, &units, slice, n, k) < 0)
-        return -1;
-    input.embedding = units.unit;
-    input.d = k;
-    inner.input = &input;
-    if (chosen->loss->teacher_alike && whole->teacher && whole->teacher_d == d) {
-        input.teacher_d = k;
-        if (!(input.teacher = cut(arena, whole->teacher, n, d, k)))
-            return -1;
-    }
-    if (chosen->loss->compute(&inner, &one, slope, &one_counted) < 0)
-        return -1;
-    ft_units_backward(&units, chosen->dim[index].weight, slope);
-    *loss += chosen->dim[index].weight * one;
-    *counted += one_counted;
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < k; j++)
-            gradient[i * d + j] += slope[i * k + j];
-    return 0;
-}
-
-int ft_wrapped_compute(const struct ft_chosen *chosen, const struct ft_loss_call *call, double *loss, float *gradient, uint64_t *counted)
-{
-    struct ft_arena arena = {0};
-    int rc = 0;
-
-    if (!chosen->dims)
-        return chosen->loss->compute(call, loss, gradient, counted);
-    if (chosen->dim[0].count > call->input->d)
-        return ft_fail(FT_USAGE, "loss %s: %s=%zu: the embeddings have %zu dimensions", chosen->loss->name, DIMS, chosen->dim[0].count,
-                       call->input->d);
-    for (size_t i = 0; i < chosen->dims && rc == 0; i++) {
-        ft_arena_reset(&arena);
-        rc = compute_cut(&arena, chosen, call, i, loss, gradient, counted);
-    }
-    ft_arena_free(&arena);
-    return rc;
+    if (memory)
+        return ft_memory_compute(chosen, call, memory, loss, gradient, counted);
+    return ft_matryoshka_compute(chosen, call, loss, gradient, counted);
 }

@@ -24,6 +24,8 @@ struct ft_loss_input {
     const float *weights;      /* what the losses learn and remember, as ft_losses_layout lays it out; NULL where they have none */
     float *weights_gradient;   /* [learnt], written: d loss / d what is learnt; NULL likewise */
     uint64_t seed, number;     /* of the run and of the batch: what miners draw by */
+    size_t references;         /* the last so many of the n items are of batches before (memory_size): they are compared with, ask nothing
+                                * themselves, and get no gradient. 0 but for what a loss is called with inside loss-wrap.c */
 };
 
 /* What is to be seen of a batch, whose arrays it points into, and of its embeddings [items, d]; the seed is the caller's to set. */
@@ -68,8 +70,10 @@ int ft_losses_layout(struct ft_arena *arena, const struct ft_losses *losses, siz
 /* The beginning: random numbers of this seed (Philox; what is remembered begins empty) into [floats]. */
 int ft_losses_begin(const struct ft_loss_layout *layout, uint64_t seed, float *weights);
 
-/* After a batch is applied: what is remembered goes on to the next. `weights` is input->weights, writable. */
-int ft_losses_remember(const struct ft_losses *losses, const struct ft_loss_input *input, float *weights);
+/* After a batch is applied: what is remembered takes it in. `weights` is what input->weights was for it, writable. FT_BAD: no embeddings, or some that
+ * are not finite; ft_losses_memorable says so before. */
+int ft_losses_remember(const struct ft_losses *losses, const struct ft_loss_layout *layout, const struct ft_loss_input *input, float *weights);
+int ft_losses_memorable(const struct ft_losses *losses, const struct ft_loss_input *input);
 
 /* Mean loss and d loss / d embedding, [n, d], written (not added). `counted`, if not NULL, gets the number of terms (triplets, pairs,
  * anchors) that were not zero. Work is done on the pool; the bits do not depend on the number of threads. Embeddings or scores that are not

@@ -365,6 +365,8 @@ static int take(struct ft_trainer *t, const struct ft_schedule *schedule, double
     const struct ft_loss_input input = ft_loss_input_of(t->batch, t->embedding, t->model->dim);
     uint64_t number = t->batch->number;
 
+    if (ft_weights_check(t->weights, &input) < 0)
+        return -1;
     ft_optimizer_touch(t->optimizer, t->packed);
     ft_weights_take(t->weights);
     t->taken.data = ft_batch_checksum(t->taken.data, t->batch);

@@ -142,11 +142,16 @@ double ft_weights_square(struct ft_weights *w)
     return w->optimizer ? ft_optimizer_square(w->optimizer, whole_gradient(w)) : 0;
 }
 
+int ft_weights_check(const struct ft_weights *w, const struct ft_loss_input *input)
+{
+    return w->layout.floats ? ft_losses_memorable(w->losses, input) : 0;
+}
+
 int ft_weights_step(struct ft_weights *w, const struct ft_optimizer_how *how, const struct ft_loss_input *input)
 {
     if (w->optimizer && ft_optimizer_step(w->optimizer, whole_gradient(w), how) < 0)
         return -1;
-    return w->layout.floats && input ? ft_losses_remember(w->losses, input, w->parameters.block) : 0;
+    return w->layout.floats && input ? ft_losses_remember(w->losses, &w->layout, input, w->parameters.block) : 0;
 }
 
 size_t ft_weights_parts(struct ft_weights *w, struct ft_checkpoint_part parts[FT_WEIGHTS_PARTS])

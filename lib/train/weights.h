@@ -27,6 +27,9 @@ void ft_weights_take(struct ft_weights *weights);
 /* The sum of the squares of the step's gradient; 0 where nothing is learnt. */
 double ft_weights_square(struct ft_weights *weights);
 
+/* Can what is remembered take in this batch? FT_BAD. */
+int ft_weights_check(const struct ft_weights *weights, const struct ft_loss_input *input);
+
 /* A step; `how` has what the schedule makes of the run's rate, and the scale of clipping. Then what is remembered takes in the batch of `input`
  * (embedding, labels), unless NULL. */
 int ft_weights_step(struct ft_weights *weights, const struct ft_optimizer_how *how, const struct ft_loss_input *input);
