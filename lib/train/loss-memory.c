@@ -60,6 +60,7 @@ static int join_memory(struct ft_arena *arena, const struct ft_chosen *chosen, c
     *all = *batch;
     all->n = batch->n + older;
     all->references = older;
+    all->remembering = true;
     if (!(x = ft_arena_take(arena, all->n * d * sizeof *x + 1)) || !(y = ft_arena_take(arena, all->n * sizeof *y + 1)) ||
         !(row = ft_arena_zero(arena, all->n, sizeof *row)))
         return -1;

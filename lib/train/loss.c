@@ -154,6 +154,14 @@ static int fail_kind(const struct ft_loss *loss, enum ft_batch_kind kind)
                    ft_batch_kind_name(kind), kinds, ft_batch_kind_name(kind), *losses ? losses : "none");
 }
 
+/* Rows of pairs and triplets are classes of their own, which no other batch has. */
+static int check_memory_kind(const struct ft_loss *loss, enum ft_batch_kind kind)
+{
+    if (kind == FT_BATCH_CLASSES || kind == FT_BATCH_RANDOM)
+        return 0;
+    return ft_fail(FT_USAGE, "loss %s: memory_size goes by labels, and batches of %s have none", loss->name, ft_batch_kind_name(kind));
+}
+
 /* One "[W*]NAME:key=value,..." */
 static int loss_parse(struct ft_losses *losses, const char *text)
 {
@@ -181,7 +189,7 @@ static int loss_parse(struct ft_losses *losses, const char *text)
     if (!losses->any && !(chosen->loss->kinds & FT_LOSS_TAKES(losses->kind)))
         return fail_kind(chosen->loss, losses->kind);
     losses->count++;
-    if (ft_wrappers_take(&setting, chosen) < 0 || ft_loss_keys_read(&setting, chosen->loss->keys, chosen->value) < 0)
+    if (ft_wrappers_take(&setting, chosen) < 0 || (chosen->memory && !losses->any && check_memory_kind(chosen->loss, losses->kind) < 0) || ft_loss_keys_read(&setting, chosen->loss->keys, chosen->value) < 0)
         return -1;
     return chosen->loss->check ? chosen->loss->check(chosen->value) : 0;
 }

@@ -24,8 +24,8 @@ struct ft_loss_input {
     const float *weights;      /* what the losses learn and remember, as ft_losses_layout lays it out; NULL where they have none */
     float *weights_gradient;   /* [learnt], written: d loss / d what is learnt; NULL likewise */
     uint64_t seed, number;     /* of the run and of the batch: what miners draw by */
-    size_t references;         /* the last so many of the n items are of batches before (memory_size): they are compared with, ask nothing
-                                * themselves, and get no gradient. 0 but for what a loss is called with inside loss-wrap.c */
+    bool remembering;          /* set by loss-memory.c alone: the first n - references items ask, all are compared with, and no gradient goes */
+    size_t references;         /* to what is compared with; the last `references` items are of batches before */
 };
 
 /* What is to be seen of a batch, whose arrays it points into, and of its embeddings [items, d]; the seed is the caller's to set. */

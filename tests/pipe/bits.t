@@ -64,6 +64,18 @@ test_expect_success 'losses with weights of their own, and an optimizer for them
         -o learning-slowly labelled.batches && differ learning-slowly learning-fused
 '
 
+test_expect_success 'a memory of batches before, and sizes of embedding: piped equals fused, any threads' '
+    remembering () {
+        $limit ft-train -q -m model --loss "supcon:memory_size=120" --loss "contrastive:memory_size=70,matryoshka_dims=20+8" "$@"
+    } &&
+    remembering -o memory-fused labelled.batches && remembering -o memory-one --threads 1 labelled.batches &&
+    remembering -o memory-piped --seed 5 --steps 0 && piped memory-piped labelled.batches &&
+    same memory-fused memory-one memory-piped && differ memory-fused labelled-fused &&
+    $limit ft-train -q -m model --loss "supcon:memory_size=50" --loss "contrastive:memory_size=70,matryoshka_dims=20+8" -o memory-less labelled.batches &&
+    differ memory-less memory-fused && ft-embed -q -m model labelled.batches >embedded &&
+    test_expect_code 2 ft-loss -q --loss supcon:memory_size=100 embedded 2>err >out && test_grep "the memory lives in a run" err
+'
+
 test_expect_success 'a loss with weights of its own has none without a run, nor without classes' '
     ft-embed -q -m model labelled.batches >embedded &&
     test_expect_code 2 ft-loss -q --loss arcface embedded 2>err >out && cat err && test_grep "which live in a run" err &&

@@ -50,6 +50,16 @@ for k in 1 4 $((total - 1)); do
     '
 done
 
+remembering="--loss supcon:memory_size=100 --loss normalized-softmax --loss-lr .01"
+$limit ft-train -q -m model -o remembers $remembering --seed 4 batches
+test_expect_success 'what is remembered goes on too: stopped, then piped, killed, then fused' '
+    $limit ft-train -q -m model -o memory --seed 4 $remembering --steps 5 batches && cp -r memory memory-fused && piped memory batches &&
+    same remembers memory && $limit ft-train -q -m model -o memory-fused --resume batches && same remembers memory-fused &&
+    new_run memory-killed --seed 4 $remembering && piped_killable memory-killed batches --save-every 2 && pid=$(pid_of update) && sleep .2 &&
+    { kill -9 $pid || true; } && { wait $job || true; } && { test ! -e memory-killed/run/checkpoints || piped memory-killed batches; } &&
+    same remembers memory-killed
+'
+
 test_expect_success 'a rate, an optimizer, a loss given again on resuming must be the run'"'"'s' '
     $limit ft-train -q -m model -o again --seed 4 $learning --steps 3 batches &&
     test_expect_code 2 ft-train -q -m model -o again --resume --loss-lr .1 batches 2>err && test_grep "--loss-lr was set to something else" err &&
@@ -106,6 +116,17 @@ test_expect_success 'gradients of what losses learn that do not fit are refused'
     hostile "s/\(arcface.weight\":{\"\$tensor\":\"<f4\",\"shape\":\[\)2,20/\120,2/" "arcface.weight of 20 by 2, expected 2 by 20" &&
     hostile "s|\(arcface.weight\":{[^}]*\"data\":\"\)[^\"]*|\1$nan|" "batch 1: the gradient is not finite" &&
     ft-update -q -m hostile-run tiny.losses >out && same tiny hostile-run
+'
+test_expect_success 'a batch whose embeddings are missing, misshapen or no numbers, for losses that remember' '
+    new_run remembering --loss supcon:memory_size=8 && ft-embed -q -m remembering tiny.batches | ft-loss -q -m remembering |
+        tee memory.losses | ft-update -q -m remembering >out && ft-cat -q --full memory.losses >losses.text && new_run memory-run --loss supcon:memory_size=8 &&
+    nan=$(head -c 320 /dev/zero | tr "\0" "\377" | base64 -w0) && cp -r memory-run hostile-memory &&
+    for edit in "s/\"embedding\"/\"embudding\"/;no embedding" "s/\(embedding\":{\"\$tensor\":\"<f4\",\"shape\":\[\)4,20/\120,4/;embeddings of 20 by 4" \
+        "s|\(embedding\":{[^}]*\"data\":\"\)[^\"]*|\1$nan|;embedding 0 is not finite"; do
+        sed "${edit%;*}" losses.text >hostile.text && ! cmp -s hostile.text losses.text && ft-cat -q --from-text hostile.text >hostile &&
+            test_expect_code 3 $limit ft-update -q -m hostile-memory hostile 2>err >out && cat err && test_grep "${edit##*;}" err || return 1
+    done &&
+    ft-update -q -m hostile-memory memory.losses >out && same remembering hostile-memory
 '
 test_expect_success 'ft-loss on a stream of other dimensions or classes than ft-update'"'"'s ends, as does ft-update' '
     new_run others --loss arcface && ft-cat -q --full tiny.embedded | sed "1s/\"classes\":2/\"classes\":3/" | ft-cat -q --from-text >three &&

@@ -68,5 +68,6 @@ const struct ft_loss ft_loss_circle = {
     .mined = FT_MINED_KINDS,
     .keys = keys,
     .held = true,
+    .references = true,
     .compute = compute,
 };

@@ -63,5 +63,6 @@ const struct ft_loss ft_loss_contrastive = {
     .kinds = FT_LABELLED | FT_ROWS,
     .mined = FT_MINED_KINDS,
     .keys = keys,
+    .references = true,
     .compute = compute,
 };

@@ -83,8 +83,8 @@ static int make_units(struct ft_arena *arena, struct ft_labelled *batch, const f
     size_t n = batch->n, d = batch->d;
     float *x = ft_arena_zero(arena, n, d * sizeof *x);
 
-    batch->cosine = ft_arena_zero(arena, n, n * sizeof(float));
-    batch->slope = ft_arena_zero(arena, n, n * sizeof(float));
+    batch->cosine = ft_arena_zero(arena, batch->anchors, n * sizeof(float));
+    batch->slope = ft_arena_zero(arena, batch->anchors, n * sizeof(float));
     batch->total = ft_arena_zero(arena, n, sizeof(double));
     batch->terms = ft_arena_zero(arena, n, sizeof *batch->terms);
     if (!x || !batch->cosine || !batch->slope || !batch->total || !batch->terms)
@@ -96,7 +96,7 @@ static int make_units(struct ft_arena *arena, struct ft_labelled *batch, const f
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < d; k++)
             batch->total[i] += batch->units.unit[i * d + k];
-    return ft_matrix_make(batch->units.unit, n, d, batch->cosine);
+    return ft_matrix_make(batch->units.unit, batch->anchors, n, d, batch->cosine);
 }
 
 /* Triplet batches say themselves what is compared: each row its anchor with each of its positives and each of its negatives. */
@@ -146,16 +146,28 @@ static void find_any(struct ft_labelled *batch)
 {
     size_t n = batch->n;
 
-    for (size_t i = 0; i < n * n && !(batch->any[0] && batch->any[1]); i++)
+    for (size_t i = 0; i < batch->anchors * n && !(batch->any[0] && batch->any[1]); i++)
         if (batch->mined ? batch->mined->count[i] > 0 : i / n != i % n)
             batch->any[batch->label[i / n] != batch->label[i % n]] = true;
+}
+
+/* Items of batches before come last, and know their labels. */
+static int find_anchors(struct ft_labelled *batch, const struct ft_loss_call *call, const struct ft_labelled_loss *how)
+{
+    batch->anchors = batch->n - call->input->references;
+    batch->detached = call->input->remembering;
+    if (batch->detached && call->miner)
+        return ft_fail(FT_USAGE, "--miner %s: a loss with memory_size compares all, and takes no miner", call->miner->name);
+    if (batch->detached && how->across)
+        return ft_fail(FT_USAGE, "memory_size: with these settings the loss compares what is remembered with itself: without swap");
+    return 0;
 }
 
 int ft_labelled_open(struct ft_arena *arena, struct ft_labelled *batch, const struct ft_loss_call *call, const struct ft_labelled_loss *how)
 {
     *batch = (struct ft_labelled){.d = call->input->d, .distance = how->distance, .reducer = how->reducer,
                                   .seed = call->input->seed, .number = call->input->number};
-    if (ft_labelled_items(arena, batch, call) < 0 || make_units(arena, batch, call->input->embedding) < 0 || mine(arena, batch, call) < 0)
+    if (ft_labelled_items(arena, batch, call) < 0 || find_anchors(batch, call, how) < 0 || make_units(arena, batch, call->input->embedding) < 0 || mine(arena, batch, call) < 0)
         return -1;
     find_any(batch);
     return 0;
@@ -224,7 +236,7 @@ int ft_labelled_each(struct ft_arena *arena, struct ft_labelled *batch, const st
 
     if (!work.others)
         return -1;
-    return how->across ? ft_pool_run(batch->classes, do_class, &work) : ft_rows_run(batch->n, do_anchors, &work);
+    return how->across ? ft_pool_run(batch->classes, do_class, &work) : ft_rows_run(batch->anchors, do_anchors, &work);
 }
 
 double ft_term(struct ft_anchor *anchor, int part, double count, double loss)
@@ -233,7 +245,7 @@ double ft_term(struct ft_anchor *anchor, int part, double count, double loss)
     double weight = count;
 
     if (anchor->batch->reducer == FT_PER_ANCHOR)
-        weight = 1 / ((double)(part ? anchor->negatives : anchor->positives) * (double)anchor->batch->n);
+        weight = 1 / ((double)(part ? anchor->negatives : anchor->positives) * (double)anchor->batch->anchors);
     terms->sum[part] += weight * loss;
     terms->entries[part] += count;
     terms->nonzero[part] += loss > 0 ? count : 0;
@@ -274,7 +286,7 @@ static void add_snr(struct ft_labelled *batch, float *gradient)
 {
     size_t n = batch->n, d = batch->d;
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < batch->anchors; i++) {
         double own = 0;
 
         for (size_t j = 0; j < n; j++) {
@@ -283,7 +295,7 @@ static void add_snr(struct ft_labelled *batch, float *gradient)
             if (slope == 0)
                 continue;
             own += slope * (batch->total[i] / (double)d * ft_distance_value(batch, FT_BY_SNR, i, j) - apart);
-            for (size_t k = 0; k < d; k++)
+            for (size_t k = 0; k < d && !batch->detached; k++)
                 gradient[j * d + k] += (float)(slope * apart);
         }
         for (size_t k = 0; k < d; k++)
@@ -301,7 +313,8 @@ static int backward(struct ft_labelled *batch, double scale, float *gradient)
         memset(own, 0, n * d * sizeof *own);
         if (batch->distance == FT_BY_SNR)
             add_snr(batch, own);
-        rc = ft_matrix_backward(batch->units.unit, n, d, batch->cosine, batch->slope, own);
+        rc = batch->detached ? ft_matrix_backward_rows(batch->units.unit, batch->anchors, n, d, batch->cosine, batch->slope, own)
+                             : ft_matrix_backward(batch->units.unit, n, d, batch->cosine, batch->slope, own);
     }
     if (rc == 0) {
         ft_units_backward(&batch->units, scale, own);
@@ -328,7 +341,7 @@ int ft_labelled_close(struct ft_labelled *batch, const struct ft_labelled_loss *
     *loss = parts.factor[0] * total.sum[0] + parts.factor[1] * total.sum[1];
     *counted = (uint64_t)(total.nonzero[0] + total.nonzero[1] + .5);
     if (how->parts && parts.factor[0] != parts.factor[1]) {
-        if (ft_rows_run(batch->n, scale_rows, &parts) < 0)
+        if (ft_rows_run(batch->anchors, scale_rows, &parts) < 0)
             return -1;
         parts.factor[0] = 1;
     }

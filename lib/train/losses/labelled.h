@@ -54,9 +54,11 @@ struct ft_labelled {
     int32_t *label;            /* [n] 0 .. classes - 1 */
     size_t classes;
     uint32_t *member, *first;  /* class c's are member[first[c]] .. member[first[c + 1] - 1], in order */
+    size_t anchors;            /* n; or, where the input is remembering, those of the batch, the first */
+    bool detached;             /* and no gradient goes to what an anchor is compared with */
     struct ft_units units;     /* [n, d] */
-    float *cosine;             /* [n, n] cosine distances, symmetric */
-    float *slope;              /* [n, n] d loss / d cosine distance, comes zeroed */
+    float *cosine;             /* [anchors, n] cosine distances, symmetric among the anchors */
+    float *slope;              /* [anchors, n] d loss / d cosine distance, comes zeroed */
     double *total;             /* [n] the sum of a unit's elements, for snr */
     enum ft_by distance;
     enum ft_reducer reducer;
@@ -133,8 +135,11 @@ double ft_chance(double x, double *slope);
 void ft_positives_each(struct ft_anchor *anchor);
 
 /* [n, n] cosine distances of unit vectors, symmetric; and gradient [n, d] += by slopes, which are spoiled (loss-matrix.c). */
-int ft_matrix_make(const float *unit, size_t n, size_t d, float *cosine);
+int ft_matrix_make(const float *unit, size_t rows, size_t n, size_t d, float *cosine);
 int ft_matrix_backward(const float *unit, size_t n, size_t d, const float *cosine, float *slope, float *gradient);
+
+/* The same of a matrix [rows, n], the first rows of the whole, whose slopes are each of its row's vector alone: gradient [rows, d]. */
+int ft_matrix_backward_rows(const float *unit, size_t rows, size_t n, size_t d, const float *cosine, float *slope, float *gradient);
 
 /* Run f for pieces of a matrix's rows: rows [from, from + count). */
 int ft_rows_run(size_t n, void (*f)(void *argument, size_t from, size_t count, int worker), void *argument);

@@ -68,13 +68,13 @@ static void mirror_rows(void *argument, size_t from, size_t count, int worker)
             m->cosine[i * m->n + j] = m->cosine[j * m->n + i];
 }
 
-int ft_matrix_make(const float *unit, size_t n, size_t d, float *cosine)
+int ft_matrix_make(const float *unit, size_t rows, size_t n, size_t d, float *cosine)
 {
     struct matrix m = {.unit = unit, .n = n, .d = d, .cosine = cosine};
 
     if (n > INT_MAX || d > INT_MAX)
         return ft_fail(FT_BAD, "%zu items of %zu dimensions are too many for one batch", n, d);
-    return ft_rows_run(n, make_rows, &m) < 0 || ft_rows_run(n, mirror_rows, &m) < 0 ? -1 : 0;
+    return ft_rows_run(rows, make_rows, &m) < 0 || ft_rows_run(rows, mirror_rows, &m) < 0 ? -1 : 0;
 }
 
 /* Above the diagonal, both directions of a pair; the rows below are filled from it. */
@@ -130,4 +130,13 @@ int ft_matrix_backward(const float *unit, size_t n, size_t d, const float *cosin
     if (ft_rows_run(n, add_rows, &m) < 0 || ft_rows_run(n, fill_rows, &m) < 0)
         return -1;
     return ft_rows_run(n, backward_rows, &m);
+}
+
+int ft_matrix_backward_rows(const float *unit, size_t rows, size_t n, size_t d, const float *cosine, float *slope, float *gradient)
+{
+    struct matrix m = {unit, n, d, (float *)cosine, slope, gradient};
+
+    for (size_t i = 0; i < rows; i++)
+        slope[i * n + i] = 0;
+    return ft_rows_run(rows, backward_rows, &m);
 }

@@ -37,7 +37,7 @@ struct ft_loss {
     unsigned kinds;                        /* batches it takes: FT_LOSS_TAKES(FT_BATCH_PAIRS) | ... */
     unsigned mined;                        /* those of them where a miner may choose */
     const struct ft_loss_key *keys;        /* ends with a NULL name */
-    bool references;                       /* takes input->references: compares the first n - references items with all n (memory_size) */
+    bool references;                       /* takes an input that is remembering (memory_size) */
     bool teacher_alike;                    /* compares embeddings with the teacher's number by number: cut one, cut the other (matryoshka) */
     int (*check)(const double *value);     /* settings that do not go together: FT_USAGE; or NULL */
     unsigned (*asks)(const double *value); /* the second models it looks at, FT_ASKS_...; or NULL: none */

@@ -59,5 +59,6 @@ const struct ft_loss ft_loss_multi_similarity = {
     .kinds = FT_LABELLED | FT_ROWS,
     .mined = FT_MINED_KINDS,
     .keys = keys,
+    .references = true,
     .compute = compute,
 };

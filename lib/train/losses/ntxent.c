@@ -46,5 +46,6 @@ const struct ft_loss ft_loss_ntxent = {
     .kinds = FT_LABELLED | FT_ROWS,
     .mined = FT_MINED_KINDS,
     .keys = keys,
+    .references = true,
     .compute = compute,
 };

@@ -60,5 +60,6 @@ const struct ft_loss ft_loss_supcon = {
     .kinds = FT_LABELLED | FT_ROWS,
     .mined = FT_MINED_KINDS,
     .keys = keys,
+    .references = true,
     .compute = compute,
 };

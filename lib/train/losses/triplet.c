@@ -214,5 +214,6 @@ const struct ft_loss ft_loss_triplet = {
     .kinds = FT_LABELLED | FT_ROWS,
     .mined = FT_MINED_KINDS,
     .keys = keys,
+    .references = true,
     .compute = compute,
 };
