@@ -30,6 +30,7 @@ struct ft_losses {
 
 /* Take the wrappers' keys out of a setting of this loss: FT_USAGE. And print those that were there, each after a comma or, the first key, a colon. */
 int ft_wrappers_take(struct ft_setting *setting, struct ft_chosen *chosen);
+int ft_wrappers_check(const struct ft_chosen *chosen);   /* against the loss's own settings */
 int ft_wrappers_print(struct ft_buffer *out, const struct ft_chosen *chosen);
 
 /* The loss, in its wrappers; gradient comes zeroed. `memory` is what it remembers, NULL where it does not. */

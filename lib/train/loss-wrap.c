@@ -107,9 +107,17 @@ int ft_wrappers_take(struct ft_setting *setting, struct ft_chosen *chosen)
         return ft_fail(FT_USAGE, "%s: %s without %s", setting->name, WEIGHTS, DIMS);
     if (!dims)
         return 0;
-    if (chosen->loss->tensors)
-        return ft_fail(FT_USAGE, "%s: %s: its vectors are learnt for the whole embedding", setting->name, DIMS);
     return read_dims(chosen, dims, weights);
+}
+
+int ft_wrappers_check(const struct ft_chosen *chosen)
+{
+    struct ft_loss_tensor tensor[FT_LOSS_TENSORS];
+    const struct ft_loss *loss = chosen->loss;
+
+    if (chosen->dims && loss->tensors && loss->tensors(chosen->value, 1, 2, tensor) && tensor[0].columns == 2)
+        return ft_fail(FT_USAGE, "%s: %s: its vectors are learnt for the whole embedding", loss->name, DIMS);
+    return 0;
 }
 
 int ft_wrappers_print(struct ft_buffer *out, const struct ft_chosen *chosen)

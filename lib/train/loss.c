@@ -189,7 +189,8 @@ static int loss_parse(struct ft_losses *losses, const char *text)
     if (!losses->any && !(chosen->loss->kinds & FT_LOSS_TAKES(losses->kind)))
         return fail_kind(chosen->loss, losses->kind);
     losses->count++;
-    if (ft_wrappers_take(&setting, chosen) < 0 || (chosen->memory && !losses->any && check_memory_kind(chosen->loss, losses->kind) < 0) || ft_loss_keys_read(&setting, chosen->loss->keys, chosen->value) < 0)
+    if (ft_wrappers_take(&setting, chosen) < 0 || ft_loss_keys_read(&setting, chosen->loss->keys, chosen->value) < 0 ||
+        ft_wrappers_check(chosen) < 0 || (chosen->memory && !losses->any && check_memory_kind(chosen->loss, losses->kind) < 0))
         return -1;
     return chosen->loss->check ? chosen->loss->check(chosen->value) : 0;
 }

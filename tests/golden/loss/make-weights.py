@@ -10,6 +10,7 @@ import numpy as np
 import pytorch_metric_learning
 import torch
 from pytorch_metric_learning import losses
+from pytorch_metric_learning.distances import CosineSimilarity
 
 assert pytorch_metric_learning.__version__ == "2.8.1"
 torch.set_num_threads(1)
@@ -44,7 +45,7 @@ class Case:
         weights = matrix(rows, d, self.seed + 1)
         x = matrix(len(self.labels), self.d, self.seed)
         w = words(self.seed + 2)
-        for item, row, e in self.near:
+        for item, row, e in self.near if d == self.d else []:
             for k in range(self.d):
                 x[item, k] = float(np.float32(math.copysign(1, e) * weights[row, k].item() + e / 1000 * (next(w) / 1000)))
         return x.requires_grad_(), weights
@@ -65,11 +66,12 @@ class Case:
         assert torch.isfinite(x.grad).all() and torch.isfinite(g).all() and torch.isfinite(value)
         print("case", self.name, len(self.labels), self.d, self.classes, self.seed, loss)
         print("labels", *self.labels)
-        print("near", len(self.near), *itertools.chain(*self.near))
+        near = self.near if weights.shape[1] == self.d else []
+        print("near", len(near), *itertools.chain(*near))
         print("weights", *weights.shape)
         print("value", f"{value.item():.10g}", counted)
         print("gradient", *(f"{v:.7g}" for v in x.grad.flatten().tolist()))
-        print("learnt", *(f"{v:.7g}" for v in g.flatten().tolist()))
+        print("learnt", *(f"{v if abs(v) > 1e-14 else 0:.7g}" for v in g.flatten().tolist()))
 
 
 plain = Case("uneven", 5, 7, [0, 1, 0, 2, 1, 0, 3, 2, 2, 0, 1, 2], 5)
@@ -101,3 +103,23 @@ for name, f, attribute, transposed, several, settings in [
             if name == "proxy-anchor":   # proxies with items of their class, and with items of others
                 counted = len(set(c.labels)) + sum(any(y != k for y in c.labels) for k in range(c.classes))
             c.check(name, f, attribute, rows, transposed, counted, **keys)
+
+# beta of the margin loss: one, or one a class.
+for c in plain, near, single:
+    for per_class in (False, True):
+        for keys in ({}, {"nu": .1}, {"margin": .5, "nu": 1}, {"distance": "cosine", "margin": .1, "nu": .2}):
+            how = {k: v for k, v in keys.items() if k != "distance"}
+            if "distance" in keys:
+                how["distance"] = CosineSimilarity()
+            f = losses.MarginLoss(learn_beta=True, num_classes=c.classes if per_class else None, **how)
+            rows = c.classes if per_class else 1
+            x, weights = c.tensors(rows, 1)
+            f.beta.data = weights.flatten().clone()
+            y = torch.tensor(c.labels)
+            value, terms = f(x, y), f.compute_loss(x, y, None, x, y)["margin_loss"]
+            value.backward()
+            if x.grad is None:
+                x.grad = torch.zeros_like(x)
+            g = f.beta.grad if f.beta.grad is not None else torch.zeros(rows)
+            c.write(setting("margin", dict(learn_beta="per_class" if per_class else 1, **keys)), x, weights, value,
+                    int(terms.get("divisor", 0)), g.reshape(rows, 1))
