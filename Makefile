@@ -7,6 +7,7 @@
 #   make check-full    all of them, more of each, with sanitizers, fuzzing and every level of kernels
 #   make demo          a model gets better, before your eyes (pipelines/demo)
 #   make bench         speed and memory beside the peers that are here (bench/bench.sh)
+#   make bench-quality what is learned: two recipes, three seeds (pipelines/clinc150)
 #   make clean
 #
 #   DEPS=0             check, demo, bench: install nothing       JOBS=N         at a time (the CPUs allowed)
@@ -74,7 +75,7 @@ $(BUILD)/config.mk: deps.sh
 	@CC='$(CC)' ./deps.sh config >$@.tmp && mv $@.tmp $@
 
 # These goals compile nothing themselves, so they need not know where the libraries are.
-ifneq ($(filter-out deps install-deps check check-full demo bench clean uninstall,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out deps install-deps check check-full demo bench bench-quality clean uninstall,$(or $(MAKECMDGOALS),all)),)
 include $(BUILD)/config.mk
 endif
 -include $(call find,$(BUILD),*.d)
@@ -110,6 +111,11 @@ demo: install-deps
 bench: install-deps
 	$(again) all $(addprefix $(BUILD)/tests/,data/bench-tokenizer data/bench-ingest stream/bench-stream) $(BUILD)/bench/search
 	@bench/bench.sh
+
+# What is learned, on CLINC150: DATA=DIR as pipelines/clinc150 says.
+bench-quality: install-deps
+	$(again) all
+	+@$(MAKE) --no-print-directory -C pipelines/clinc150 QUALITY
 
 # Exact search among a million vectors, beside faiss where it is (bench/search.sh).
 bench-search: all $(BUILD)/bench/search
@@ -148,6 +154,6 @@ uninstall:
 clean:
 	rm -rf $(BUILD) $(BUILD)-* $(BIN) $(LIB)
 
-.PHONY: all tests deps install-deps check check-full run-check test-home demo bench bench-search install uninstall clean FORCE
+.PHONY: all tests deps install-deps check check-full run-check test-home demo bench bench-quality bench-search install uninstall clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -130,7 +130,7 @@ static int embed_window(struct ft_embedder *e, struct window w, size_t count, fl
     wide = ft_arena_take(&e->arena, count * width * sizeof *wide);
     if (!place || !wide || encode(e, &w, count, &packed) < 0 || reorder(&e->arena, &packed, place, &sorted) < 0 ||
         ft_cut_make(&e->arena, &sorted, e->options.chunk, &cut) < 0 ||
-        ft_runner_batch(e->runner, &sorted, &cut, 0, 0) < 0 || ft_runner_forward_all(e->runner, wide) < 0)
+        ft_runner_batch(e->runner, &sorted, &cut, 0, 0) < 0 || ft_runner_forward_only(e->runner, 0, wide) < 0)
         return -1;
     for (size_t i = 0; i < count; i++)
         ft_embedding_shorten(out + place[i].text * dim, wide + i * width, dim, unit);

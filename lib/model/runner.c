@@ -310,24 +310,33 @@ struct ft_running ft_running_start(struct ft_runner *r, size_t chunk)
     };
 }
 
+/* The shards of the chunks that are not kept. */
+struct unkept {
+    struct ft_runner *runner;
+    size_t first_shard;
+    float *out;
+};
+
 /* Nothing is kept, so chunks need not wait for one another. */
 static int forward_any_shard(void *argument, size_t index, int worker)
 {
-    struct ft_running *batch = argument, run = ft_running_start(batch->runner, batch->runner->shards[index].chunk);
+    const struct unkept *batch = argument;
+    const struct ft_shard *shard = &batch->runner->shards[batch->first_shard + index];
+    struct ft_running run = ft_running_start(batch->runner, shard->chunk);
 
     run.out = batch->out;
-    forward_steps(&run, &run.runner->shards[index], worker, 0, run.runner->plan->step_count - 1);
+    forward_steps(&run, shard, worker, 0, run.runner->plan->step_count - 1);
     return 0;
 }
 
-int ft_runner_forward_all(struct ft_runner *r, float *out)
+int ft_runner_forward_only(struct ft_runner *r, size_t chunk, float *out)
 {
-    struct ft_running batch = {.runner = r, .out = out};
+    struct unkept batch = {r, r->cut->chunk_shards[chunk].first, out};
 
     ft_runner_unpack(r);
     if (ft_runner_pack(r, 0, r->plan->step_count - 1, false, r->packed->offset[r->packed->texts]) < 0)
         return -1;
-    return ft_pool_run(r->cut->shard_count, forward_any_shard, &batch);
+    return ft_pool_run(r->cut->shard_count - batch.first_shard, forward_any_shard, &batch);
 }
 
 struct ft_running *ft_group_run(const struct ft_group *group, const struct ft_shard *shard)

@@ -23,8 +23,8 @@ int ft_runner_batch(struct ft_runner *runner, const struct ft_packed *packed, co
  * backward. */
 int ft_runner_forward(struct ft_runner *runner, size_t chunk, size_t count, float *out);
 
-/* All chunks, none kept: the same rows, the same bits. */
-int ft_runner_forward_all(struct ft_runner *runner, float *out);
+/* Chunks from `chunk` to the last, none kept: the same rows, the same bits. */
+int ft_runner_forward_only(struct ft_runner *runner, size_t chunk, float *out);
 
 /* d(loss)/d(embedding)[texts of the batch, dim] back through chunks that are kept (they are let go afterwards): adds to `gradient`, which is laid out as
  * the model's block, or its adapters' where it has some. Several at once give the bits that they give one after another; they take the memory of so many, and less time. */

@@ -70,5 +70,5 @@ int ft_stage_embed(struct ft_stage *s, struct ft_arena *arena, const struct ft_b
         ft_runner_batch(s->runner, packed, &cut, settings->seed, batch->number) < 0 ||
         ft_live_wait(s->run, &s->live, batch->number - 1, output) < 0)
         return -1;
-    return ft_runner_forward_all(s->runner, *embedding);
+    return ft_runner_forward_only(s->runner, 0, *embedding);
 }

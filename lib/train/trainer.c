@@ -39,7 +39,7 @@ struct ft_trainer {
     const struct ft_packed *packed;
     const float *embedding;      /* or NULL */
     struct ft_cut cut;
-    bool kept;                   /* the forward kept all chunks */
+    size_t kept;                 /* chunks, the first ones, that the forward kept */
 };
 
 enum { PARTS = 2, ALL_PARTS = PARTS + FT_WEIGHTS_PARTS };
@@ -229,7 +229,7 @@ int ft_trainer_begin(struct ft_trainer *t, const struct ft_batch *batch, const s
     t->batch = batch;
     t->packed = packed;
     t->embedding = NULL;
-    t->kept = false;
+    t->kept = 0;
     if (ft_cut_make(&t->arena, packed, (size_t)t->run->settings.chunk, &t->cut) < 0)
         return -1;
     return ft_runner_batch(t->runner, packed, &t->cut, t->run->settings.seed, batch->number);
@@ -237,15 +237,15 @@ int ft_trainer_begin(struct ft_trainer *t, const struct ft_batch *batch, const s
 
 int ft_trainer_forward(struct ft_trainer *t, float *embedding)
 {
-    size_t size = 0;
+    size_t count = t->cut.chunk_count, limit = activation_limit(t), size = 0;
 
-    for (size_t c = 0; c < t->cut.chunk_count; c++)
-        size += ft_runner_kept_size(t->runner, c);
+    /* As many chunks as there is room for; a single one is kept in any case, as it would be made again at once. */
+    while (t->kept < count && ((size += ft_runner_kept_size(t->runner, t->kept)) <= limit || count == 1))
+        t->kept++;
     t->embedding = embedding;
-    t->kept = t->cut.chunk_count == 1 || size <= activation_limit(t);
-    if (!t->kept)
-        return ft_runner_forward_all(t->runner, embedding);
-    return ft_runner_forward(t->runner, 0, t->cut.chunk_count, embedding);
+    if (t->kept && ft_runner_forward(t->runner, 0, t->kept, embedding) < 0)
+        return -1;
+    return t->kept < count ? ft_runner_forward_only(t->runner, t->kept, embedding) : 0;
 }
 
 void ft_trainer_remember(struct ft_trainer *t, const float *embedding)
@@ -253,26 +253,27 @@ void ft_trainer_remember(struct ft_trainer *t, const float *embedding)
     t->embedding = embedding;
 }
 
-/* How many kept chunks from c on go back together. Their gradients lie side by side, about 30 KB a token for MiniLM. */
+/* How many chunks from c on go together, all of them kept or none. Their gradients lie side by side, about 30 KB a token for MiniLM. */
 static size_t together(const struct ft_trainer *t, size_t c)
 {
     enum { TOKENS = 1024 };
-    size_t count = 1, tokens = ft_runner_tokens(t->runner, c);
+    size_t count = 1, end = c < t->kept ? t->kept : t->cut.chunk_count, tokens = ft_runner_tokens(t->runner, c);
 
-    while (c + count < t->cut.chunk_count && (tokens += ft_runner_tokens(t->runner, c + count)) <= TOKENS)
+    while (c + count < end && (tokens += ft_runner_tokens(t->runner, c + count)) <= TOKENS)
         count++;
     return count;
 }
 
 static int backward(struct ft_trainer *t, const float *gradient)
 {
-    float *again = t->kept ? NULL : ft_arena_take(&t->arena, t->packed->texts * t->model->dim * sizeof *again);
+    bool all = t->kept == t->cut.chunk_count;
+    float *again = all ? NULL : ft_arena_take(&t->arena, t->packed->texts * t->model->dim * sizeof *again);
 
-    if (!t->kept && !again)
+    if (!all && !again)
         return -1;
     for (size_t c = 0, count; c < t->cut.chunk_count; c += count) {
-        count = t->kept ? together(t, c) : 1;
-        if ((!t->kept && ft_runner_forward(t->runner, c, 1, again) < 0) ||
+        count = together(t, c);
+        if ((c >= t->kept && ft_runner_forward(t->runner, c, count, again) < 0) ||
             ft_runner_backward(t->runner, c, count, gradient, t->gradient) < 0)
             return -1;
     }
