@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 static const char *model_name = "minilm", *output = "./tuned", *miner;
-static const char *batch, *log_format, *eval, *eval_index, *stop, *best, *hook;
+static const char *batch, *lora, *log_format, *eval, *eval_index, *stop, *best, *hook;
 static double hold_out, wise_ft = 1;
 static long eval_every;
 static const char *optimizer = "adamw", *schedule = "linear", *precision = "fp32", *loss_optimizer;
@@ -60,6 +60,7 @@ static const struct ft_option options[] = {
     {0, "accumulate", FT_COUNT, &accumulate, "N", "batches whose mean gradient makes a step", NULL},
     {0, "freeze", FT_LIST, &freeze, "PATTERN", "nodes that do not train, as 'encoder.layer.[0-2].*' or below:NODE", NULL},
     {0, "unfreeze", FT_LIST, &unfreeze, "PATTERN", "nodes that do, after --freeze", NULL},
+    {0, "lora", FT_TEXT, &lora, "k=v", "train adapters alone: r=8,alpha=8,target=query+value", NULL},
     {0, "max-length", FT_COUNT, &max_length, "N", "tokens of a text at most (default: the model's)", NULL},
     {0, "prompt", FT_LIST, &prompts, "[ROLE=]TEXT", "put before texts: query=, document=, negative= of a role; may repeat (default: the model's)", NULL},
     {0, "precision", FT_TEXT, &precision, "P", "of matrix products: fp32 or bf16", NULL},
@@ -162,7 +163,7 @@ static int settings_from_options(struct ft_arena *arena, struct ft_settings *s)
         .seed = (uint64_t)seed, .loss = losses, .miner = miner, .optimizer = optimizer, .schedule = schedule, .lr = lr,
         .warmup = warmup, .clip = clip, .rates = {lr_for, decay_for, layer_decay}, .accumulate = (uint64_t)accumulate,
         .chunk = chunk, .max_length = max_length,
-        .precision = precision, .loss_optimizer = loss_optimizer, .loss_lr = loss_lr,
+        .lora = lora, .precision = precision, .loss_optimizer = loss_optimizer, .loss_lr = loss_lr,
         .kind = kind_wanted(&failed), .batch = (uint64_t)batch_rows, .per_class = (uint64_t)per_class,
         .views = (uint64_t)views,
         .epochs = (uint64_t)epochs, .drop_last = drop_last,
@@ -242,6 +243,7 @@ static int check_resumed(const struct ft_settings *now, const struct ft_settings
         {&prompts, "--prompt", same_prompts(&now->prompts, &run->prompts)},
         {&precision, "--precision", same_text(now->precision, run->precision)},
         {&freeze, "--freeze", same_list(&now->freeze, &run->freeze)},
+        {&lora, "--lora", same_text(now->lora, run->lora)},
         {&unfreeze, "--unfreeze", same_list(&now->freeze, &run->freeze)},
         {&batch, "--batch", is_auto() || now->batch == run->batch},
         {&per_class, "--per-class", now->per_class == run->per_class},

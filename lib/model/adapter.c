@@ -148,6 +148,8 @@ int ft_model_adapt(struct ft_model *model, const struct ft_lora *lora)
 
     if (!all || !marked || !targets)
         return -1;
+    if (model->adapter)
+        return ft_fail(FT_USAGE, "--lora over an adapter: ft-export -m %s merges that one first", model->adapter);
     while ((pattern = strsep(&rest, "+")))
         if (mark(&model->arena, model, pattern, marked) < 0)
             return -1;
@@ -187,6 +189,15 @@ int ft_adapters_start(struct ft_model *model, uint64_t seed)
         fill_uniform(all->block + adapter->a->offset, w->columns * all->lora.rank, 1 / sqrt((double)w->columns), seed, (uint32_t)i);
     }
     return 0;
+}
+
+struct ft_parameters ft_model_trained(const struct ft_model *model)
+{
+    const struct ft_adapters *all = model->adapters;
+
+    if (!all)
+        return ft_model_parameters(model);
+    return (struct ft_parameters){all->parameters, all->parameter_count, all->block, all->block_count};
 }
 
 void ft_adapters_free(struct ft_adapters *all)

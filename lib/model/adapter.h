@@ -49,6 +49,9 @@ int ft_model_adapt(struct ft_model *model, const struct ft_lora *lora);
 /* The model's block is filled: put W aside, A uniform in +-1/sqrt(I) (PEFT's kaiming_uniform) by `seed`, B zero. */
 int ft_adapters_start(struct ft_model *model, uint64_t seed);
 
+/* What an optimizer steps on: the adapters' parameters where there are some, else the model's. */
+struct ft_parameters ft_model_trained(const struct ft_model *model);
+
 /* w[rows, columns] = base + scale * b[rows, rank] a[rank, columns], on the pool. */
 int ft_low_rank_add(float *w, const float *base, const float *a, const float *b, size_t rows, size_t columns, size_t rank, double scale);
 

@@ -12,4 +12,7 @@ int ft_finish_choose(struct ft_run *run, struct ft_model *model, uint64_t batch)
  * Wortsman et al., "Robust fine-tuning of zero-shot models", 2022. a = 0 and a = 1 are one of them to the bit. */
 int ft_finish_average(const struct ft_run *run, struct ft_model *model);
 
+/* Adapters, where the model has some, as PEFT keeps them: DIR/adapter. */
+int ft_finish_adapter(struct ft_run *run, const struct ft_model *model);
+
 #endif

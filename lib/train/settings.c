@@ -2,6 +2,7 @@
 #include "train/settings.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "model/adapter.h"
 #include "tensor/kernels.h"
 #include "train/loss.h"
 
@@ -47,6 +48,16 @@ int ft_settings_check_losses(const struct ft_settings *s)
     return result;
 }
 
+static int check_lora(const struct ft_settings *s)
+{
+    struct ft_arena arena = {0};
+    struct ft_lora lora;
+    int result = s->lora ? ft_lora_parse(&arena, &lora, s->lora) : 0;
+
+    ft_arena_free(&arena);
+    return result;
+}
+
 int ft_settings_check(const struct ft_settings *s)
 {
     struct ft_optimizer_settings optimizer;
@@ -59,7 +70,7 @@ int ft_settings_check(const struct ft_settings *s)
         return ft_fail(FT_USAGE, "seed %" PRIu64 ": expected at most %" PRId64, s->seed, INT64_MAX);
     if (ft_settings_optimizer(s, &optimizer) < 0)
         return ft_error_prefix("--optimizer: ");
-    if (ft_rates_check(&s->rates, &optimizer) < 0 || ft_settings_schedule(s, FT_BATCH_RANDOM, &schedule) < 0)
+    if (ft_rates_check(&s->rates, &optimizer) < 0 || ft_settings_schedule(s, FT_BATCH_RANDOM, &schedule) < 0 || check_lora(s) < 0)
         return -1;
     if (s->loss_lr != FT_RATE_AS_MODEL && (!(s->loss_lr >= 0) || !isfinite(s->loss_lr)))
         return ft_fail(FT_USAGE, "--loss-lr %g: expected a number of at least 0", s->loss_lr);
@@ -72,6 +83,8 @@ int ft_settings_check(const struct ft_settings *s)
 
 int ft_settings_freeze(const struct ft_settings *s, struct ft_model *model)
 {
+    struct ft_lora lora;
+
     for (size_t i = 0; i < s->freeze.count; i++) {
         const char *pattern = s->freeze.items[i];
         bool frozen = pattern[0] != '!';
@@ -79,7 +92,9 @@ int ft_settings_freeze(const struct ft_settings *s, struct ft_model *model)
         if (ft_model_freeze(model, pattern + !frozen, frozen) < 0)
             return -1;
     }
-    return 0;
+    if (!s->lora)
+        return 0;
+    return ft_lora_parse(&model->arena, &lora, s->lora) < 0 ? -1 : ft_model_adapt(model, &lora);
 }
 
 /* An object that remembers the first key whose value JSON cannot hold: text that is not UTF-8. */
@@ -180,6 +195,7 @@ int ft_settings_write(const struct ft_settings *s, const char *path, int argc, c
     put_prompts(&w, &s->prompts);
     put_text(&w, "precision", s->precision);
     put_list(&w, "freeze", &s->freeze);
+    put_text(&w, "lora", s->lora);
     put_text(&w, "kind", s->kind);
     put_integer(&w, "batch", s->batch);
     put_integer(&w, "per_class", s->per_class);
@@ -323,6 +339,7 @@ int ft_settings_read(struct ft_arena *arena, struct ft_settings *s, const char *
         .prompts = read_prompts(&r),
         .precision = read_text(&r, "precision", true),
         .freeze = read_list(&r, "freeze"),
+        .lora = read_text(&r, "lora", false),
         .kind = read_text(&r, "kind", false),
         .batch = (uint64_t)read_integer(&r, "batch"),
         .per_class = (uint64_t)read_integer(&r, "per_class"),

@@ -35,6 +35,7 @@ struct ft_settings {
     struct ft_prompts prompts;   /* before texts, by role: those of the options, else the model's */
     const char *precision;       /* of the products, as ft_precision_parse takes it */
     struct ft_list freeze;       /* "PATTERN", and "!PATTERN" for --unfreeze, in the order given */
+    const char *lora;            /* as ft_lora_parse takes it, or NULL */
     /* sampling, for ft-train given documents */
     const char *kind;            /* "classes", ... or NULL: by what the data are */
     uint64_t batch, per_class, views, epochs;
@@ -59,7 +60,7 @@ int ft_settings_schedule(const struct ft_settings *settings, enum ft_batch_kind 
 int ft_settings_loss_optimizer(const struct ft_settings *settings, struct ft_optimizer_settings *optimizer);
 double ft_settings_loss_rate(const struct ft_settings *settings, double lr);     /* at its highest, of the model's */
 
-/* Freeze what the run freezes. */
+/* Freeze what the run freezes; then, with `lora`, adapters for what is left of its targets. */
 int ft_settings_freeze(const struct ft_settings *settings, struct ft_model *model);
 
 #endif

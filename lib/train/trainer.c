@@ -1,6 +1,7 @@
 /* trainer.c - forward again where needed, backward, optimizer step, checkpoints, the log. */
 #include "train/trainer.h"
 #include "base/error.h"
+#include "model/adapter.h"
 #include "model/runner.h"
 #include "train/best.h"
 #include "train/finish.h"
@@ -26,7 +27,8 @@ struct ft_trainer {
     struct ft_progress taken;    /* with the batches whose gradients wait for their step */
     uint64_t epoch;              /* of the last of these */
     enum ft_batch_kind kind;
-    float *gradient;             /* [block_count], zero between steps */
+    struct ft_parameters trained;   /* the model's, or its adapters' */
+    float *gradient;             /* of these, zero between steps */
     uint64_t steps, epochs, saved_at;
     double saved_time, step_time;
     struct ft_log *log;
@@ -47,7 +49,7 @@ enum { PARTS = 2, ALL_PARTS = PARTS + FT_WEIGHTS_PARTS };
 /* What a checkpoint holds of the model: parameters with the optimizer's blocks, and what else the optimizer remembers. */
 static void checkpoint_parts(struct ft_trainer *t, struct ft_checkpoint_part parts[PARTS])
 {
-    parts[0] = (struct ft_checkpoint_part){"block", t->model->block_count, 1, {t->model->block}};
+    parts[0] = (struct ft_checkpoint_part){"block", t->trained.block_count, 1, {t->trained.block}};
     for (int i = 0; i < ft_optimizer_blocks(t->optimizer); i++)
         parts[0].block[parts[0].blocks++] = ft_optimizer_block(t->optimizer, i);
     parts[1] = (struct ft_checkpoint_part){.name = "optimizer", .blocks = 1};
@@ -68,13 +70,28 @@ static int load_checkpoint(struct ft_trainer *t)
     return 0;
 }
 
+/* Numbers of the model's parameters as those of what is trained: an adapter's two matrices have their weight's. NULL on error. */
+static double *of_trained(struct ft_trainer *t, double *number)
+{
+    const struct ft_adapters *all = t->model->adapters;
+    double *own = all ? ft_arena_take(&t->arena, (size_t)all->parameter_count * sizeof *own) : number;
+
+    for (int i = 0; all && own && i < all->parameter_count; i++)
+        own[i] = number[all->items[i / 2].weight];
+    return own;
+}
+
+static int merge(struct ft_trainer *t)
+{
+    return t->model->adapters ? ft_adapters_merge(t->model) : 0;
+}
+
 /* The block: the base model's parameters in a place of our own, then whatever checkpoint there is over them. */
 static int load(struct ft_trainer *t)
 {
     struct ft_settings *s = &t->run->settings;
     struct ft_optimizer_settings optimizer;
     enum ft_precision precision;
-    struct ft_parameters parameters;
     char checksum[9];
     double *decay;
     float *block;
@@ -92,17 +109,18 @@ static int load(struct ft_trainer *t)
     if (strcmp(ft_model_checksum(t->model, checksum), s->model_checksum) != 0)
         return ft_fail(FT_BAD, "%s: the model in %s has changed since the run began (checksum %s, was %s)",
                        t->run->directory, s->model, checksum, s->model_checksum);
-    parameters = ft_model_parameters(t->model);
-    if (ft_settings_freeze(s, t->model) < 0 ||
-        !(decay = ft_arena_take(&t->arena, ((size_t)t->model->parameter_count + 1) * sizeof *decay)) ||
-        ft_rates_decays(&s->rates, t->model, &optimizer, decay) < 0 ||
-        !(t->optimizer = ft_optimizer_open(&parameters, &optimizer, decay)) || !(t->gradient = ft_model_zeros(t->model)) ||
+    if (ft_settings_freeze(s, t->model) < 0 || (t->model->adapters && ft_adapters_start(t->model, s->seed) < 0))
+        return -1;
+    t->trained = ft_model_trained(t->model);
+    if (!(decay = ft_arena_take(&t->arena, ((size_t)t->model->parameter_count + 1) * sizeof *decay)) ||
+        ft_rates_decays(&s->rates, t->model, &optimizer, decay) < 0 || !(decay = of_trained(t, decay)) ||
+        !(t->optimizer = ft_optimizer_open(&t->trained, &optimizer, decay)) || !(t->gradient = ft_parameters_zeros(&t->trained)) ||
         !(t->runner = ft_runner_open(t->model, FT_PLAN_TRAINING, precision)))
         return -1;
     for (int which = 0; which < FT_SECONDS && !t->options.shared; which++)
         if (s->second[which].model && !(t->second[which] = ft_teacher_open(s, (enum ft_second)which)))
             return -1;
-    return t->options.dry ? 0 : load_checkpoint(t);
+    return !t->options.dry && load_checkpoint(t) < 0 ? -1 : merge(t);
 }
 
 /* Evaluations are made where documents are read, and the best parameters are chosen by them: not in a pipe's last stage. */
@@ -148,7 +166,7 @@ void ft_trainer_close(struct ft_trainer *t)
     ft_optimizer_close(t->optimizer);
     ft_weights_close(t->weights);
     if (t->gradient)
-        ft_model_zeros_free(t->model, t->gradient);
+        ft_parameters_zeros_free(&t->trained, t->gradient);
     if (!t->options.shared && t->live.block)
         ft_model_zeros_free(t->model, t->live.block);
     else
@@ -213,7 +231,7 @@ int ft_trainer_skip(struct ft_trainer *t, const struct ft_batch *batch)
 /* Bytes that kept activations may take. Decides only what is computed twice, never a result. */
 static size_t activation_limit(const struct ft_trainer *t)
 {
-    size_t fixed = (2 + (size_t)ft_optimizer_blocks(t->optimizer)) * t->model->block_count * sizeof(float) +
+    size_t fixed = (t->model->block_count + (1 + (size_t)ft_optimizer_blocks(t->optimizer)) * t->trained.block_count) * sizeof(float) +
                    ft_teacher_bytes(t->second[FT_TEACHER]) + ft_teacher_bytes(t->second[FT_GUIDE]);
     long pages = sysconf(_SC_AVPHYS_PAGES), size = sysconf(_SC_PAGESIZE);
     size_t free_bytes = pages > 0 && size > 0 ? (size_t)pages * (size_t)size : 0;
@@ -335,8 +353,7 @@ static int each_rate(struct ft_trainer *t, struct ft_schedule schedule, const do
         schedule.lr = rate[i];
         rate[i] = rate_of(t, &schedule);
     }
-    *each = rate;
-    return 0;
+    return (*each = of_trained(t, rate)) ? 0 : -1;
 }
 
 /* Both optimizers step by the mean gradient of the batches since the last step; the norm, and clipping, is over both. `input` is the last batch,
@@ -350,7 +367,7 @@ static int step(struct ft_trainer *t, struct ft_schedule schedule, const struct 
     if (!isfinite(*norm))
         return ft_fail(FT_BAD, "the gradient is not finite");
     how.scale = own.scale = share * ft_clip_scale(*norm, t->run->settings.clip);
-    if (each_rate(t, schedule, &how.each) < 0 || ft_optimizer_step(t->optimizer, t->gradient, &how) < 0)
+    if (each_rate(t, schedule, &how.each) < 0 || ft_optimizer_step(t->optimizer, t->gradient, &how) < 0 || merge(t) < 0)
         return -1;
     schedule.lr = ft_settings_loss_rate(&t->run->settings, schedule.lr);
     own.lr = rate_of(t, &schedule);
@@ -431,7 +448,7 @@ void ft_trainer_end(struct ft_trainer *t)
 
 int ft_trainer_keep(struct ft_trainer *t)
 {
-    return ft_best_save(t->run, t->progress.batch, t->model->block, t->model->block_count, t->saved_at);
+    return ft_best_save(t->run, t->progress.batch, t->trained.block, t->trained.block_count, t->saved_at);
 }
 
 void ft_trainer_choose(struct ft_trainer *t, uint64_t batch)
@@ -453,7 +470,7 @@ int ft_trainer_finish(struct ft_trainer *t)
     /* A run that stopped short must be resumable before its model stands under its name. */
     if ((!all && ft_trainer_save(t) < 0) ||
         (best && ft_finish_choose(t->run, t->model, t->choice) < 0) || ft_finish_average(t->run, t->model) < 0 ||
-        ft_model_save(t->model, t->run->directory) < 0 || ft_live_remove(t->run) < 0)
+        ft_finish_adapter(t->run, t->model) < 0 || ft_model_save(t->model, t->run->directory) < 0 || ft_live_remove(t->run) < 0)
         return -1;
     return all ? ft_best_remove_all(t->run) < 0 ? -1 : ft_checkpoint_remove_all(t->run) : 0;
 }

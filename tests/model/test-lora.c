@@ -9,6 +9,7 @@
 #include "model/runner.h"
 #include "model/safetensors.h"
 #include "../tap.h"
+#include "train/optimizer.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -162,6 +163,42 @@ static void test_gradients(void)
        100 * norm_of(got, want, model->adapters->block_count) / norm_of(want, NULL, model->adapters->block_count));
     json_decref(golden);
     ft_model_close(model);
+}
+
+static void test_steps(void)
+{
+    struct ft_model *model = adapted(same), *base = ft_model_open(BASE, NULL);
+    json_t *golden = read_json("tests/golden/model/gradients.json"), *own = read_json(GOLDEN "gradients.json");
+    struct ft_parameters trained = ft_model_trained(model);
+    struct ft_optimizer_settings settings;
+    struct ft_optimizer *optimizer;
+    float *gradient = ft_arena_zero(&arena, trained.block_count, sizeof *gradient), *want = ft_arena_zero(&arena, trained.block_count, sizeof *want);
+    double losses = 0, norms = 0, far;
+    const char *where = "";
+    int result = ft_optimizer_parse(&settings, "adamw:decay=.01");
+
+    fill(model->adapters, GOLDEN "adapter/adapter_model.safetensors", trained.block);
+    fill(model->adapters, GOLDEN "steps.safetensors", want);
+    optimizer = ft_optimizer_open(&trained, &settings, NULL);
+    for (size_t step = 0; step < 5 && result == 0; step++) {
+        struct ft_optimizer_how how = {.lr = json_number_value(json_array_get(json_object_get(golden, "lr"), step))};
+        double loss, norm;
+
+        result = ft_adapters_merge(model) | gradients(model, 0, 0, FT_FP32, false, &loss, gradient);
+        norm = sqrt(ft_optimizer_square(optimizer, gradient));
+        how.scale = ft_clip_scale(norm, 1);
+        result |= ft_optimizer_step(optimizer, gradient, &how);
+        losses = fmax(losses, fabs(loss - json_number_value(json_array_get(json_object_get(own, "loss"), step))));
+        norms = fmax(norms, fabs(norm / json_number_value(json_array_get(json_object_get(own, "norm"), step)) - 1));
+    }
+    ok(result == 0 && losses <= 2e-5 && norms <= 1e-5, "five steps of AdamW: losses within 2e-5 (%.2g), norms within 1e-5 (%.2g)", losses, norms);
+    far = worst(model->adapters, trained.block, want, &where);
+    ok(far <= 1e-4, "A and B are PyTorch's (worst %.2g, %s)", far, where);
+    ok(memcmp(model->adapters->base, base->block + base->parameters[model->adapters->items[0].weight].offset, 400 * sizeof(float)) == 0,
+       "W itself has not moved");
+    ft_optimizer_close(optimizer);
+    ft_model_close(model);
+    ft_model_close(base);
 }
 
 /* Embeddings against a file of them; the farthest coordinate. */
@@ -372,6 +409,7 @@ int main(void)
 {
     ft_pool_set_threads(2);
     test_gradients();
+    test_steps();
     test_reading();
     test_start();
     test_settings();

@@ -39,4 +39,49 @@ test_expect_success 'an adapter whose base model is not there, or whose files ar
     rm lost/adapter_model.safetensors && test_expect_code 4 ft-embed -q -m lost pairs 2>err >ft && test_grep "lost/adapter_model.safetensors" err
 '
 
+adapt='--lora r=4,alpha=8,target=query+value+intermediate.dense'
+
+for kind in labelled pairs; do
+    test_expect_success "$kind: trained adapters are the same bits piped and fused, for any threads, memory and stops" '
+        $limit ft-sample -q --batch 30 --epochs 2 --seed 5 $kind >$kind.batches &&
+        $limit ft-train -q -m model $adapt --lr 1e-2 -o $kind-fused $kind.batches && new_run $kind-piped --seed 5 $adapt --lr 1e-2 &&
+        piped $kind-piped $kind.batches && same $kind-fused $kind-piped && differ $kind-fused model &&
+        cmp $kind-fused/adapter/adapter_model.safetensors $kind-piped/adapter/adapter_model.safetensors &&
+        $limit ft-train -q -m model $adapt --lr 1e-2 --threads 3 --memory 1 -o $kind-threads $kind.batches && same $kind-fused $kind-threads &&
+        $limit ft-train -q -m model $adapt --lr 1e-2 -o $kind-stopped --steps 1 $kind.batches && differ $kind-stopped $kind-fused &&
+        $limit ft-train -q -o $kind-stopped --resume $kind.batches && same $kind-fused $kind-stopped
+    '
+done
+
+test_expect_success 'the adapter over its base model is the model, to the bit; what has no adapter is the base model to the bit' '
+    test_grep "\"base_model_name_or_path\": \"$(pwd -P)/model\"" pairs-fused/adapter/adapter_config.json &&
+    ft-export -q -m pairs-fused/adapter -o again && same pairs-fused again &&
+    $limit ft-train -q -m model --lora target=encoder.layer.1.attention.self.value --lr 1e-2 -o one pairs.batches && differ one model &&
+    ft-export -q -m model -o plain && test "$(cmp -l plain/model.safetensors one/model.safetensors | wc -l)" -le 1600 &&
+    test "$(cmp -l plain/model.safetensors one/model.safetensors | wc -l)" -ge 400
+'
+
+test_expect_success 'a checkpoint holds adapters alone' '
+    $limit ft-train -q -m model -o whole-run --steps 1 pairs.batches &&
+    $limit ft-train -q -m model --lora r=1 -o small-run --steps 1 pairs.batches &&
+    test "$(wc -c <small-run/run/checkpoints/1/block)" -lt $(($(wc -c <whole-run/run/checkpoints/1/block) / 20))
+'
+
+test_expect_success '--freeze says where there are no adapters; what cannot be is said before anything is read' '
+    $limit ft-train -q -m model --lora r=2 --freeze "encoder.layer.0.*" -o upper pairs.batches &&
+    test "$(grep -c "encoder.layer" upper/adapter/adapter_config.json)" -eq 2 &&
+    test_expect_code 2 ft-train -q -m model --lora r=2 --freeze "encoder.*" -o none pairs.batches 2>err && test_grep "are frozen" err &&
+    test_expect_code 2 ft-train -q -m model --lora dropout=.1 -o none pairs.batches 2>err && test_grep "dropout" err &&
+    test_expect_code 2 ft-train -q -m model --lora target=nothing -o none pairs.batches 2>err && test_grep "names no linear layer" err &&
+    test_expect_code 2 ft-train -q -m "$golden/adapter" --lora r=2 -o none pairs.batches 2>err && test_grep "merges that one first" err &&
+    test_expect_code 2 ft-train -q -o small-run --resume --lora r=2 pairs.batches 2>err && test_grep "lora was set to something else" err &&
+    test ! -e none
+'
+
+test_expect_success 'halfway back to the base model: the adapter goes with the model' '
+    $limit ft-train -q -m model $adapt --lr 1e-2 --wise-ft .5 -o half pairs.batches && differ half pairs-fused && differ half model &&
+    ft-export -q -m half/adapter -o half-again && same half half-again &&
+    $limit ft-train -q -m model $adapt --lr 1e-2 --wise-ft 0 -o back pairs.batches && same back plain
+'
+
 test_done

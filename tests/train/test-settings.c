@@ -20,7 +20,7 @@ static struct ft_settings typical(void)
         .model = "/models/caf\xc3\xa9 \"x\"\n", .model_checksum = "0123abcd", .seed = (uint64_t)1 << 53 | 1, .loss = {losses, 2}, .miner = "hard",
         .optimizer = "adamw:decay=0.01", .schedule = "constant", .lr = 1.0 / 3, .warmup = 1e-300, .clip = .1,
         .rates = {{rates, 2}, {decays, 1}, .9}, .accumulate = 3, .loss_lr = FT_RATE_AS_MODEL, .chunk = 7, .max_length = 9,
-        .prompts = {{"query: ", "", NULL, "caf\xc3\xa9: "}}, .precision = "bf16", .freeze = {frozen, 2}, .kind = "pairs", .batch = 64, .per_class = 4, .epochs = 3, .drop_last = true,
+        .prompts = {{"query: ", "", NULL, "caf\xc3\xa9: "}}, .precision = "bf16", .freeze = {frozen, 2}, .lora = "r=4,target=query", .kind = "pairs", .batch = 64, .per_class = 4, .epochs = 3, .drop_last = true,
         .callbacks = {.log = "tensorboard", .eval = "/a/b.csv", .eval_index = "/c", .eval_data = "00ff", .eval_every = 7, .stop = "map:patience=3",
                       .best = "val_loss", .average = true, .wise_ft = .3, .hook = "/h k"},
     };
@@ -64,7 +64,7 @@ static bool same(const struct ft_settings *a, const struct ft_settings *b)
            same_list(&a->rates.lr_for, &b->rates.lr_for) && same_list(&a->rates.decay_for, &b->rates.decay_for) &&
            a->rates.layer_decay == b->rates.layer_decay && a->accumulate == b->accumulate && a->chunk == b->chunk &&
            same_text(a->loss_optimizer, b->loss_optimizer) && a->loss_lr == b->loss_lr &&
-           a->max_length == b->max_length && same_prompts(&a->prompts, &b->prompts) && same_text(a->precision, b->precision) && same_list(&a->freeze, &b->freeze) &&
+           a->max_length == b->max_length && same_prompts(&a->prompts, &b->prompts) && same_text(a->precision, b->precision) && same_list(&a->freeze, &b->freeze) && same_text(a->lora, b->lora) &&
            same_text(a->kind, b->kind) && a->batch == b->batch && a->per_class == b->per_class && a->epochs == b->epochs &&
            a->drop_last == b->drop_last && same_callbacks(&a->callbacks, &b->callbacks);
 }
@@ -84,7 +84,7 @@ static void check_round_trip(void)
     s.loss = (struct ft_list){learning, 2}, s.loss_optimizer = "adamw:decay=.1", s.loss_lr = 1e-300;
     ok(write_them(&s) == 0 && ft_settings_read(&arena, &back, path) == 0 && same(&s, &back), "and those of what losses learn: %s", ft_error());
     s = typical();
-    s.miner = s.kind = NULL;
+    s.lora = s.miner = s.kind = NULL;
     s.prompts = (struct ft_prompts){{NULL}};
     s.loss.count = s.freeze.count = 0;
     s.callbacks = (struct ft_callbacks){.hold_out = .25};
@@ -137,6 +137,7 @@ static void check_check(void)
     s = typical(), s.lr = INFINITY, refused(s, "--lr inf");
     s = typical(), s.warmup = -1, refused(s, "--warmup -1");
     s = typical(), s.schedule = "x", refused(s, "unknown schedule 'x'");
+    s = typical(), s.lora = "r=0", refused(s, "--lora r=0");
     s = typical(), s.precision = "fp8", refused(s, "--precision fp8: expected fp32 or bf16");
     s = typical(), s.rates.layer_decay = 1.5, refused(s, "--layer-decay 1.5");
     s = typical(), s.rates.layer_decay = NAN, refused(s, "--layer-decay nan");
