@@ -84,4 +84,12 @@ test_expect_success 'halfway back to the base model: the adapter goes with the m
     $limit ft-train -q -m model $adapt --lr 1e-2 --wise-ft 0 -o back pairs.batches && same back plain
 '
 
+test_expect_success 'rates and decays of patterns are those of the adapted weights; several batches a step' '
+    $limit ft-train -q -m model $adapt --lr 1e-2 --lr-for "*=*1" --decay-for "*=0" -o rates pairs.batches && same rates pairs-fused &&
+    $limit ft-train -q -m model $adapt --lr 1e-2 --lr-for "*=0" -o still pairs.batches && same still plain &&
+    $limit ft-train -q -m model $adapt --lr 1e-2 --lr-for "*.query=0" -o some pairs.batches && differ some pairs-fused && differ some plain &&
+    $limit ft-train -q -m model $adapt --lr 1e-2 --accumulate 2 -o two pairs.batches && differ two pairs-fused && differ two plain &&
+    new_run two-piped --seed 5 $adapt --lr 1e-2 --accumulate 2 && piped two-piped pairs.batches && same two two-piped
+'
+
 test_done

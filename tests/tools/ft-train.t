@@ -255,7 +255,7 @@ test_expect_success 'README.md: front matter, data, settings, metrics before and
     $train -q -o card --hold-out .2 --best map --wise-ft .5 documents && head -1 card/README.md | grep -x -e --- && cp card/README.md card.md &&
     test_grep "^library_name: sentence-transformers" card.md && test_grep "^pipeline_tag: sentence-similarity" card.md && test_grep "^- ft" card.md &&
     ! grep base_model card.md && test_grep "| documents | 120 |" card.md && test_grep "| labels | 6 |" card.md && test_grep "| lr | 0.0002 |" card.md &&
-    test_grep "| checksum | [0-9a-f]* |" card.md && test_grep "| loss | supcon:temperature=0.05 |" card.md && test_grep "| wise-ft | 0.5 |" card.md &&
+    test_grep "| checksum | [0-9a-f]* |" card.md && test_grep "| loss | supcon:temperature=0.05.* |" card.md && test_grep "| wise-ft | 0.5 |" card.md &&
     test_grep "^ft-ingest .* |\$" card.md && test_grep "^ft-train .*--hold-out .2 .*documents" card.md &&
     scores card map | sed -n 1p >before && scores card map | sort -g | tail -1 >after &&
     test_grep "| map | $(awk "{printf \"%.4f\", \$1}" before) | $(awk "{printf \"%.4f\", \$1}" after) |" card.md &&
