@@ -1,6 +1,6 @@
 /* pattern.c - what tokenizers look for in a text: a literal, or a regular expression by PCRE2.
  *
- * \\p{L} and \\p{N} are those of the Unicode that PCRE2 was built with (14 in Debian 12): letters that are newer are told apart by newer engines only. */
+ * \p{L} and \p{N} are those of the Unicode that PCRE2 was built with (14 in Debian 12): letters that are newer are told apart by newer engines only. */
 #include "data/tokenizer-general.h"
 #include "base/error.h"
 

@@ -165,7 +165,7 @@ static void slice_of_chunk(const struct ft_running *run, const struct ft_slice *
 
             r->kernels->embedding_gradient(parameter_gradient(run, node->parameters[0]),
                                            parameter_gradient(run, node->parameters[1]),
-                                           parameter_gradient(run, node->parameters[2]),
+                                           parameter_gradient(run, node->parameter_count > 2 ? node->parameters[2] : -1),
                                            dy + shard->first_token * value->width, run->id + shard->first_token,
                                            &shard->rows, node->first_position, value->width, slice->from, slice->to);
         }

@@ -55,7 +55,7 @@ struct ft_family {
     /* Names a parameter may go under in files, tried in order: each is a prefix put before the usual name. Ends with NULL. */
     const char *const *prefixes;
 };
-extern const struct ft_family ft_family_bert;
+extern const struct ft_family ft_family_bert, ft_family_roberta, ft_family_xlm_roberta, ft_family_camembert, ft_family_distilbert;
 const struct ft_family *ft_family_find(const char *name);        /* NULL: FT_BAD, and the message lists the known ones */
 
 /* Pooling, projections and normalisation of model->directory, after node `tokens`. Sets dim, normalized, distance. */

@@ -244,8 +244,8 @@ void ft_running_forward(const struct ft_running *run, const struct ft_step *step
         in[i] = ft_running_value(run, step->in[i], shard, worker);
     switch (step->kind) {
     case FT_STEP_EMBEDDING:
-        k->embedding_forward(y, run->id + shard->first_token, parameter(r, node->parameters[0]),
-                             parameter(r, node->parameters[1]), parameter(r, node->parameters[2]), &shard->rows,
+        k->embedding_forward(y, run->id + shard->first_token, parameter(r, node->parameters[0]), parameter(r, node->parameters[1]),
+                             parameter(r, node->parameter_count > 2 ? node->parameters[2] : -1), &shard->rows,
                              node->first_position, width);
         break;
     case FT_STEP_LINEAR:

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/pool.h"
 #include "base/random.h"
+#include "model/encode.h"
 #include "model/runner.h"
 #include "model/safetensors.h"
 #include "../tap.h"
@@ -287,6 +288,40 @@ static void test_steps(struct ft_model *model, const struct ft_packed *packed, c
     ft_optimizer_close(optimizer);
 }
 
+/* A family of tests/golden/model/make-families.py: all of its gradients, fused, unfused and in chunks; ids by its own tokenizer. */
+static void test_family(const char *name)
+{
+    json_t *golden = read_json(GOLDEN "families/gradients.json");
+    const json_t *texts = json_object_get(golden, "texts"), *numbers = json_object_get(json_object_get(golden, "families"), name);
+    const double whole = json_number_value(json_object_get(numbers, "norm")), loss = json_number_value(json_object_get(numbers, "loss"));
+    struct ft_model *model = ft_model_open(ft_arena_print(&arena, GOLDEN "families/%s", name), NULL);
+    struct ft_safetensors want = {0};
+    struct ft_string text[16];
+    struct ft_packed packed;
+    struct outcome out;
+
+    for (size_t i = 0; i < json_array_size(texts); i++)
+        text[i] = ft_string_of(json_string_value(json_array_get(texts, i)));
+    if (!ok(model && ft_encode_texts(&arena, model, &model->prompts, 0, text, NULL, json_array_size(texts), &packed) == 0 &&
+            ft_safetensors_open(&want, ft_arena_print(&arena, GOLDEN "families/%s.safetensors", name)) == 0, "%s opens: %s", name, ft_error()))
+        return;
+    set_rates(model, 0);
+    for (int flags = 0; flags <= FT_PLAN_UNFUSED; flags += FT_PLAN_UNFUSED)
+        for (size_t per_chunk = 0; per_chunk <= 2; per_chunk += 2) {
+            const char *where = "";
+            double far = INFINITY;
+
+            if (work(model, &packed, flags, per_chunk, 1, &out) == 0)
+                far = worst(model, out.gradient, &want, whole, &where);
+            is_close(out.loss, loss, 1e-5 * fabs(loss), "the loss");
+            ok(far <= 1e-5, "%s, %s, %zu a chunk: every gradient within 1e-5 of float64 (worst %.2g, %s)", name, flags ? "unfused" : "fused", per_chunk, far,
+               where);
+        }
+    ft_safetensors_close(&want);
+    ft_model_close(model);
+    json_decref(golden);
+}
+
 int main(void)
 {
     json_t *golden = read_json(GOLDEN "gradients.json");
@@ -304,5 +339,8 @@ int main(void)
     test_steps(model, &packed, golden);
     ft_model_close(model);
     json_decref(golden);
+    test_family("distilbert");
+    test_family("roberta");
+    test_family("xlm-roberta");
     return done();
 }

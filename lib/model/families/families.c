@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const struct ft_family *const families[] = {
-    &ft_family_bert,
+    &ft_family_bert, &ft_family_roberta, &ft_family_xlm_roberta, &ft_family_camembert, &ft_family_distilbert,
 };
 
 const struct ft_family *ft_family_find(const char *name)

@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""make-families.py - tiny random directories of the families beside BERT, and what PyTorch computes with them. Run in this directory.
+
+  families/NAME/           as transformers saves it, weights f32, tokenizer.json of tests/golden/tokenizer/general or the vocabulary of mean/
+  families/NAME.jsonl      one line a text: {"text", "embedding"}: mean over the tokens (sentence-transformers' default), not normalised, in float32,
+                           one text at a time
+  families/NAME.safetensors, families/gradients.json   gradients, as make.py describes them for mean/: dropout 0, float64, loss =
+                           sum_i sum_j sin(7 i + 3 j + 1) * embedding[i, j]
+Made with transformers 5, torch 2.
+"""
+import json, math, os, shutil
+from pathlib import Path
+os.environ["HF_HUB_OFFLINE"] = "1"
+import torch
+from safetensors.torch import save_file
+from sentence_transformers import SentenceTransformer
+from sentence_transformers import models as st
+from transformers import AutoModel, DistilBertConfig, RobertaConfig, XLMRobertaConfig, PreTrainedTokenizerFast
+
+torch.set_num_threads(1)
+TEXTS = ["", "the cat sat on the mat", "a dog, a cat & a bird!", "The CAT sat on the MAT", "edit photos and play music on the web", "zebra",
+         "what is my balance? can you tell me the time in new york", "caf\u00e9 na\u00efve \u00c5ngstr\u00f6m", "\u6771\u4eac \u2603 \U0001f600",
+         "many words " * 9, "it's 3.14, isn't it? (yes) [no] 100%"]
+GRADIENT = [1, 2, 4, 6]
+GENERAL = Path("../tokenizer/general")
+SHAPE = dict(hidden_size=20, num_hidden_layers=2, num_attention_heads=4, intermediate_size=36, hidden_act="gelu")
+
+
+def vocabulary(file):
+    vocab = json.loads(file.read_text())["model"]["vocab"]
+    return len(vocab) + 8
+
+
+def families():
+    bert = Path("mean/tokenizer.json")
+    yield "distilbert", bert, DistilBertConfig(vocab_size=vocabulary(bert), dim=20, n_layers=2, n_heads=4, hidden_dim=36, max_position_embeddings=32, pad_token_id=0)
+    yield "roberta", GENERAL / "roberta.json", RobertaConfig(vocab_size=vocabulary(GENERAL / "roberta.json"), max_position_embeddings=34, type_vocab_size=1,
+                                                            pad_token_id=1, layer_norm_eps=1e-5, **SHAPE)
+    yield "xlm-roberta", GENERAL / "xlmr.json", XLMRobertaConfig(vocab_size=vocabulary(GENERAL / "xlmr.json"), max_position_embeddings=34, type_vocab_size=1,
+                                                                pad_token_id=1, layer_norm_eps=1e-5, **SHAPE)
+
+
+def make(name, tokenizer, config):
+    torch.manual_seed(11)
+    model = AutoModel.from_config(config, attn_implementation="eager")
+    with torch.no_grad():
+        for key, p in model.named_parameters():
+            norm = "norm" in key.lower()
+            p.copy_(1 + 0.3 * torch.randn_like(p) if norm and key.endswith("weight") else (0.2 if p.dim() == 1 else 0.3) * torch.randn_like(p))
+    path = Path("families") / name
+    model.save_pretrained(path)
+    special = dict(unk_token="<unk>", pad_token="<pad>", bos_token="<s>", eos_token="</s>") if "roberta" in name else dict(unk_token="[UNK]", pad_token="[PAD]")
+    PreTrainedTokenizerFast(tokenizer_file=str(tokenizer), model_max_length=32, **special).save_pretrained(path)
+    shutil.copy(tokenizer, path / "tokenizer.json")
+    body = st.Transformer(str(path), max_seq_length=32)
+    st_model = SentenceTransformer(modules=[body, st.Pooling(20, pooling_mode="mean")], device="cpu")
+    vectors = st_model.encode(TEXTS, batch_size=1, convert_to_numpy=True)
+    with open(f"families/{name}.jsonl", "w") as out:
+        for text, vector in zip(TEXTS, vectors):
+            out.write('{"text": %s, "embedding": [%s]}\n' % (json.dumps(text), ", ".join("%.9g" % v for v in vector)))
+    st_model = st_model.double().eval()
+    features = st_model.preprocess([TEXTS[i] for i in GRADIENT]) if hasattr(st_model, "preprocess") else st_model.tokenize([TEXTS[i] for i in GRADIENT])
+    embedding = st_model(features)["sentence_embedding"]
+    weight = torch.tensor([[math.sin(7 * i + 3 * j + 1) for j in range(20)] for i in range(len(GRADIENT))], dtype=torch.float64)
+    loss = (embedding * weight).sum()
+    loss.backward()
+    inner = st_model[0].auto_model if hasattr(st_model[0], "auto_model") else st_model[0].model
+    gradients = {k: p.grad for k, p in inner.named_parameters() if p.grad is not None}
+    norm = math.sqrt(sum(float((g ** 2).sum()) for g in gradients.values()))
+    save_file({k: g.float().contiguous() for k, g in gradients.items()}, f"families/{name}.safetensors", {"format": "pt"})
+    return {"loss": float(loss), "norm": norm}
+
+
+shutil.rmtree("families", ignore_errors=True)
+Path("families").mkdir()
+summary = {name: make(name, tokenizer, config) for name, tokenizer, config in families()}
+json.dump({"texts": [TEXTS[i] for i in GRADIENT], "families": summary}, open("families/gradients.json", "w"), indent=1)
