@@ -17,7 +17,7 @@ static const struct ft_option options[] = {
     {'m', "model", FT_TEXT, &run_name, "RUN", "run in training, whose losses these are", NULL},
     {'o', "output", FT_TEXT, &output, "PATH", "write to PATH, which appears when complete", NULL},
     {0, "force", FT_FLAG, &force, NULL, "replace PATH if it exists", NULL},
-    {0, "loss", FT_LIST, &loss, "[W*]NAME:k=v", "a loss of ft-loss(1), as infonce:scale=50; repeated ones add up (default: by kind of batch)", NULL},
+    {0, "loss", FT_LIST, &loss, "[SET=][W*]NAME:k=v", "a loss of ft-loss(1), as infonce:scale=50; repeated ones add up (default: by kind of batch)", NULL},
     {0, "miner", FT_TEXT, &miner, "NAME:k=v", "which pairs or triplets of labelled batches a loss compares: batch-hard, ... (default: all)", NULL},
     {0, "threads", FT_COUNT, &threads, "N", "threads (default: the CPUs allowed)", NULL},
     {0, NULL, FT_FLAG, NULL, NULL, NULL, NULL},
@@ -105,8 +105,8 @@ static int one_batch(struct ft_arena *arena, const struct ft_record *record, con
     input.seed = asked->settings->seed;
     if (asked->stage && (skip = ft_loss_stage_ready(asked->stage, &batch, &input)) != 0)
         return skip < 0 ? -1 : 0;
-    if (!(losses = ft_losses_parse(arena, batch.kind, &asked->settings->loss, asked->settings->miner)) ||
-        ft_second_check(asked->settings, losses) < 0 ||
+    if (!(losses = ft_losses_of_batch(arena, &batch, &asked->settings->loss, asked->settings->miner)) ||
+        (!batch.set.data && ft_second_check(asked->settings, losses) < 0) ||
         ft_second_read(arena, &batch, FT_TEACHER, &input) < 0 || ft_second_read(arena, &batch, FT_GUIDE, &input) < 0 ||
         !(gradient = ft_arena_take(arena, input.n * input.d * sizeof *gradient)) ||
         ft_losses_compute(losses, &input, &value, gradient, &terms) < 0)
@@ -129,6 +129,8 @@ static int copy_stream(struct ft_reader *reader, struct asked *asked)
     struct ft_writer *writer;
     int more = -1;
 
+    if (ft_losses_check_sets(&asked->settings->loss, ft_reader_header(reader)->sets) < 0)
+        return -1;
     /* The header goes on at once: the next stage opens the run that the stage before waits for. */
     if (ft_writer_header(tool.output, ft_reader_header(reader), tool.whole_argc, tool.whole_argv) == 0 &&
         ft_writer_flush(tool.output) == 0 &&

@@ -1,12 +1,12 @@
 /* ft-sample - documents in, batches out: who is in a batch with whom. The sampler is the library's; ft-train calls the same one. */
 #include "base/tool.h"
-#include "train/sampler.h"
+#include "train/mix.h"
 
 #include <stdio.h>
 
 static bool classes, pairs, triplets, scored, random_order, drop_last, force;
 static long batch_rows, per_class, views, epochs = 3, seed;
-static const char *output;
+static const char *mix_name, *output;
 
 static const struct ft_option options[] = {
     {0, "classes", FT_FLAG, &classes, NULL, "batches of labels x documents a label, for losses that find their own pairs", NULL},
@@ -19,6 +19,7 @@ static const struct ft_option options[] = {
     {0, "views", FT_COUNT, &views, "N", "each text N times in a batch, alike to itself only: for texts without labels", NULL},
     {0, "epochs", FT_COUNT, &epochs, "N", "passes over the data", NULL},
     {0, "drop-last", FT_FLAG, &drop_last, NULL, "leave out a last short batch", NULL},
+    {0, "mix", FT_CHOICE, &mix_name, NULL, "each FILE is a data set, and a batch is of one: how they take turns (default: all are one set)", FT_MIX_ORDERS},
     {0, "seed", FT_COUNT, &seed, "S", "of the order (default: the stream's, else 0)", NULL},
     {'o', "output", FT_TEXT, &output, "PATH", "write to PATH, which appears when complete", NULL},
     {0, "force", FT_FLAG, &force, NULL, "replace PATH if it exists", NULL},
@@ -57,35 +58,37 @@ static int chosen_kind(int *kind)
     return 0;
 }
 
-static int read_documents(struct ft_reader *reader, struct ft_sampler *sampler, struct ft_arena *arena)
+static int read_documents(struct ft_reader *reader, const char *path, struct ft_mix *mix, struct ft_arena *arena)
 {
     struct ft_record record;
     struct ft_document document;
     int more;
 
+    if (ft_mix_begin(mix, path) < 0)
+        return -1;
     while ((more = ft_reader_next(reader, &record)) > 0) {
         ft_arena_reset(arena);
-        if (ft_document_read(arena, &record.object, &document) < 0 || ft_sampler_add(sampler, &document, record.bytes) < 0)
+        if (ft_document_read(arena, &record.object, &document) < 0 || ft_mix_add(mix, &document, record.bytes) < 0)
             return ft_error_prefix("%s: record %llu: ", ft_reader_name(reader), (unsigned long long)ft_reader_count(reader));
         tool.in++;
     }
     return more;
 }
 
-static int write_batches(struct ft_sampler *sampler, struct ft_writer *writer, struct ft_header *header)
+static int write_batches(struct ft_mix *mix, struct ft_writer *writer, struct ft_header *header)
 {
     const struct ft_string *documents;
     struct ft_batch batch;
     const char *warning;
     int more;
 
-    while ((warning = ft_sampler_warning(sampler)))
+    while ((warning = ft_mix_warning(mix)))
         ft_tool_warn(&tool, "%s", warning);
     if (ft_writer_header(writer, header, tool.whole_argc, tool.whole_argv) < 0)
         return -1;
-    while ((more = ft_sampler_next(sampler, &batch, &documents)) > 0) {
+    while ((more = ft_mix_next(mix, &batch, &documents)) > 0) {
         if (tool.out == 0)
-            ft_tool_say(&tool, "%s: %llu batches of %llu rows in %llu epochs", ft_batch_kind_name(batch.kind),
+            ft_tool_say(&tool, "%s: %llu batches of %llu rows in %llu epochs", mix_name ? "data sets" : ft_batch_kind_name(batch.kind),
                         (unsigned long long)header->steps, (unsigned long long)header->rows, (unsigned long long)header->epochs);
         ft_batch_write(ft_writer_begin(writer), &batch, documents, 0);
         if (ft_writer_commit(writer) < 0 || ft_writer_flush(writer) < 0)
@@ -101,20 +104,21 @@ static int sample(struct ft_reader **readers, int count, struct ft_sampler_optio
 {
     struct ft_arena scratch = {0};
     struct ft_header header;
-    struct ft_sampler *sampler;
+    enum ft_mix_order order;
+    struct ft_mix *mix;
     int rc = 0;
 
     header = *ft_reader_header(readers[0]);
     settings->seed = ft_tool_given(&tool, &seed) ? (uint64_t)seed : header.seed;
-    if (!(sampler = ft_sampler_open(settings)))
+    if (ft_mix_parse(mix_name, &order) < 0 || !(mix = ft_mix_open(settings, order)))
         return -1;
     for (int i = 0; i < count && rc == 0; i++)
-        rc = read_documents(readers[i], sampler, &scratch);
+        rc = read_documents(readers[i], tool.argc ? tool.argv[i] : NULL, mix, &scratch);
     if (rc == 0)
-        rc = ft_sampler_plan(sampler, arena, &header);
+        rc = ft_mix_plan(mix, arena, &header);
     if (rc == 0)
-        rc = write_batches(sampler, tool.output, &header);
-    ft_sampler_close(sampler);
+        rc = write_batches(mix, tool.output, &header);
+    ft_mix_close(mix);
     ft_arena_free(&scratch);
     return rc;
 }

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 static const char *model_name = "minilm", *output = "./tuned", *miner;
-static const char *batch, *lora, *log_format, *eval, *eval_index, *stop, *best, *hook;
+static const char *batch, *lora, *mix, *log_format, *eval, *eval_index, *stop, *best, *hook;
 static double hold_out, wise_ft = 1;
 static long eval_every;
 static const char *optimizer = "adamw", *schedule = "linear", *precision = "fp32", *loss_optimizer;
@@ -42,8 +42,9 @@ static const struct ft_option options[] = {
     {0, "views", FT_COUNT, &views, "N", "each text N times in a batch, alike to itself only: for texts without labels", NULL},
     {0, "epochs", FT_COUNT, &epochs, "N", "passes over the data (default: 3)", NULL},
     {0, "drop-last", FT_FLAG, &drop_last, NULL, "leave out a last short batch", NULL},
+    {0, "mix", FT_CHOICE, &mix, NULL, "each FILE is a data set, and a batch is of one: how they take turns (default: all are one set)", FT_MIX_ORDERS},
     {0, "seed", FT_COUNT, &seed, "S", "of sampling and dropout (default: the stream's, else 0)", NULL},
-    {0, "loss", FT_LIST, &losses, "[W*]NAME:k=v", "a loss of ft-loss(1), as infonce:scale=50; repeated ones add up (default: by kind of batch)", NULL},
+    {0, "loss", FT_LIST, &losses, "[SET=][W*]NAME:k=v", "a loss of ft-loss(1), as infonce:scale=50; repeated ones add up (default: by kind of batch)", NULL},
     {0, "miner", FT_TEXT, &miner, "NAME:k=v", "which pairs or triplets of labelled batches a loss compares: batch-hard, ... (default: all)", NULL},
     {0, "teacher", FT_TEXT, &seconds[FT_TEACHER], "MODEL", "model whose embeddings or similarities a loss learns", NULL},
     {0, "guide", FT_TEXT, &seconds[FT_GUIDE], "MODEL", "model that tells a loss which negatives are false", NULL},
@@ -93,7 +94,7 @@ static const char *const examples[] = {
 static struct ft_tool tool = {
     .name = "ft-train",
     .purpose = "documents or batches in, a tuned model out",
-    .operands = "[FILE]",
+    .operands = "[FILE...]",
     .options = options,
     .examples = examples,
     .see_also = "ft-ingest(1), ft-sample(1), ft-eval(1), ft-export(1), ft(7)",
@@ -166,7 +167,7 @@ static int settings_from_options(struct ft_arena *arena, struct ft_settings *s)
         .lora = lora, .precision = precision, .loss_optimizer = loss_optimizer, .loss_lr = loss_lr,
         .kind = kind_wanted(&failed), .batch = (uint64_t)batch_rows, .per_class = (uint64_t)per_class,
         .views = (uint64_t)views,
-        .epochs = (uint64_t)epochs, .drop_last = drop_last,
+        .epochs = (uint64_t)epochs, .drop_last = drop_last, .mix = mix,
         .callbacks = {.log = log_format, .eval = eval, .eval_index = eval_index, .hold_out = hold_out, .eval_every = (uint64_t)eval_every,
                       .stop = stop, .best = best, .average = ft_tool_given(&tool, &wise_ft), .wise_ft = wise_ft, .hook = hook},
     };
@@ -258,6 +259,7 @@ static int check_resumed(const struct ft_settings *now, const struct ft_settings
         {&stop, "--stop", same_text(now->callbacks.stop, run->callbacks.stop)},
         {&wise_ft, "--wise-ft", now->callbacks.average == run->callbacks.average && now->callbacks.wise_ft == run->callbacks.wise_ft},
         {&hook, "--hook", same_text(now->callbacks.hook, run->callbacks.hook)},
+        {&mix, "--mix", same_text(now->mix, run->mix)},
         {&log_format, "--log", same_text(now->callbacks.log, run->callbacks.log)},
     };
 
@@ -302,7 +304,7 @@ static int find_model(struct ft_arena *arena, struct ft_settings *s)
 }
 
 /* What the run trains with: a resumed one's own settings, and the run; else those of the options, and no run yet. */
-static int settle(struct ft_arena *arena, const struct ft_reader *reader, struct ft_settings *settings, struct ft_run **run)
+static int settle(struct ft_arena *arena, const struct ft_header *header, struct ft_settings *settings, struct ft_run **run)
 {
     if (settings_from_options(arena, settings) < 0)
         return -1;
@@ -316,8 +318,8 @@ static int settle(struct ft_arena *arena, const struct ft_reader *reader, struct
     }
     if (ft_tuning_check(&settings->callbacks) < 0)
         return -1;
-    if (reader && !ft_tool_given(&tool, &seed))
-        settings->seed = ft_reader_header(reader)->seed;
+    if (header && !ft_tool_given(&tool, &seed))
+        settings->seed = header->seed;
     return ft_settings_check_losses(settings) < 0 || ft_run_may_begin(output, force) < 0 || find_model(arena, settings) < 0
                ? -1 : ft_second_measure(arena, settings);
 }
@@ -331,7 +333,7 @@ static struct ft_run *make_run(const struct ft_settings *settings)
 
 static bool sampling_option_given(void)
 {
-    return classes || pairs || triplets || scored || random_batches || batch || per_class || views || epochs || drop_last;
+    return classes || pairs || triplets || scored || random_batches || batch || per_class || views || epochs || drop_last || mix;
 }
 
 /* What is evaluated first: what is trained on is held against it. */
@@ -433,14 +435,12 @@ static void take_back(struct ft_run *run)
 static int run_tool(void)
 {
     struct ft_arena arena = {0};
-    struct ft_source source = {.reader = NULL};
+    struct ft_source source = {.readers = NULL};
     struct ft_settings settings;
     struct ft_run *run = NULL;
     bool made = false;
     int result = -1;
 
-    if (tool.argc > 1)
-        return ft_fail(FT_USAGE, "one FILE at most, got %d", tool.argc);
     if (dry_run && (resume || steps == 0))
         return ft_fail(FT_USAGE, "--dry-run tells of a run that begins, not with --%s", resume ? "resume" : "steps 0");
     if (resume && force)
@@ -451,10 +451,12 @@ static int run_tool(void)
     }
     ft_pool_set_threads(threads);
     ft_stop_catch();
-    if (steps != 0 && ft_source_open(&source, tool.argc ? tool.argv[0] : NULL) < 0)
+    if (steps != 0 && ft_source_open(&source, (const char *const *)tool.argv, (size_t)tool.argc) < 0) {
+        ft_source_close(&source);
         return -1;
+    }
     /* Documents are read before a run is made or, with --force, removed: a bad line must not cost the model of yesterday. */
-    if (settle(&arena, source.reader, &settings, &run) < 0 || (source.reader && read_source(&source, &arena, &settings) < 0)) {
+    if (settle(&arena, source.readers ? ft_source_header(&source) : NULL, &settings, &run) < 0 || (source.readers && read_source(&source, &arena, &settings) < 0)) {
         result = -1;
     } else if (dry_run) {
         result = rehearse(&settings, &source);

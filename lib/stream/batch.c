@@ -180,6 +180,8 @@ static int read_fields(struct ft_arena *arena, const msgpack_object *object, str
         return ft_fail(FT_BAD, "no number: expected \"batch\", 1 or more");
     if (!ft_map_unsigned(object, "epoch", &batch->epoch))
         return ft_fail(FT_BAD, "no epoch: expected a whole number");
+    if (ft_map_get(object, "set") && !ft_map_string(object, "set", &batch->set))
+        return ft_fail(FT_BAD, "set: expected a string");
     if (!ft_map_string(object, "kind", &kind))
         return ft_fail(FT_BAD, "no kind: expected classes, pairs, triplets, scored or random");
     if (ft_batch_kind_parse(kind, &batch->kind) < 0 || read_documents(arena, ft_map_get(object, "documents"), batch) < 0)
@@ -209,10 +211,12 @@ void ft_batch_write(msgpack_packer *pk, const struct ft_batch *batch, const stru
 {
     uint64_t items = batch->items, rows = batch->rows;
 
-    msgpack_pack_map(pk, (size_t)4 + (batch->label != NULL) + (batch->role != NULL) + (batch->score || batch->item_score) + more);
+    msgpack_pack_map(pk, (size_t)4 + (batch->set.data != NULL) + (batch->label != NULL) + (batch->role != NULL) + (batch->score || batch->item_score) + more);
     ft_pack_text(pk, "batch"), msgpack_pack_uint64(pk, batch->number);
     ft_pack_text(pk, "epoch"), msgpack_pack_uint64(pk, batch->epoch);
     ft_pack_text(pk, "kind"), ft_pack_text(pk, ft_batch_kind_name(batch->kind));
+    if (batch->set.data)
+        ft_pack_text(pk, "set"), ft_pack_string(pk, batch->set);
     ft_pack_text(pk, "documents"), msgpack_pack_array(pk, batch->rows);
     for (size_t i = 0; i < batch->rows; i++)
         pk->callback(pk->data, documents[i].data, documents[i].size);
@@ -241,6 +245,8 @@ struct ft_hash ft_batch_checksum(struct ft_hash before, const struct ft_batch *b
     for (size_t i = 0; i < batch->items; i++)
         hash = hash_on(hash, batch->text[i].size ? batch->text[i].data : "", batch->text[i].size);
     hash = hash_on(hash, batch->row, batch->items * sizeof *batch->row);
+    if (batch->set.data)
+        hash = hash_on(hash, batch->set.data, batch->set.size);
     if (batch->label)
         hash = hash_on(hash, batch->label, batch->items * sizeof *batch->label);
     if (batch->role)

@@ -51,6 +51,7 @@ struct ft_batch {
     int32_t *row;                  /* [items] the document each belongs to */
     float *score;                  /* [rows], scored; else NULL */
     float *item_score;             /* [items], triplets that carry scores: of each item with its row's anchor (of anchors 0); else NULL */
+    struct ft_string set;          /* the data set it is of, where there are several; data NULL else */
     struct ft_string bytes;        /* the record as it came, or empty */
     const msgpack_object *object;  /* the record decoded, or NULL */
 };

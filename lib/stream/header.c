@@ -12,7 +12,7 @@ static const char *const kinds[] = {"documents", "batches", "steps"};
 
 /* The fields that struct ft_header names; all others are passed on. */
 static const char *const known[] = {"ft", "kind", "history", "seed", "steps", "epochs", "batch", "classes", "fingerprint",
-                                    "teacher", "guide", "model", "prompt", "dim", "run", NULL};
+                                    "teacher", "guide", "model", "prompt", "dim", "run", "sets", NULL};
 
 const char *ft_kind_name(enum ft_kind kind)
 {
@@ -76,6 +76,7 @@ int ft_header_read(struct ft_arena *arena, const msgpack_object *object, struct 
     const struct { const char *key; struct ft_string *value; } texts[] = {
         {"fingerprint", &header->fingerprint}, {"model", &header->model}, {"prompt", &header->prompt}, {"run", &header->run},
         {"teacher", &header->teacher}, {"guide", &header->guide},
+        {"sets", &header->sets},
     };
 
     *header = (struct ft_header){.object = object};
@@ -140,6 +141,7 @@ int ft_header_pack(msgpack_packer *pk, const struct ft_header *header, int argc,
     const struct { const char *key; struct ft_string value; } texts[] = {
         {"fingerprint", header->fingerprint}, {"model", header->model}, {"prompt", header->prompt}, {"run", header->run},
         {"teacher", header->teacher}, {"guide", header->guide},
+        {"sets", header->sets},
     };
     const msgpack_object *object = header->object;
     uint32_t others = object && object->type == MSGPACK_OBJECT_MAP ? object->via.map.size : 0, fields = 4;

@@ -42,6 +42,7 @@ struct ft_header {
     uint64_t steps, epochs;            /* batches in all, 0 = unknown; passes over the data */
     uint64_t rows;                     /* rows a batch ("batch") */
     uint64_t classes;                  /* labels seen, 0 where there are none */
+    struct ft_string sets;             /* names of the data sets, a blank between, where there are several; or empty */
     struct ft_string fingerprint;      /* of the data: 32 hex digits, or empty */
     /* embedded streams */
     struct ft_string model;            /* checksum of the model that made the embeddings: 8 hex digits, or empty */

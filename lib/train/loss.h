@@ -41,6 +41,13 @@ struct ft_losses;              /* what --loss and --miner said, parsed */
  * An item may hold several, separated by blanks, and "miner=NAME:..." among them: what ft_losses_text writes. From the arena. */
 struct ft_losses *ft_losses_parse(struct ft_arena *arena, enum ft_batch_kind kind, const struct ft_list *loss, const char *miner);
 
+/* The same for a batch of its kind and data set: the items that begin with "SET=" of it are its losses; where there are none, and for a batch that
+ * names no set, those that name none. */
+struct ft_losses *ft_losses_of_batch(struct ft_arena *arena, const struct ft_batch *batch, const struct ft_list *loss, const char *miner);
+
+/* Every set that items of `loss` name is among `sets`, names with blanks between: else FT_USAGE. */
+int ft_losses_check_sets(const struct ft_list *loss, struct ft_string sets);
+
 /* Which second models these losses look at with their settings: FT_ASKS_... or'ed. */
 unsigned ft_losses_asks(const struct ft_losses *losses);
 

@@ -146,11 +146,14 @@ int ft_sampler_plan_classes(struct ft_sampler *s)
         !(s->next = ft_resize(NULL, s->units, sizeof *s->next)) || !(s->quota = ft_resize(NULL, s->units, sizeof *s->quota)) ||
         !(s->carried = ft_resize(NULL, s->units, sizeof *s->carried)))
         return -1;
+    if (!(s->epoch_batches = ft_resize(NULL, (size_t)s->epochs, sizeof *s->epoch_batches)))
+        return -1;
     for (uint32_t c = 0; c < s->units; c++)
         s->carried[c] = 0;
     for (s->epoch = 1; s->epoch <= s->epochs; s->epoch++) {
         sum = count_places(s);
         warn_of_repeats(s, sum);
+        s->epoch_batches[s->epoch - 1] = s->batches;
         s->steps += s->batches;
         most = s->batches > most ? s->batches : most;
     }

@@ -60,6 +60,7 @@ struct ft_sampler {
     const struct ft_slice *unit;         /* one of the two */
     uint32_t units;
     uint64_t rows, per_class, epochs, steps;
+    size_t *epoch_batches;               /* [epochs] classes: how many batches each has, NULL: all have `batches` */
     size_t row_count, dealt;             /* rows and batches of an epoch before any is dropped (not classes) */
     bool crowded;                        /* one group has more rows than full batches would need: all batches are smaller */
 

@@ -50,6 +50,7 @@ void ft_sampler_close(struct ft_sampler *s)
     free(s->next);
     free(s->quota);
     free(s->carried);
+    free(s->epoch_batches);
     free(s->end);
     free(s->documents);
     free(s);
@@ -280,4 +281,16 @@ int ft_sampler_next(struct ft_sampler *s, struct ft_batch *batch, const struct f
         return -1;
     *documents = s->documents;
     return 1;
+}
+
+uint64_t ft_sampler_batches(const struct ft_sampler *s, uint64_t epoch)
+{
+    return epoch < 1 || epoch > s->epochs ? 0 : s->epoch_batches ? s->epoch_batches[epoch - 1] : s->batches;
+}
+
+int ft_sampler_begin(struct ft_sampler *s)
+{
+    if (s->epoch)
+        s->number += s->batches - s->batch;
+    return begin_epoch(s);
 }

@@ -50,4 +50,8 @@ const char *ft_sampler_warning(struct ft_sampler *sampler);
 /* The next batch: 1, or 0 after the last, or -1. The batch and its documents' bytes ([batch->rows]) are valid until the next call. */
 int ft_sampler_next(struct ft_sampler *sampler, struct ft_batch *batch, const struct ft_string **documents);
 
+/* For who draws from several (mix.h): how many batches an epoch has, once planned; begin the next epoch, whatever is left of the present one. */
+uint64_t ft_sampler_batches(const struct ft_sampler *sampler, uint64_t epoch);
+int ft_sampler_begin(struct ft_sampler *sampler);
+
 #endif

@@ -202,6 +202,7 @@ int ft_settings_write(const struct ft_settings *s, const char *path, int argc, c
     put_integer(&w, "views", s->views);
     put_integer(&w, "epochs", s->epochs);
     put(&w, "drop_last", json_boolean(s->drop_last));
+    put_text(&w, "mix", s->mix);
     put(&w, "callbacks", ft_callbacks_write(&s->callbacks));
     text = w.bad ? NULL : json_dumps(w.root, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
     if (w.bad)
@@ -346,6 +347,7 @@ int ft_settings_read(struct ft_arena *arena, struct ft_settings *s, const char *
         .views = (uint64_t)read_integer(&r, "views"),
         .epochs = (uint64_t)read_integer(&r, "epochs"),
         .drop_last = json_is_true(get(&r, "drop_last", is_boolean, "true or false")),
+        .mix = read_text(&r, "mix", false),
     };
     if (!r.failed)
         r.failed = ft_callbacks_read(arena, &s->callbacks, json_object_get(r.root, "callbacks"), path);

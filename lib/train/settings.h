@@ -40,6 +40,7 @@ struct ft_settings {
     const char *kind;            /* "classes", ... or NULL: by what the data are */
     uint64_t batch, per_class, views, epochs;
     bool drop_last;
+    const char *mix;             /* as ft_mix_parse takes it */
     struct ft_callbacks callbacks;
 };
 

@@ -9,14 +9,15 @@ int ft_trainer_step(struct ft_trainer *trainer, struct ft_arena *arena, const st
     const struct ft_model *model = ft_trainer_model(trainer);
     float *embedding = ft_arena_take(arena, b->items * model->dim * sizeof *embedding);
     float *gradient = ft_arena_take(arena, b->items * model->dim * sizeof *gradient);
-    struct ft_losses *loss = ft_losses_parse(arena, b->kind, &s->loss, s->miner);
+    struct ft_losses *loss = ft_losses_of_batch(arena, b, &s->loss, s->miner);
     struct ft_loss_input input = ft_loss_input_of(b, embedding, model->dim);
     struct ft_packed packed;
     double value;
 
     ft_weights_give(ft_trainer_weights(trainer), &input);
     input.seed = s->seed;
-    if (!embedding || !gradient || !loss || ft_second_check(s, loss) < 0 ||
+    /* Of several data sets some may do without a second model. */
+    if (!embedding || !gradient || !loss || (!b->set.data && ft_second_check(s, loss) < 0) ||
         ft_second_ask(arena, ft_trainer_seconds(trainer), b, &input) < 0 ||
         ft_encode_batch(arena, model, &s->prompts, (size_t)s->max_length, b, &packed) < 0 ||
         ft_trainer_begin(trainer, b, &packed) < 0 || ft_trainer_forward(trainer, embedding) < 0 ||

@@ -75,7 +75,7 @@ static int add_data(const struct ft_card *c, struct ft_buffer *out)
     size_t leaks = source->validation ? ft_validation_leaks(source->validation, &example) : 0;
 
     if (ft_buffer_print(out, "\n## Data\n\n| | |\n|---|---|\n") < 0 ||
-        (source->sampler && ft_buffer_print(out, "| documents | %lu |\n", source->records) < 0) ||
+        (source->mix && ft_buffer_print(out, "| documents | %lu |\n", source->records) < 0) ||
         (source->classes && ft_buffer_print(out, "| labels | %" PRIu64 " |\n", source->classes) < 0) ||
         ft_buffer_print(out, "| batches of | %s, %" PRIu64 " rows |\n", ft_batch_kind_name(c->kind), source->rows) < 0 ||
         (source->fingerprint.size &&
@@ -187,7 +187,7 @@ static int add_stage(struct ft_arena *arena, const msgpack_object *stage, struct
 
 static int add_commands(const struct ft_card *c, const json_t *run, struct ft_arena *arena, struct ft_buffer *out)
 {
-    const struct ft_header *header = ft_reader_header(c->source->reader);
+    const struct ft_header *header = ft_source_header(c->source);
     const msgpack_object *history = header->object ? ft_map_get(header->object, "history") : NULL;
     const json_t *command = json_object_get(run, "command");
 

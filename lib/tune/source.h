@@ -2,14 +2,16 @@
 #ifndef FT_TUNE_SOURCE_H
 #define FT_TUNE_SOURCE_H
 
-#include "train/sampler.h"
+#include "train/mix.h"
 #include "train/settings.h"
 #include "tune/room.h"
 #include "tune/validation.h"
 
 struct ft_source {
-    struct ft_reader *reader;
-    struct ft_sampler *sampler;        /* NULL: batches come */
+    struct ft_reader **readers;        /* [count] the first gives header and seed */
+    const char *const *paths;
+    size_t count;
+    struct ft_mix *mix;                /* NULL: batches come */
     struct ft_validation *validation;  /* the caller's, or NULL: it is told what is trained on, and gets what is held out */
     struct ft_room *room;              /* the caller's: it decides how large a batch is; NULL: the settings do */
     uint64_t steps;                    /* batches in all, 0 = unknown */
@@ -21,8 +23,9 @@ struct ft_source {
     struct ft_record record;           /* the one that the batch is a view of */
 };
 
-/* The header of a stream; `path` NULL or "-" is standard input. */
-int ft_source_open(struct ft_source *source, const char *path);
+/* The headers of streams; none is standard input, as "-" is. The paths stay the caller's. */
+int ft_source_open(struct ft_source *source, const char *const *paths, size_t count);
+const struct ft_header *ft_source_header(const struct ft_source *source);
 
 /* Documents are read to their end and planned as the settings say; batches are left to be read, and are refused (FT_USAGE) where options of
  * `sampling` were given. */

@@ -134,7 +134,7 @@ static int batch_loss(struct ft_arena *arena, struct ft_embedder *embedder, cons
 {
     float *embedding = ft_arena_take(arena, b->items * model->dim * sizeof *embedding);
     float *gradient = ft_arena_take(arena, b->items * model->dim * sizeof *gradient);
-    struct ft_losses *loss = ft_losses_parse(arena, b->kind, &s->loss, s->miner);
+    struct ft_losses *loss = ft_losses_of_batch(arena, b, &s->loss, s->miner);
     struct ft_loss_input input = ft_loss_input_of(b, embedding, model->dim);
     const uint8_t *role;
 
