@@ -48,6 +48,9 @@ void ft_memory_add(const struct ft_chosen *chosen, const struct ft_loss_input *i
 /* Where that is; NULL where it remembers nothing. */
 const struct ft_loss_tensor *ft_chosen_memory(const struct ft_losses *losses, size_t index, const struct ft_loss_layout *layout);
 
+/* The size of SET where an item of --loss begins with "SET=", else 0. */
+size_t ft_loss_set_size(const char *item);
+
 /* What one of the losses learns: its tensors with their places. Gives how many; 0 without a layout. */
 size_t ft_chosen_tensors(const struct ft_losses *losses, size_t index, const struct ft_loss_layout *layout,
                          const struct ft_loss_tensor *tensor[FT_LOSS_TENSORS]);

@@ -1,11 +1,11 @@
 /* loss-sets.c - --loss SET=NAME:...: which of the losses a batch's data set has. */
 #include "base/error.h"
-#include "train/loss.h"
+#include "train/loss-internal.h"
 
 #include <string.h>
 
-/* The size of SET where the item begins with "SET=": a name ends at the first of "=:* ". "miner=" is what ft_losses_text writes. */
-static size_t set_size(const char *item)
+/* A name ends at the first of "=:* ". "miner=" is what ft_losses_text writes. */
+size_t ft_loss_set_size(const char *item)
 {
     size_t size = strcspn(item, "=:* ");
 
@@ -14,7 +14,7 @@ static size_t set_size(const char *item)
 
 static bool is_of(const char *item, struct ft_string set)
 {
-    size_t size = set_size(item);
+    size_t size = ft_loss_set_size(item);
 
     return size && size == set.size && memcmp(item, set.data, size) == 0;
 }
@@ -29,7 +29,7 @@ static int pick(struct ft_arena *arena, const struct ft_list *loss, struct ft_st
     for (size_t i = 0; i < loss->count; i++)
         named |= is_of(loss->items[i], set);
     for (size_t i = 0; i < loss->count; i++) {
-        size_t size = set_size(loss->items[i]);
+        size_t size = ft_loss_set_size(loss->items[i]);
 
         if (named ? is_of(loss->items[i], set) : !size)
             own->items[own->count++] = loss->items[i] + (size ? size + 1 : 0);
@@ -57,10 +57,27 @@ static bool is_among(struct ft_string sets, const char *name, size_t size)
     return false;
 }
 
+/* What a loss learns or remembers is found by its place among all losses of a run, and a set's are only some of them. */
+static int check_learning(const struct ft_list *loss)
+{
+    struct ft_arena arena = {0};
+    struct ft_losses *losses = ft_losses_parse_any(&arena, loss);
+    struct ft_loss_layout layout;
+    int result = losses && ft_losses_layout(&arena, losses, 1, 1, &layout) == 0 ? 0 : -1;
+
+    if (result == 0 && layout.count)
+        result = ft_fail(FT_USAGE, "%s: what a loss learns or remembers is not kept apart by data set: leave --mix out, or take another loss",
+                         layout.tensor[0].name);
+    ft_arena_free(&arena);
+    return result;
+}
+
 int ft_losses_check_sets(const struct ft_list *loss, struct ft_string sets)
 {
+    if (sets.size && check_learning(loss) < 0)
+        return -1;
     for (size_t i = 0; i < loss->count; i++) {
-        size_t size = set_size(loss->items[i]);
+        size_t size = ft_loss_set_size(loss->items[i]);
 
         if (size && !is_among(sets, loss->items[i], size))
             return ft_fail(FT_USAGE, "loss '%s': no data set is called '%.*s': %s%.*s", loss->items[i], (int)size, loss->items[i],

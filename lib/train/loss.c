@@ -199,7 +199,7 @@ static int miner_parse(struct ft_losses *losses, const char *text)
 {
     struct ft_setting setting;
 
-    if (losses->miner)
+    if (losses->miner && !losses->any)   /* data sets may have one each */
         return ft_fail(FT_USAGE, "two miners, %s and %s: expected one", losses->miner->name, text);
     if (ft_setting_parse(&setting, text) < 0 || !(losses->miner = ft_miner_find(setting.name)) ||
         ft_loss_keys_read(&setting, losses->miner->keys, losses->miner_value) < 0)
@@ -212,6 +212,8 @@ static int word_parse(struct ft_losses *losses, const char *word)
 {
     if (strncmp(word, "miner=", 6) == 0)
         return miner_parse(losses, word + 6);
+    if (losses->any && ft_loss_set_size(word))
+        word += ft_loss_set_size(word) + 1;
     return loss_parse(losses, word);
 }
 

@@ -45,7 +45,7 @@ struct ft_losses *ft_losses_parse(struct ft_arena *arena, enum ft_batch_kind kin
  * names no set, those that name none. */
 struct ft_losses *ft_losses_of_batch(struct ft_arena *arena, const struct ft_batch *batch, const struct ft_list *loss, const char *miner);
 
-/* Every set that items of `loss` name is among `sets`, names with blanks between: else FT_USAGE. */
+/* Every set that items of `loss` name is among `sets`, names with blanks between, and where there are sets no loss learns or remembers: else FT_USAGE. */
 int ft_losses_check_sets(const struct ft_list *loss, struct ft_string sets);
 
 /* Which second models these losses look at with their settings: FT_ASKS_... or'ed. */

@@ -113,12 +113,25 @@ static const char *setting_text(struct ft_arena *arena, const char *key, const j
     return text;
 }
 
+/* Of several data sets as they were said, since each kind of batch may have its own defaults. */
+static const char *losses_text(const struct ft_card *c, struct ft_arena *arena)
+{
+    const struct ft_settings *s = &c->run->settings;
+    struct ft_losses *losses;
+    const char *text = "";
+
+    if (!c->source->sets.size)
+        return (losses = ft_losses_parse(arena, c->kind, &s->loss, s->miner)) ? ft_losses_text(arena, losses) : NULL;
+    for (size_t i = 0; text && i < s->loss.count; i++)
+        text = ft_arena_print(arena, "%s%s%s", text, *text ? " " : "", s->loss.items[i]);
+    return text && !*text ? "by kind of batch" : text;
+}
+
 static int add_settings(const struct ft_card *c, json_t *run, struct ft_arena *arena, struct ft_buffer *out)
 {
     const struct ft_settings *s = &c->run->settings;
     struct ft_schedule schedule;
-    struct ft_losses *losses = ft_losses_parse(arena, c->kind, &s->loss, s->miner);
-    const char *key, *text = losses ? ft_losses_text(arena, losses) : NULL;
+    const char *key, *text = losses_text(c, arena);
     json_t *value;
 
     if (!text || ft_settings_schedule(s, c->kind, &schedule) < 0 ||

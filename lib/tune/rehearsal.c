@@ -35,7 +35,7 @@ static int try_batches(const struct ft_rehearsal *r, struct ft_arena *arena, str
         t->seconds = ft_seconds() - start;
         t->texts = b.items;
         if (i == 0) {
-            struct ft_losses *losses = ft_losses_parse(arena, b.kind, &r->settings->loss, r->settings->miner);
+            struct ft_losses *losses = ft_losses_of_batch(arena, &b, &r->settings->loss, r->settings->miner);
 
             t->first = b;
             t->loss = losses ? ft_losses_text(arena, losses) : "";
@@ -82,7 +82,7 @@ static int print_data(const struct ft_rehearsal *r, const struct trial *t, struc
 
     if (ft_buffer_print(out, "run\t%s\nmodel\t%s\n", r->directory, r->settings->model) < 0)
         return -1;
-    if (source->sampler && ft_buffer_print(out, "documents\t%lu\n", source->records) < 0)
+    if (source->mix && ft_buffer_print(out, "documents\t%lu\n", source->records) < 0)
         return -1;
     if (source->validation && ft_buffer_print(out, "evaluated\t%zu\n", ft_validation_count(source->validation, FT_QUERIES)) < 0)
         return -1;

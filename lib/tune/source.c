@@ -59,6 +59,8 @@ static int open_mix(struct ft_source *source, struct ft_arena *arena, const stru
     if (!choice)
         return -1;
     *choice = (struct choice){source->room, s->views ? s->views : s->per_class};
+    if (source->room && s->mix)
+        return ft_fail(FT_USAGE, "--batch auto: data sets may need batches of different sizes: give a number");
     if (source->room)
         how.choose = choose_rows, how.argument = choice;
     if (s->kind) {
@@ -131,6 +133,7 @@ static void keep_header(struct ft_source *source, const struct ft_header *header
     source->rows = header->rows;
     source->epochs = header->epochs;
     source->classes = header->classes;
+    source->sets = header->sets;
     source->fingerprint = header->fingerprint;
 }
 

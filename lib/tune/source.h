@@ -19,6 +19,7 @@ struct ft_source {
     struct ft_string fingerprint;      /* of the documents, or empty */
     uint64_t rows;                     /* a batch, 0 = unknown */
     uint64_t classes;                  /* labels, 0 = none */
+    struct ft_string sets;             /* names of the data sets where there are several */
     unsigned long records;             /* that came so far */
     struct ft_record record;           /* the one that the batch is a view of */
 };

@@ -41,7 +41,7 @@ test_expect_success 'piped equals fused, given batches and given documents, with
 test_expect_success 'the losses are those that were said: another one for one set changes the model, and that set alone in its own words is the same' '
     $limit ft-train -q -m model -o plain --mix proportional --batch 12 --epochs 2 --seed 4 $sets && differ plain fused &&
     $limit ft-train -q -m model -o named --mix proportional --batch 12 --epochs 2 --seed 4 --loss topics=supcon --loss answers=infonce --loss alike=cosine $sets &&
-    $limit ft-train -q -m model -o mined --mix proportional --batch 12 --epochs 2 --seed 4 --loss "topics=triplet miner=semihard" $sets && differ mined plain &&
+    $limit ft-train -q -m model -o mined --mix proportional --batch 12 --epochs 2 --seed 4 --loss "topics=triplet miner=batch-hard" $sets && differ mined plain &&
     ft-embed -q -m model mixed >embedded && ft-loss -q --loss topics=supcon:temperature=.2 --loss "answers=infonce:scale=10" embedded >by-set &&
     ft-embed -q -m model mixed | ft-loss -q >by-kind && loss_of () { ft-cat -q "$1" | grep "\"set\":\"$2\"" | grep -o "\"loss\":[0-9.e-]*"; } &&
     loss_of by-set alike >a && loss_of by-kind alike >b && test -s a && test_cmp a b &&
@@ -66,6 +66,7 @@ test_expect_success 'refused: names twice or odd, losses of no set, of no kind, 
     test_expect_code 2 ft-sample --mix proportional topics.ft a=b.ft 2>err >out && test_grep "cannot be the name of a data set" err &&
     test_expect_code 2 ft-sample --mix shuffled topics.ft 2>err >out && test_expect_code 2 ft-train -m model -o no --mix x topics.ft 2>err &&
     test_expect_code 2 ft-train -m model -o no --mix proportional --loss topic=supcon $sets 2>err && test_grep "no data set is called .topic.: there are topics answers alike" err &&
+    test_expect_code 2 ft-train -m model -o no --mix proportional --loss topics=arcface $sets 2>err && test_grep "arcface.*is not kept apart by data set" err &&
     test_expect_code 2 ft-train -m model -o no --loss topics=supcon topics.ft 2>err && test_grep "see --mix" err &&
     test_expect_code 2 ft-loss --loss topic=supcon embedded 2>err >out && test_grep "no data set is called .topic." err &&
     test_expect_code 2 ft-loss --loss topics=infonce embedded 2>err >out && test_grep "infonce does not take batches of classes" err &&
