@@ -4,8 +4,8 @@
 # Random moments come from $FT_SEED (printed; set it to repeat a failure).
 
 full=${FT_CHECK_FULL:+t}
-# Nothing here may hang: whatever takes longer has, and ends with status 124.
-limit='timeout -k 5 20'
+# Nothing here may hang: whatever takes longer has, and ends with status 124. On a busy machine 20 seconds were too few.
+limit='timeout -k 5 60'
 test -z "$FT_SANITIZE" || limit='timeout -k 5 120'
 
 # Dropout on, in the configuration's own words, so that a change of the golden model cannot turn it off unseen.
