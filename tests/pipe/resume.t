@@ -157,7 +157,7 @@ test_expect_success 'SIGTERM of the whole pipe at once, as a terminal or a super
 test_expect_success 'a signal before the first batch leaves nothing behind' '
     rm -f tap && mkfifo tap || return 1
     { head -c 3000 documents && exec sleep 20; } >tap & halting=$!
-    background train ft-train -q -m model -o early tap && pid=$(pid_of train) && sleep .3 &&
+    background train ft-train -q -m model -o early tap && pid=$(pid_of train) && sleep 1 &&
     kill -TERM $pid && wait $job; kill $halting; stage_code train 143 && test_no_file early
 '
 
