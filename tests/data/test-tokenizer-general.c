@@ -161,6 +161,20 @@ static void test_refused(void)
     refused("post_processor", UNIGRAM("},'post_processor':{'type':'Foo'}}"));
 }
 
+/* Files that open, and want to be read beyond the text: each step has to look after itself. */
+static void test_hostile(void)
+{
+    static const char torn[] = "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"\xef\xbf\xbd\":1},\"merges\":[]},\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":["
+        "{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"DAAAAACAAQBhDQAAAQAAgMOpAA==\"},{\"type\":\"NFD\"}]}}";
+    struct ft_tokenizer *tokenizer = open_text(torn, strlen(torn));
+    struct ft_tokens tokens = {0};
+
+    ok(tokenizer && ft_tokenizer_encode(tokenizer, FT_STRING("a"), 0, &tokens) == 0 && tokens.count == 1 && tokens.id[0] == 1,
+       "a map that tears a character gives U+FFFD");
+    ft_tokens_free(&tokens);
+    ft_tokenizer_close(tokenizer);
+}
+
 int main(void)
 {
     if (!mkdtemp(directory))
@@ -171,6 +185,7 @@ int main(void)
     test_long("xlmr", "\xe2\x98\x83", 3);      /* unknown ones in a row are one */
     test_long("fallback", "q", 200000);
     test_refused();
+    test_hostile();
     unlink(ft_arena_print(&arena, "%s/tokenizer.json", directory));
     rmdir(directory);
     ft_arena_free(&arena);
