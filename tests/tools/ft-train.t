@@ -74,7 +74,11 @@ test_expect_success '--hold-out: a share apart, never trained on; the rest is a 
     test "$(sed -n "s/.*evaluation\": 0.*queries\": \([0-9]*\).*/\1/p" held/run/log.jsonl)" -eq 24 && differ plain held &&
     test "$(sed -n "s/.*step\": 1,.*steps\": \([0-9]*\).*/\1/p" held/run/log.jsonl)" -eq 8 &&
     test_expect_code 2 $limit ft-train -q -m model -o no --hold-out .2 batches 2>err && test_grep "give ft-train the documents" err &&
-    test_expect_code 2 $train -q -o no --hold-out 0 documents 2>err && test_grep "above 0 and below 1" err && test_no_file no
+    test_expect_code 2 $train -q -o no --hold-out 0 documents 2>err && test_grep "above 0 and below 1" err && test_no_file no &&
+    for id in 1 2 3 4; do
+        echo "{\"id\":\"$id\",\"chunks\":[{\"text\":\"none $id\",\"tags\":{\"role\":\"negative\"}}]}"
+    done | ft-cat -q --from-text >negatives &&
+    test_expect_code 3 $train -q -o no --hold-out .5 negatives 2>err && test_grep "0 anchors" err && test_no_file no
 '
 
 test_expect_success '--stop: a run that cannot improve ends, is finished, and is so again when resumed anywhere' '
