@@ -137,13 +137,26 @@ static struct ft_string charsmap_find(const struct ft_charsmap *map, const char 
     return none;
 }
 
+/* A file's map may point into the middle of a character; all that comes after takes the text for UTF-8. */
+static void add_valid(struct ft_general_run *run, struct ft_buffer *out, struct ft_string text)
+{
+    size_t size;
+
+    for (size_t at = 0; at < text.size; at += size) {
+        uint32_t c;
+
+        size = ft_unicode_decode((const uint8_t *)text.data + at, text.size - at, &c);
+        add_code(run, out, c);
+    }
+}
+
 static void precompiled_part(struct ft_general_run *run, struct ft_buffer *out, const struct ft_charsmap *map, struct ft_string grapheme)
 {
     struct ft_string text = grapheme.size < 6 ? charsmap_find(map, grapheme.data, grapheme.size) : (struct ft_string){NULL, 0};
     size_t size;
 
     if (text.data) {
-        add(run, out, text.data, text.size);
+        add_valid(run, out, text);
         return;
     }
     for (size_t at = 0; at < grapheme.size; at += size) {
@@ -151,9 +164,10 @@ static void precompiled_part(struct ft_general_run *run, struct ft_buffer *out, 
 
         size = ft_unicode_decode((const uint8_t *)grapheme.data + at, grapheme.size - at, &c);
         text = charsmap_find(map, grapheme.data + at, size);
-        if (!text.data)
-            text = (struct ft_string){grapheme.data + at, size};
-        add(run, out, text.data, text.size);
+        if (text.data)
+            add_valid(run, out, text);
+        else
+            add(run, out, grapheme.data + at, size);
     }
 }
 

@@ -78,6 +78,17 @@ void ft_pattern_match_free(void *match)
     pcre2_match_data_free(match);
 }
 
+/* Compiled, a search has 32 KB of stack, which groups that repeat use up; interpreted it has megabytes. */
+static bool search(const struct ft_pattern *pattern, void *match, struct ft_string text, size_t start)
+{
+    const uint32_t how = PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY;     /* the text is valid UTF-8: it was decoded before */
+    int found = pcre2_match(pattern->code, (PCRE2_SPTR)text.data, text.size, start, how, match, NULL);
+
+    if (found == PCRE2_ERROR_JIT_STACKLIMIT)
+        found = pcre2_match(pattern->code, (PCRE2_SPTR)text.data, text.size, start, how | PCRE2_NO_JIT, match, NULL);
+    return found >= 0;
+}
+
 bool ft_pattern_find(const struct ft_pattern *pattern, void *match, struct ft_string text, size_t *start, size_t *stop)
 {
     const PCRE2_SIZE *found;
@@ -91,10 +102,12 @@ bool ft_pattern_find(const struct ft_pattern *pattern, void *match, struct ft_st
         *stop = *start + pattern->literal.size;
         return true;
     }
-    /* The text is valid UTF-8: it was decoded before. A search that runs out of PCRE2's limits finds nothing more. */
-    if (*start >= text.size || pcre2_match(pattern->code, (PCRE2_SPTR)text.data, text.size, *start, PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY, match, NULL) < 0)
+    /* A search that runs out of PCRE2's limits finds nothing more. */
+    if (*start >= text.size || !search(pattern, match, text, *start))
         return false;
     found = pcre2_get_ovector_pointer(match);
+    if (found[0] < *start || found[1] <= found[0])
+        return false;   /* \K in a group that a lookaround calls: a match that ends before it begins, or begins before the search did */
     *start = found[0];
     *stop = found[1];
     return true;

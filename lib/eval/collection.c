@@ -62,8 +62,12 @@ static int embed_waiting(struct ft_collection *c, const struct ft_string *text, 
     view->dim = view->encoder->dim;
     if (grow_view(view, c->count - c->gone) < 0)
         return -1;
-    return ft_embedder_run(view->encoder->embedder[c->side], text, NULL, c->waiting_count,
-                           view->vector + first * view->dim);
+    if (ft_embedder_run(view->encoder->embedder[c->side], text, NULL, c->waiting_count, view->vector + first * view->dim) < 0)
+        return -1;
+    for (size_t i = 0; i < c->waiting_count; i++)      /* as of those that come with documents */
+        if (ft_vector_ready(FT_DOT, view->vector + (first + i) * view->dim, view->dim) < 0)
+            return ft_error_prefix("text %zu: ", c->count - c->waiting_count + i + 1);
+    return 0;
 }
 
 int ft_collection_flush(struct ft_collection *c)

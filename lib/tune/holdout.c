@@ -93,14 +93,14 @@ int ft_holdout_add(struct ft_holdout *h, const struct ft_document *d, struct ft_
         h->row = larger;
         h->capacity = capacity;
     }
-    if (!d->chunk_count && add_content(h, d, &row, true) < 0)
-        return -1;
     for (size_t c = 0; c < d->chunk_count; c++)
         if (d->chunks[c].role != FT_NEGATIVE) {
             if (add_content(h, &d->chunks[c], &row, first) < 0)
                 return -1;
             first = false;
         }
+    if (first && add_content(h, d, &row, true) < 0)      /* no chunks, or negatives alone */
+        return -1;
     if (d->label.data && ft_groups_add(&h->labels, ft_hash_bytes(d->label.data, d->label.size), &row.label) < 0)
         return -1;
     h->row[h->count++] = row;

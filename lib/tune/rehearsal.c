@@ -1,6 +1,7 @@
 /* rehearsal.c - two batches tried, and the rest reckoned from them. */
 #include "tune/rehearsal.h"
 #include "base/error.h"
+#include "model/adapter.h"
 #include "train/loss.h"
 #include "train/trainer.h"
 
@@ -95,15 +96,14 @@ static int print_data(const struct ft_rehearsal *r, const struct trial *t, struc
 static int print_model(const struct ft_rehearsal *r, const struct trial *t, struct ft_buffer *out)
 {
     const struct ft_model *model = ft_trainer_model(t->trainer);
+    const struct ft_parameters learns = ft_model_trained(model);   /* the adapters, where there are some */
     struct ft_schedule schedule;
     size_t all = 0, trained = 0;
 
-    for (int i = 0; i < model->parameter_count; i++) {
-        const struct ft_parameter *p = &model->parameters[i];
-
-        all += p->rows * p->columns;
-        trained += p->frozen ? 0 : p->rows * p->columns;
-    }
+    for (int i = 0; i < model->parameter_count; i++)
+        all += model->parameters[i].rows * model->parameters[i].columns;
+    for (int i = 0; i < learns.count; i++)
+        trained += learns.list[i].frozen ? 0 : learns.list[i].rows * learns.list[i].columns;
     if (ft_settings_schedule(r->settings, t->first.kind, &schedule) < 0)
         return -1;
     return ft_buffer_print(out, "parameters\t%zu\ntrained\t%zu\nloss\t%s\noptimizer\t%s\nlr\t%g\n", all, trained, t->loss, r->settings->optimizer,

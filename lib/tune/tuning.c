@@ -257,6 +257,10 @@ static uint64_t choose(struct work *w)
 
     if (!w->callbacks->best || !best->bounded)
         return ft_trainer_progress(w->trainer)->batch;
+    if (w->state.evaluation == 0 && ft_trainer_progress(w->trainer)->batch) {   /* --steps ended it before the first: there is nothing to choose by */
+        say(w, true, "nothing was evaluated since training began: the model is the last one, not the best");
+        return ft_trainer_progress(w->trainer)->batch;
+    }
     ft_trainer_choose(w->trainer, best->batch);
     if (best->batch)
         say(w, false, "the best %s, %.9g, was after batch %" PRIu64 ": the model is that one", best->metric, best->best, best->batch);

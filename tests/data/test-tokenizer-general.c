@@ -161,6 +161,40 @@ static void test_refused(void)
     refused("post_processor", UNIGRAM("},'post_processor':{'type':'Foo'}}"));
 }
 
+/* How many ids "ab" so many times is, where matches are dropped and what is left is cut at white space. */
+static void test_pattern(const char *pattern, int times, size_t ids, const char *what)
+{
+    const char *file = ft_arena_print(&arena, "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1},\"merges\":[]},\"pre_tokenizer\":{\"type\":\"Sequence\","
+        "\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{\"Regex\":\"%s\"},\"behavior\":\"Removed\"},{\"type\":\"WhitespaceSplit\"}]}}", pattern);
+    struct ft_tokenizer *tokenizer = open_text(file, strlen(file));
+    struct ft_buffer text = {0};
+    struct ft_tokens tokens = {0};
+
+    for (int i = 0; i < times; i++)
+        ft_buffer_add(&text, "ab", 2);
+    ok(tokenizer && ft_tokenizer_encode(tokenizer, (struct ft_string){text.data, text.size}, 0, &tokens) == 0 && tokens.count == ids,
+       "%s: %zu ids", what, tokens.count);
+    ft_tokens_free(&tokens);
+    ft_buffer_free(&text);
+    ft_tokenizer_close(tokenizer);
+}
+
+/* Files that open, and want to be read beyond the text: each step has to look after itself. */
+static void test_hostile(void)
+{
+    static const char torn[] = "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"\xef\xbf\xbd\":1},\"merges\":[]},\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":["
+        "{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"DAAAAACAAQBhDQAAAQAAgMOpAA==\"},{\"type\":\"NFD\"}]}}";
+    struct ft_tokenizer *tokenizer = open_text(torn, strlen(torn));
+    struct ft_tokens tokens = {0};
+
+    ok(tokenizer && ft_tokenizer_encode(tokenizer, FT_STRING("a"), 0, &tokens) == 0 && tokens.count == 1 && tokens.id[0] == 1,
+       "a map that tears a character gives U+FFFD");
+    ft_tokens_free(&tokens);
+    ft_tokenizer_close(tokenizer);
+    test_pattern("(?(DEFINE)(ab\\\\K))(?=(?1))", 5, 10, "a match that ends before it begins is none");
+    test_pattern("(?:a|b)+", 20000, 0, "groups repeated 40000 times are one match");
+}
+
 int main(void)
 {
     if (!mkdtemp(directory))
@@ -171,6 +205,7 @@ int main(void)
     test_long("xlmr", "\xe2\x98\x83", 3);      /* unknown ones in a row are one */
     test_long("fallback", "q", 200000);
     test_refused();
+    test_hostile();
     unlink(ft_arena_print(&arena, "%s/tokenizer.json", directory));
     rmdir(directory);
     ft_arena_free(&arena);

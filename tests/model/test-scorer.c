@@ -157,6 +157,7 @@ static void test_refusals(void)
     refuse("config.json", with("torch.nn.modules.linear.Identity", "torch.nn.Softplus"), "'torch.nn.Softplus' is not supported");
     refuse("config.json", with("torch.nn.modules.linear.Identity", "mine.Identity"), "'mine.Identity' is not supported");
     refuse("config.json", with("\"id2label\"", "\"id2name\""), "2 labels");
+    refuse("config.json", with("\"type_vocab_size\": 2", "\"type_vocab_size\": 1"), "type_vocab_size is 1, expected 2 or more");
     refuse("config.json", with("\"hidden_size\": 20", "\"hidden_size\": 16"), "shape [106, 20], expected [106, 16]");
     refuse("config_sentence_transformers.json", "{\"activation_fn\": \"torch.nn.Nothing\"}", "torch.nn.Nothing");
     refuse("modules.json", "[{\"type\": \"sentence_transformers.models.Transformer\", \"path\": \"\"},"

@@ -231,6 +231,14 @@ if test -d "$model"; then
         ft-eval -q --json -m "$model" --truncate-dim 8 scored.ft >expect && ft-eval -q --json -m "$model" --truncate-dim 8,4 scored.ft >both &&
         sed -n "1s/, \"dim\": 8//p" both >actual && test_cmp expect actual
     '
+    test_expect_success 'a model whose weights are not numbers: no task goes on with what it makes' '
+        mkdir blown && cp "$model"/* blown && chmod -R u+w blown && weights=blown/model-00002-of-00002.safetensors &&
+        printf "\300\177" | dd of=$weights bs=1 seek=$(($(wc -c <$weights) - 2)) conv=notrunc 2>/dev/null &&
+        printf "%s\n" "{\"id\":\"a\",\"text\":\"hello\",\"tags\":{\"finetuner_label\":\"x\"}}" "{\"id\":\"b\",\"text\":\"tea\",\"tags\":{\"finetuner_label\":\"y\"}}" |
+            ft-cat -q --from-text >two.ft && test_expect_code 3 ft-eval -q -m blown --task clustering two.ft 2>messages &&
+        test_grep "text 1: embedding has a number that is not finite" messages &&
+        test_expect_code 3 timeout 60 ft-eval -q -m blown scored.ft 2>messages && test_grep "not finite" messages
+    '
 else
     test_skip 'BEIR folders, tasks with a model' 'no tests/golden/model'
 fi

@@ -74,7 +74,11 @@ test_expect_success '--hold-out: a share apart, never trained on; the rest is a 
     test "$(sed -n "s/.*evaluation\": 0.*queries\": \([0-9]*\).*/\1/p" held/run/log.jsonl)" -eq 24 && differ plain held &&
     test "$(sed -n "s/.*step\": 1,.*steps\": \([0-9]*\).*/\1/p" held/run/log.jsonl)" -eq 8 &&
     test_expect_code 2 $limit ft-train -q -m model -o no --hold-out .2 batches 2>err && test_grep "give ft-train the documents" err &&
-    test_expect_code 2 $train -q -o no --hold-out 0 documents 2>err && test_grep "above 0 and below 1" err && test_no_file no
+    test_expect_code 2 $train -q -o no --hold-out 0 documents 2>err && test_grep "above 0 and below 1" err && test_no_file no &&
+    for id in 1 2 3 4; do
+        echo "{\"id\":\"$id\",\"chunks\":[{\"text\":\"none $id\",\"tags\":{\"role\":\"negative\"}}]}"
+    done | ft-cat -q --from-text >negatives &&
+    test_expect_code 3 $train -q -o no --hold-out .5 negatives 2>err && test_grep "0 anchors" err && test_no_file no
 '
 
 test_expect_success '--stop: a run that cannot improve ends, is finished, and is so again when resumed anywhere' '
@@ -218,6 +222,14 @@ test_expect_success '--hook: one that fails, reads nothing or dies is reported, 
 plan () {
     sed -n "s/^$1	//p" plan
 }
+
+test_expect_success '--steps before the first evaluation: there is no best, so the last model is written, and that is said' '
+    $train -o early-end --eval test.csv --best map --steps 1 documents 2>err && test_grep "nothing was evaluated since training began" err && differ early-end model
+'
+
+test_expect_success '--lora --dry-run counts what the adapters learn' '
+    $train -q -o planned --dry-run --lora r=2,target=query documents >plan && test "$(sed -n "s/^trained.//p" plan)" = 160
+'
 
 test_expect_success '--dry-run: the plan of the run, and nothing written' '
     $train -q -o planned --dry-run documents >plan 2>err && test_no_file planned && test ! -s err &&

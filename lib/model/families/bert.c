@@ -1,6 +1,7 @@
 /* bert.c - BERT (Devlin et al. 2018) and what has its shape: MiniLM, BGE, GTE and E5 of the first generation, any depth and width. Names are those of
  * transformers' BertModel. */
 #include "model/families/postnorm.h"
+#include "base/error.h"
 
 static int build(struct ft_builder *b, const json_t *json, const char *path)
 {
@@ -24,6 +25,8 @@ static int build_head(struct ft_builder *b, const json_t *json, const char *path
 
     if (ft_postnorm_read(json, path, &c, &table) < 0 || ft_json_number(json, path, "classifier_dropout", 0, .999, &dropout) < 0)
         return -1;
+    if (table.types < 2)
+        return ft_fail(FT_BAD, "%s: type_vocab_size is %zu, expected 2 or more: the second text of a pair is of another type", path, table.types);
     node = ft_build_node(b, FT_OP_POOL, c.width, tokens, -1, -1, "pooler");
     ft_build_at(b, node)->pooling = FT_POOL_CLS;
     node = ft_build_linear(b, node, c.width, c.width, true, "pooler.dense", "pooler.dense");
