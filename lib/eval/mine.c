@@ -88,7 +88,8 @@ void ft_mine_close(struct ft_mine *m)
     ft_arena_free(&m->arena);
     ft_arena_free(&m->record);
     ft_buffer_free(&m->bytes);
-    msgpack_zone_destroy(&m->zone);
+    if (m->zone.chunk_list.head)   /* it was begun */
+        msgpack_zone_destroy(&m->zone);
     free(m->row);
     free(m->link);
     free(m->label_content);

@@ -13,11 +13,6 @@ struct ft_teacher {
 
 static const char *const names[] = {"teacher", "guide"};
 
-const char *ft_second_name(enum ft_second which)
-{
-    return names[which];
-}
-
 int ft_second_find(struct ft_arena *arena, struct ft_settings *settings, enum ft_second which, const char *name)
 {
     const char *directory = ft_model_find(arena, name);

@@ -7,8 +7,6 @@
 #include "train/loss.h"
 #include "train/settings.h"
 
-const char *ft_second_name(enum ft_second which);   /* "teacher", "guide": the option, the field of a batch, the key of a header */
-
 /* Into the settings: where the model lies that a person names, then what those are that the settings have. Texts from the arena. */
 int ft_second_find(struct ft_arena *arena, struct ft_settings *settings, enum ft_second which, const char *name);
 int ft_second_measure(struct ft_arena *arena, struct ft_settings *settings);

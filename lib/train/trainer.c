@@ -430,11 +430,6 @@ int ft_trainer_save(struct ft_trainer *t)
     return 0;
 }
 
-uint64_t ft_trainer_saved(const struct ft_trainer *t)
-{
-    return t->saved_at;
-}
-
 int ft_trainer_log(struct ft_trainer *t, const char *line)
 {
     t->step_time = ft_seconds();   /* what was done since the last step was not the next one's work */

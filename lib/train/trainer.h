@@ -62,8 +62,6 @@ int ft_trainer_step(struct ft_trainer *trainer, struct ft_arena *arena, const st
 /* A checkpoint now, unless there is one of this batch. */
 int ft_trainer_save(struct ft_trainer *trainer);
 
-uint64_t ft_trainer_saved(const struct ft_trainer *trainer);     /* the batch of the newest checkpoint */
-
 /* A line of log.jsonl beside those of the steps (log.h). */
 int ft_trainer_log(struct ft_trainer *trainer, const char *line);
 
