@@ -195,10 +195,31 @@ int ft_setting_parse(struct ft_setting *setting, const char *text)
     return 0;
 }
 
+/* Some keys are torch's and pytorch-metric-learning's, with _, and some ours, with -: either is understood for both. */
+static bool same_key(const char *a, const char *b, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if ((a[i] == '_' ? '-' : a[i]) != (b[i] == '_' ? '-' : b[i]))
+            return false;
+    return true;
+}
+
+static bool known_key(const char *keys, const char *key)
+{
+    size_t size;
+
+    for (const char *p = keys; *p; p += size + (p[size] == ' ')) {
+        size = strcspn(p, " ");
+        if (size == strlen(key) && same_key(p, key, size))
+            return true;
+    }
+    return false;
+}
+
 int ft_setting_check(const struct ft_setting *setting, const char *keys)
 {
     for (int i = 0; i < setting->count; i++)
-        if (!in_words(keys, setting->pairs[i].key))
+        if (!known_key(keys, setting->pairs[i].key))
             return *keys ? ft_fail(FT_USAGE, "%s has no key '%s': it has %s", setting->name, setting->pairs[i].key, keys)
                          : ft_fail(FT_USAGE, "%s has no key '%s': it has none", setting->name, setting->pairs[i].key);
     return 0;
@@ -207,7 +228,7 @@ int ft_setting_check(const struct ft_setting *setting, const char *keys)
 const char *ft_setting_text(const struct ft_setting *setting, const char *key, const char *otherwise)
 {
     for (int i = 0; i < setting->count; i++)
-        if (strcmp(setting->pairs[i].key, key) == 0)
+        if (strlen(setting->pairs[i].key) == strlen(key) && same_key(setting->pairs[i].key, key, strlen(key)))
             return setting->pairs[i].value;
     return otherwise;
 }

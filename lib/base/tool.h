@@ -100,7 +100,7 @@ struct ft_setting {
 /* Split `text`; the keys are checked by whoever takes the setting, with ft_setting_check. -1: FT_USAGE. */
 int ft_setting_parse(struct ft_setting *setting, const char *text);
 
-/* Keys known, separated by blanks; an unknown one is an error that lists them. */
+/* Keys known, separated by blanks; an unknown one is an error that lists them. In a key - and _ are one. */
 int ft_setting_check(const struct ft_setting *setting, const char *keys);
 
 /* The value of `key`, or `otherwise` when absent. Numbers that do not parse: -1 through `failed`, FT_USAGE. */

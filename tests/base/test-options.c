@@ -148,6 +148,9 @@ static void check_settings(void)
     ok(ft_setting_check(&s, "margin distance") < 0 && strstr(ft_error(), "triplet has no key 'x': it has margin distance"), "one that is not");
     ok(ft_setting_check(&s, "") < 0 && strstr(ft_error(), "it has none"), "none are known");
     ok(ft_setting_check(&s, "marginx distance x") < 0, "a longer key is another one");
+    ok(ft_setting_parse(&s, "loss:pos_margin=2,neg-margin=3") == 0 && ft_setting_check(&s, "pos-margin neg_margin") == 0 &&
+           ft_setting_number(&s, "pos-margin", 9, &failed) == 2 && ft_setting_number(&s, "neg_margin", 9, &failed) == 3, "- and _ are one in a key");
+    ok(ft_setting_check(&s, "pos-margin negmargin") < 0, "but both are something");
     setting_bad("");
     setting_bad(":a=1");
     setting_bad("x:a");
