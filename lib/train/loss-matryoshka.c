@@ -14,6 +14,31 @@ static float *cut(struct ft_arena *arena, const float *x, size_t n, size_t from,
     return y;
 }
 
+/* What the loss learns has a weighted gradient too: each size's own is made apart in `inner`, then added. */
+struct learns {
+    size_t count, floats[FT_LOSS_TENSORS];
+};
+
+static int learn_apart(struct ft_arena *arena, const struct ft_loss *loss, const struct ft_loss_call *call, struct ft_loss_call *inner, struct learns *learns)
+{
+    struct ft_loss_tensor tensor[FT_LOSS_TENSORS];
+
+    *learns = (struct learns){.count = loss->tensors ? loss->tensors(call->value, call->input->classes, call->input->d, tensor) : 0};
+    for (size_t i = 0; i < learns->count; i++) {
+        learns->floats[i] = tensor[i].rows * tensor[i].columns;
+        if (!(inner->weight_gradient[i] = ft_arena_zero(arena, learns->floats[i], sizeof(float))))
+            return -1;
+    }
+    return 0;
+}
+
+static void add_learnt(const struct ft_loss_call *call, const struct ft_loss_call *inner, const struct learns *learns, double weight)
+{
+    for (size_t i = 0; i < learns->count; i++)
+        for (size_t k = 0; k < learns->floats[i]; k++)
+            call->weight_gradient[i][k] += (float)(weight * inner->weight_gradient[i][k]);
+}
+
 /* One size. */
 static int compute_cut(struct ft_arena *arena, const struct ft_chosen *chosen, const struct ft_loss_call *call, size_t index,
                        double *loss, float *gradient, uint64_t *counted)
@@ -23,6 +48,7 @@ static int compute_cut(struct ft_arena *arena, const struct ft_chosen *chosen, c
     struct ft_loss_input input = *whole;
     struct ft_loss_call inner = *call;
     struct ft_units units;
+    struct learns learns;
     double one = 0;
     uint64_t one_counted = 0;
     float *slice = cut(arena, whole->embedding, n, d, k), *slope = ft_arena_zero(arena, n * k + 1, sizeof *slope);
@@ -37,8 +63,9 @@ static int compute_cut(struct ft_arena *arena, const struct ft_chosen *chosen, c
         if (!(input.teacher = cut(arena, whole->teacher, n, d, k)))
             return -1;
     }
-    if (chosen->loss->compute(&inner, &one, slope, &one_counted) < 0)
+    if (learn_apart(arena, chosen->loss, call, &inner, &learns) < 0 || chosen->loss->compute(&inner, &one, slope, &one_counted) < 0)
         return -1;
+    add_learnt(call, &inner, &learns, chosen->dim[index].weight);
     ft_units_backward(&units, chosen->dim[index].weight, slope);
     *loss += chosen->dim[index].weight * one;
     *counted += one_counted;

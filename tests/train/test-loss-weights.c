@@ -240,9 +240,33 @@ static void check_sum(void)
     ft_arena_free(&two.arena);
 }
 
+/* The gradient of what is learnt under matryoshka: the sizes' own, weighted. */
+static void check_matryoshka(void)
+{
+    static const char *const losses[] = {"margin:learn_beta=1,matryoshka_dims=6+2,matryoshka_weights=3+.5", "margin:learn_beta=1,matryoshka_dims=6",
+                                         "margin:learn_beta=1,matryoshka_dims=2"};
+    static float scrap[MOST];
+    double learnt[3] = {0}, value;
+
+    for (int i = 0; i < 3; i++) {
+        struct made made;
+        struct ft_losses *loss;
+
+        made_random(&made, FT_BATCH_CLASSES, 12, 6, 9);
+        if (!(loss = made_losses(&made.arena, FT_BATCH_CLASSES, losses[i], NULL)) || !made_weights(&made, loss) ||
+            ft_losses_compute(loss, &made.input, &value, scrap, NULL) < 0)
+            bail(ft_error());
+        learnt[i] = made.weights_gradient[0];
+        ft_arena_free(&made.arena);
+    }
+    is_close(learnt[0], 3 * learnt[1] + .5 * learnt[2], 1e-6 * fabs(learnt[0]), "matryoshka_weights weigh what is learnt too");
+    ok(learnt[1] != 0 && fabs(learnt[1] - learnt[2]) > 1e-4, "and the sizes differ");
+}
+
 int main(void)
 {
     ft_pool_set_threads(2);
+    check_matryoshka();
     check_golden();
     check_begin();
     check_layout();
