@@ -153,3 +153,10 @@ struct ft_hash ft_hash_bytes(const void *data, size_t size)
     hash.high = v[0] ^ v[1] ^ v[2] ^ v[3];
     return hash;
 }
+
+int ft_hash_compare(struct ft_hash a, struct ft_hash b)
+{
+    if (a.high != b.high)
+        return a.high < b.high ? -1 : 1;
+    return a.low < b.low ? -1 : a.low > b.low;
+}

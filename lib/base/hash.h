@@ -18,4 +18,7 @@ struct ft_hash {
 /* Key zero; the same on every machine. */
 struct ft_hash ft_hash_bytes(const void *data, size_t size);
 
+/* The order of hashes, for sorting: below, at or above 0. */
+int ft_hash_compare(struct ft_hash a, struct ft_hash b);
+
 #endif

@@ -25,11 +25,7 @@ bool ft_string_number(struct ft_string text, double *number)
 
 static int compare_hashes(const void *a, const void *b)
 {
-    const struct ft_hash *x = a, *y = b;
-
-    if (x->high != y->high)
-        return x->high < y->high ? -1 : 1;
-    return x->low < y->low ? -1 : x->low > y->low;
+    return ft_hash_compare(*(const struct ft_hash *)a, *(const struct ft_hash *)b);
 }
 
 int ft_sample_facts(const struct ft_sample *sample, size_t column, struct ft_column_facts *facts)

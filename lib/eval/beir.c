@@ -88,11 +88,7 @@ struct judged {
 
 static int compare(const void *a, const void *b)
 {
-    const struct ft_hash *x = a, *y = b;
-
-    if (x->high != y->high)
-        return x->high < y->high ? -1 : 1;
-    return x->low < y->low ? -1 : x->low > y->low;
+    return ft_hash_compare(*(const struct ft_hash *)a, *(const struct ft_hash *)b);
 }
 
 static int read_judged(struct ft_arena *arena, const char *qrels, struct judged *judged)

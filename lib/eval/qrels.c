@@ -74,13 +74,6 @@ static int read_line(char *line, char *end, size_t number, struct ft_judgement *
     return read_gain(column[count - 1], &judgement->gain) < 0 ? -1 : 1;
 }
 
-int ft_hash_compare(struct ft_hash a, struct ft_hash b)
-{
-    if (a.high != b.high)
-        return a.high < b.high ? -1 : 1;
-    return a.low < b.low ? -1 : a.low > b.low;
-}
-
 static int compare(const void *a, const void *b)
 {
     const struct ft_judgement *x = a, *y = b;

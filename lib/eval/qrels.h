@@ -28,7 +28,4 @@ int ft_qrels_parse(struct ft_arena *arena, const char *path, char *text, size_t 
  * than `most` count as that many. */
 size_t ft_trec_columns(char *line, char *end, struct ft_string *column, size_t most);
 
-/* The order of hashes, for sorting. */
-int ft_hash_compare(struct ft_hash a, struct ft_hash b);
-
 #endif

@@ -107,20 +107,13 @@ int ft_holdout_add(struct ft_holdout *h, const struct ft_document *d, struct ft_
     return ft_corpus_add(h->corpus, bytes);
 }
 
-static int compare_hashes(struct ft_hash a, struct ft_hash b)
-{
-    if (a.high != b.high)
-        return a.high < b.high ? -1 : 1;
-    return a.low < b.low ? -1 : a.low > b.low;
-}
-
 static int compare_blocks(const void *a, const void *b)
 {
     const struct block *x = a, *y = b;
 
     if (x->label != y->label)
         return x->label < y->label ? -1 : 1;
-    return compare_hashes(x->key, y->key);
+    return ft_hash_compare(x->key, y->key);
 }
 
 /* How many of the n documents of a label, or of all where there are no labels, are held out. */
@@ -166,7 +159,7 @@ static struct block *make_blocks(struct ft_holdout *h, size_t groups)
 
         if (own->size++ == 0)
             *own = (struct block){h->row[i].label, group, 1, h->row[i].key};
-        else if (compare_hashes(h->row[i].key, own->key) < 0)
+        else if (ft_hash_compare(h->row[i].key, own->key) < 0)
             own->key = h->row[i].key;
     }
     qsort(block, groups, sizeof *block, compare_blocks);
