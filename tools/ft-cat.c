@@ -100,11 +100,6 @@ static int print_record(struct text_output *out, const struct ft_record *record)
     return out->at_once || out->buffer.size >= FLUSH_AT ? flush_text(out) : 0;
 }
 
-static int add_packed(void *data, const char *bytes, size_t size)
-{
-    return ft_buffer_add(data, bytes, size);
-}
-
 /* The text's own abort line, so that the ft-cat that reads it knows who failed and why. Best effort. */
 static void print_failure(struct text_output *out)
 {
@@ -114,7 +109,7 @@ static void print_failure(struct text_output *out)
     msgpack_packer pk;
     bool earlier = *ft_abort_origin.tool != '\0';
 
-    msgpack_packer_init(&pk, &packed, add_packed);
+    msgpack_packer_init(&pk, &packed, ft_buffer_write);
     msgpack_pack_map(&pk, 3);
     ft_pack_text(&pk, "abort"), ft_pack_text(&pk, earlier ? ft_abort_origin.message : ft_error());
     ft_pack_text(&pk, "tool"), ft_pack_text(&pk, earlier ? ft_abort_origin.tool : tool.name);

@@ -170,6 +170,11 @@ int ft_buffer_add(struct ft_buffer *buffer, const void *data, size_t size)
     return 0;
 }
 
+int ft_buffer_write(void *buffer, const char *data, size_t size)
+{
+    return ft_buffer_add(buffer, data, size);
+}
+
 int ft_buffer_print(struct ft_buffer *buffer, const char *format, ...)
 {
     va_list args, again;
@@ -201,4 +206,20 @@ void *ft_resize(void *pointer, size_t count, size_t size)
     if (!grown)
         ft_fail(FT_SYSTEM, "out of memory for %zu times %zu bytes", count, size);
     return grown;
+}
+
+int ft_grow(void *array, size_t *capacity, size_t count, size_t size)
+{
+    void **place = array, *larger;
+    size_t want = *capacity ? *capacity * 2 : 256;
+
+    if (count <= *capacity)
+        return 0;
+    if (want < count)
+        want = count;
+    if (!(larger = ft_resize(*place, want, size)))
+        return -1;
+    *place = larger;
+    *capacity = want;
+    return 0;
 }

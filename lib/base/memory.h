@@ -41,10 +41,14 @@ struct ft_buffer {
 
 int ft_buffer_reserve(struct ft_buffer *buffer, size_t more);        /* room for `more` bytes past size */
 int ft_buffer_add(struct ft_buffer *buffer, const void *data, size_t size);
+int ft_buffer_write(void *buffer, const char *data, size_t size);    /* the same, as a msgpack packer calls it */
 int ft_buffer_print(struct ft_buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void ft_buffer_free(struct ft_buffer *buffer);
 
 /* realloc(pointer, count * size) that checks the product; NULL on error, with ft_error set. */
 void *ft_resize(void *pointer, size_t count, size_t size);
+
+/* Room for `count` elements in *(T **)array, doubling; -1 on error, and the array is as it was. */
+int ft_grow(void *array, size_t *capacity, size_t count, size_t size);
 
 #endif

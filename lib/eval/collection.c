@@ -32,25 +32,9 @@ void ft_collection_free(struct ft_collection *c)
     *c = (struct ft_collection){.views = 0};
 }
 
-static int grow(void *array, size_t *capacity, size_t count, size_t size)
-{
-    void **place = array, *larger;
-    size_t want = *capacity ? *capacity * 2 : 256;
-
-    if (count <= *capacity)
-        return 0;
-    if (want < count)
-        want = count;
-    if (!(larger = ft_resize(*place, want, size)))
-        return -1;
-    *place = larger;
-    *capacity = want;
-    return 0;
-}
-
 static int grow_view(struct ft_view *view, size_t count)
 {
-    return grow(&view->vector, &view->capacity, count, view->dim * sizeof *view->vector);
+    return ft_grow(&view->vector, &view->capacity, count, view->dim * sizeof *view->vector);
 }
 
 /* ---- vectors ---- */
@@ -217,7 +201,7 @@ static int add_item(struct ft_collection *c, const struct ft_document *document,
 
     if (c->count >= FT_NO_ITEM - 1)
         return ft_fail(FT_BAD, "more than %u documents", FT_NO_ITEM - 1);
-    if (grow(&c->item, &c->capacity, c->count + 1, sizeof *c->item) < 0)
+    if (ft_grow(&c->item, &c->capacity, c->count + 1, sizeof *c->item) < 0)
         return -1;
     item = &c->item[c->count++];
     *item = (struct ft_item){hash, content, FT_NO_CLASS};
@@ -234,7 +218,7 @@ static int add_once(struct ft_collection *c, const struct ft_document *document,
 {
     size_t room = c->place_count;
 
-    if (grow(&c->place, &room, (size_t)content + 1, sizeof *c->place) < 0)
+    if (ft_grow(&c->place, &room, (size_t)content + 1, sizeof *c->place) < 0)
         return -1;
     memset(c->place + c->place_count, 0, (room - c->place_count) * sizeof *c->place);
     c->place_count = room;
@@ -259,7 +243,7 @@ static int add_chunk(struct ft_collection *c, const struct ft_document *parent,
         return -1;
     if (chunk->role != FT_ANCHOR || c->place[content].anchor)
         return 0;
-    if (grow(&c->anchor, &c->anchor_capacity, c->anchor_count + 1, sizeof *c->anchor) < 0)
+    if (ft_grow(&c->anchor, &c->anchor_capacity, c->anchor_count + 1, sizeof *c->anchor) < 0)
         return -1;
     c->anchor[c->anchor_count++] = c->place[content].item - 1;
     c->place[content].anchor = true;
@@ -272,7 +256,7 @@ static int add_tuple(struct ft_collection *c, const uint32_t *content, const siz
 
     for (size_t i = 0; i < count; i++)
         tuple.item[i] = c->place[content[place[i]]].item - 1;
-    if (grow(&c->tuple, &c->tuple_capacity, c->tuple_count + 1, sizeof *c->tuple) < 0)
+    if (ft_grow(&c->tuple, &c->tuple_capacity, c->tuple_count + 1, sizeof *c->tuple) < 0)
         return -1;
     c->tuple[c->tuple_count++] = tuple;
     return 0;

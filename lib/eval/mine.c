@@ -96,25 +96,9 @@ void ft_mine_close(struct ft_mine *m)
     free(m);
 }
 
-static int grow(void *array, size_t *capacity, size_t count, size_t size)
-{
-    void **place = array, *larger;
-    size_t want = *capacity ? *capacity * 2 : 256;
-
-    if (count <= *capacity)
-        return 0;
-    if (want < count)
-        want = count;
-    if (!(larger = ft_resize(*place, want, size)))
-        return -1;
-    *place = larger;
-    *capacity = want;
-    return 0;
-}
-
 static int add_link(struct ft_mine *m, uint32_t from, uint32_t to)
 {
-    if (grow(&m->link, &m->link_capacity, m->links + 1, sizeof *m->link) < 0)
+    if (ft_grow(&m->link, &m->link_capacity, m->links + 1, sizeof *m->link) < 0)
         return -1;
     m->link[m->links++] = (struct ft_mine_link){from, to};
     return 0;
@@ -199,7 +183,7 @@ static int add_labelled(struct ft_mine *m, const struct ft_document *d)
     row->query = item;
     row->positive = FT_NO_ITEM;
     if (row->label == m->labels) {
-        if (grow(&m->label_content, &m->label_capacity, m->labels + 1, sizeof *m->label_content) < 0)
+        if (ft_grow(&m->label_content, &m->label_capacity, m->labels + 1, sizeof *m->label_content) < 0)
             return -1;
         m->label_content[m->labels++] = content;
     }
@@ -242,7 +226,7 @@ static int add_document(struct ft_mine *m, const struct ft_document *d, struct f
     m->kind = kind;
     if (m->rows == UINT32_MAX)
         return ft_fail(FT_BAD, "more than %u documents", UINT32_MAX);
-    if (grow(&m->row, &m->row_capacity, m->rows + 1, sizeof *m->row) < 0 ||
+    if (ft_grow(&m->row, &m->row_capacity, m->rows + 1, sizeof *m->row) < 0 ||
         add[kind](m, d) < 0 || ft_corpus_add(m->records, bytes) < 0)
         return -1;
     m->rows++;

@@ -231,11 +231,6 @@ static int pack_value(msgpack_packer *pk, const json_t *value)
     return ft_fail(FT_BAD, "JSON of an unknown type");
 }
 
-static int add_packed(void *data, const char *bytes, size_t size)
-{
-    return ft_buffer_add(data, bytes, size);
-}
-
 int ft_text_read(struct ft_buffer *out, struct ft_string line)
 {
     json_error_t error;
@@ -245,7 +240,7 @@ int ft_text_read(struct ft_buffer *out, struct ft_string line)
 
     if (!root)
         return ft_fail(FT_BAD, "no JSON: %s (column %d)", error.text, error.column);
-    msgpack_packer_init(&pk, out, add_packed);
+    msgpack_packer_init(&pk, out, ft_buffer_write);
     ft_error_clear();
     if (!json_is_object(root))
         rc = ft_fail(FT_BAD, "expected an object: {\"text\": ...}");

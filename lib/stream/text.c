@@ -257,11 +257,6 @@ static int write_object(struct ft_buffer *out, const msgpack_object *object, boo
     return ft_fail(FT_BAD, "msgpack of an unknown type");
 }
 
-static int add_packed(void *data, const char *bytes, size_t size)
-{
-    return ft_buffer_add(data, bytes, size);
-}
-
 /* Would packing the decoded record give these bytes again? 1, 0, or -1 for an error. */
 static int is_shortest(const struct ft_record *record)
 {
@@ -269,7 +264,7 @@ static int is_shortest(const struct ft_record *record)
     msgpack_packer pk;
     int same = -1;
 
-    msgpack_packer_init(&pk, &again, add_packed);
+    msgpack_packer_init(&pk, &again, ft_buffer_write);
     if (msgpack_pack_object(&pk, record->object) == 0)
         same = again.size == record->bytes.size && memcmp(again.data, record->bytes.data, again.size) == 0;
     ft_buffer_free(&again);

@@ -60,11 +60,6 @@ int ft_sampler_put(struct ft_sampler *s, uint32_t document)
     return 0;
 }
 
-static int write_bytes(void *buffer, const char *data, size_t size)
-{
-    return ft_buffer_add(buffer, data, size);
-}
-
 /* The object as a chunk of that role: all of its fields, tags.role set. */
 static void pack_chunk(msgpack_packer *pk, const msgpack_object *object, enum ft_role role)
 {
@@ -121,7 +116,7 @@ int ft_sampler_put_made(struct ft_sampler *s, const uint32_t *indices, size_t co
     struct ft_document documents[3];
     msgpack_packer pk;
 
-    msgpack_packer_init(&pk, &s->bytes, write_bytes);
+    msgpack_packer_init(&pk, &s->bytes, ft_buffer_write);
     if (load_several(s, indices, count, documents) < 0)
         return -1;
     msgpack_pack_map(&pk, 2);
@@ -151,7 +146,7 @@ int ft_sampler_put_negative(struct ft_sampler *s, uint32_t document, uint32_t ne
     size_t from = 0;
     msgpack_packer pk;
 
-    msgpack_packer_init(&pk, &s->bytes, write_bytes);
+    msgpack_packer_init(&pk, &s->bytes, ft_buffer_write);
     if (load_several(s, indices, 2, rows) < 0)
         return -1;
     while (from + 1 < rows[1].chunk_count && role_of(&rows[1], from) != FT_POSITIVE)

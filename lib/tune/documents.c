@@ -28,11 +28,6 @@ static int read_stream(const char *path, ft_documents_take *take, void *argument
     return more;
 }
 
-static int write_bytes(void *buffer, const char *data, size_t size)
-{
-    return ft_buffer_add(buffer, data, size);
-}
-
 /* Bytes of a document as a stream would bring them. */
 static int take_bytes(struct ft_arena *arena, struct ft_string bytes, ft_documents_take *take, void *argument)
 {
@@ -60,7 +55,7 @@ static int read_rows(const char *path, ft_documents_take *take, void *argument)
     msgpack_packer pk;
     int more = rows ? 1 : -1;
 
-    msgpack_packer_init(&pk, &bytes, write_bytes);
+    msgpack_packer_init(&pk, &bytes, ft_buffer_write);
     while (more > 0 && (more = ft_rows_next(rows, &row)) > 0) {
         bytes.size = 0;
         ft_row_write(&pk, &row, path);
