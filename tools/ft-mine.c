@@ -166,18 +166,6 @@ static int mine_streams(struct ft_reader **readers, size_t count, struct ft_mine
     return result;
 }
 
-static int open_readers(struct ft_reader **readers, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        readers[i] = ft_reader_open(tool.argc ? tool.argv[i] : NULL);
-        if (!readers[i] || ft_reader_expect(readers[i], FT_DOCUMENTS) < 0)
-            return -1;
-        if (!output)
-            ft_reader_watch(readers[i], ft_writer_fd(tool.output));
-    }
-    return 0;
-}
-
 static int run_tool(void)
 {
     size_t count = tool.argc ? (size_t)tool.argc : 1;
@@ -191,7 +179,7 @@ static int run_tool(void)
     ft_pool_set_threads(threads);
     if (!(tool.output = ft_writer_open(output, force)) || !(readers = calloc(count, sizeof *readers)))
         return tool.output ? ft_fail(FT_SYSTEM, "out of memory") : -1;
-    result = open_encoder(&encoder, &how.distance) < 0 || open_readers(readers, count) < 0
+    result = open_encoder(&encoder, &how.distance) < 0 || ft_readers_open(readers, tool.argc ? tool.argv : NULL, count, FT_DOCUMENTS) < 0
                  ? -1 : mine_streams(readers, count, &how, model_name ? &encoder : NULL);
     for (size_t i = 0; i < count; i++)
         ft_reader_close(readers[i]);

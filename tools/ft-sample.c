@@ -125,7 +125,6 @@ static int sample(struct ft_reader **readers, int count, struct ft_sampler_optio
 
 static int run(void)
 {
-    static const char *standard_input = "-";
     int count = tool.argc ? tool.argc : 1, rc = 0;
     struct ft_sampler_options settings = {.batch = (uint64_t)batch_rows, .per_class = (uint64_t)per_class, .views = (uint64_t)views,
                                           .epochs = (uint64_t)epochs, .drop_last = drop_last};
@@ -138,13 +137,8 @@ static int run(void)
         return -1;
     if (!(readers = ft_arena_zero(&arena, (size_t)count, sizeof *readers)))
         rc = -1;
-    for (int i = 0; i < count && rc == 0; i++) {
-        readers[i] = ft_reader_open(tool.argc ? tool.argv[i] : standard_input);
-        if (!readers[i] || ft_reader_expect(readers[i], FT_DOCUMENTS) < 0)
-            rc = -1;
-        else if (!output)
-            ft_reader_watch(readers[i], ft_writer_fd(tool.output));
-    }
+    if (rc == 0)
+        rc = ft_readers_open(readers, tool.argc ? tool.argv : NULL, (size_t)count, FT_DOCUMENTS);
     if (rc == 0)
         rc = sample(readers, count, &settings, &arena);
     for (int i = 0; readers && i < count; i++)

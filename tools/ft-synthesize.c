@@ -156,18 +156,6 @@ static int synthesize(struct ft_reader **readers, size_t count, struct ft_mine_o
     return result;
 }
 
-static int open_readers(struct ft_reader **readers, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        readers[i] = ft_reader_open(tool.argc ? tool.argv[i] : NULL);
-        if (!readers[i] || ft_reader_expect(readers[i], FT_DOCUMENTS) < 0)
-            return -1;
-        if (!output)
-            ft_reader_watch(readers[i], ft_writer_fd(tool.output));
-    }
-    return 0;
-}
-
 static int with_readers(struct ft_reader **readers, size_t count, struct ft_mine_options *how)
 {
     struct ft_encoder encoder = {.dim = 0};
@@ -178,7 +166,7 @@ static int with_readers(struct ft_reader **readers, size_t count, struct ft_mine
     int result = -1;
 
     if (ft_precision_parse(&precision, precision_name) == 0 && open_encoder(&encoder, precision, &how->distance) == 0 &&
-        (scorer = open_scorer(&arena, precision, &model)) && open_readers(readers, count) == 0)
+        (scorer = open_scorer(&arena, precision, &model)) && ft_readers_open(readers, tool.argc ? tool.argv : NULL, count, FT_DOCUMENTS) == 0)
         result = synthesize(readers, count, how, model_name ? &encoder : NULL, scorer);
     ft_embedder_close(scorer);
     ft_model_close(model);

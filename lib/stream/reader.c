@@ -340,6 +340,14 @@ int ft_reader_expect(const struct ft_reader *reader, enum ft_kind kind)
     return ft_fail(FT_BAD, "%s: expected %s, got %s%s", reader->name, ft_kind_name(kind), ft_kind_name(got), hint);
 }
 
+int ft_readers_open(struct ft_reader **readers, char **paths, size_t count, enum ft_kind kind)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!(readers[i] = ft_reader_open(paths ? paths[i] : NULL)) || ft_reader_expect(readers[i], kind) < 0)
+            return -1;
+    return 0;
+}
+
 void ft_reader_watch(struct ft_reader *reader, int output)
 {
     reader->watch = output;

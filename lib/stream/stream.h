@@ -65,6 +65,9 @@ const char *ft_reader_name(const struct ft_reader *reader);          /* path, or
 /* Fail unless the stream is of this kind: "standard input: expected batches, got documents: add ft-sample before". */
 int ft_reader_expect(const struct ft_reader *reader, enum ft_kind kind);
 
+/* Readers of `count` streams of one kind, each at `paths`; NULL is standard input alone. -1 leaves those that were opened, for the caller to close, and NULL. */
+int ft_readers_open(struct ft_reader **readers, char **paths, size_t count, enum ft_kind kind);
+
 /* While waiting for input, end quietly when nobody reads `output` any more (POLLERR): the process dies of SIGPIPE
  * as a writing tool would. A reader opened after a writer on standard output watches that one without being told, header included. */
 void ft_reader_watch(struct ft_reader *reader, int output);
