@@ -2,6 +2,7 @@
  * the loss, how many terms counted, and each element of the gradients by the embeddings and by what is learnt. How it begins, and where it lies. */
 #include "../tap.h"
 #include "batches.h"
+#include "golden-file.h"
 
 #include "base/pool.h"
 
@@ -15,32 +16,6 @@ static void bail(const char *what)
 {
     printf("Bail out! %s: %s\n", GOLDEN, what);
     exit(1);
-}
-
-static long next_long(FILE *file)
-{
-    long value;
-
-    if (fscanf(file, "%ld", &value) != 1)
-        bail("expected a whole number");
-    return value;
-}
-
-static double next_double(FILE *file)
-{
-    double value;
-
-    if (fscanf(file, "%lf", &value) != 1)
-        bail("expected a number");
-    return value;
-}
-
-static void expect(FILE *file, const char *word)
-{
-    char got[32];
-
-    if (fscanf(file, "%31s", got) != 1 || strcmp(got, word) != 0)
-        bail(word);
 }
 
 /* The formula that make-weights.py calls matrix(). */

@@ -3,6 +3,7 @@
  * element of the gradient. */
 #include "../tap.h"
 #include "batches.h"
+#include "golden-file.h"
 
 #include "base/pool.h"
 
@@ -12,32 +13,6 @@ static void bail(const char *what)
 {
     printf("Bail out! tests/golden/loss: %s\n", what);
     exit(1);
-}
-
-static long next_long(FILE *file)
-{
-    long value;
-
-    if (fscanf(file, "%ld", &value) != 1)
-        bail("expected a whole number");
-    return value;
-}
-
-static double next_double(FILE *file)
-{
-    double value;
-
-    if (fscanf(file, "%lf", &value) != 1)
-        bail("expected a number");
-    return value;
-}
-
-static void expect(FILE *file, const char *word)
-{
-    char got[32];
-
-    if (fscanf(file, "%31s", got) != 1 || strcmp(got, word) != 0)
-        bail(word);
 }
 
 static void read_inputs(FILE *file, struct made *made, uint64_t seed)
