@@ -9,7 +9,7 @@ float *ft_running_gradient(const struct ft_running *run, int value, const struct
 {
     const struct ft_value *v = &run->runner->plan->values[value];
 
-    return v->pooled ? run->dvalue_pooled + v->gradient * run->sequences + shard->first_text * v->width
+    return v->of_items ? run->dvalue_item + v->gradient * run->sequences + shard->first_text * v->width
                      : run->dvalue + v->gradient * run->tokens + shard->first_token * v->width;
 }
 
@@ -23,7 +23,7 @@ static struct target aim(const struct ft_running *run, int value, const struct f
                          const struct ft_worker *worker)
 {
     const struct ft_value *v = &run->runner->plan->values[value];
-    size_t rows = v->pooled ? shard->rows.sequences : shard->tokens;
+    size_t rows = v->of_items ? shard->rows.sequences : shard->tokens;
     struct target target = {ft_running_gradient(run, value, shard), NULL, rows * v->width};
 
     if (!v->needs_gradient)
@@ -55,7 +55,7 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
     const struct ft_kernels *k = r->kernels;
     const struct ft_node *node = &r->model->nodes[step->node];
     const struct ft_value *value = &r->plan->values[step->out];
-    size_t rows = value->pooled ? shard->rows.sequences : shard->tokens, width = value->width;
+    size_t rows = value->of_items ? shard->rows.sequences : shard->tokens, width = value->width;
     const struct ft_dropout dropout = ft_running_dropout(run, step);
     const float *block = r->model->block, *dy = ft_running_gradient(run, step->out, shard);
     const float *x = step->in_count ? ft_running_value(run, step->in[0], shard, worker) : NULL;
@@ -135,7 +135,7 @@ static float *parameter_gradient(const struct ft_running *run, int number)
 {
     const struct ft_parameter *p = number < 0 ? NULL : &run->runner->model->parameters[number];
 
-    return p && !p->frozen ? run->gradient + p->offset : NULL;
+    return p && ft_parameter_learns(p) ? run->gradient + p->offset : NULL;
 }
 
 static void slice_of_chunk(const struct ft_running *run, const struct ft_slice *slice, int worker)
@@ -145,7 +145,7 @@ static void slice_of_chunk(const struct ft_running *run, const struct ft_slice *
     const struct ft_node *node = &r->model->nodes[step->node];
     const struct ft_value *value = &r->plan->values[step->out];
     const struct ft_shard whole = {.first_token = 0};   /* rows from the chunk's first */
-    size_t rows = value->pooled ? run->sequences : run->tokens;
+    size_t rows = value->of_items ? run->sequences : run->tokens;
     float *dw = parameter_gradient(run, step->weight), *db = parameter_gradient(run, step->bias);
     const float *dy = ft_running_gradient(run, step->out, &whole);
     const float *x = step->in_count ? ft_running_value(run, step->in[0], &whole, &r->workers[worker]) : NULL;
@@ -206,7 +206,7 @@ static int start_gradients(struct ft_runner *r, struct ft_group *group, const fl
     size_t size = 0;
 
     for (size_t c = 0; c < group->count; c++)
-        size += plan->gradient_width * group->run[c].tokens + plan->gradient_pooled_width * group->run[c].sequences + 16;
+        size += plan->gradient_width * group->run[c].tokens + plan->gradient_item_width * group->run[c].sequences + 16;
     if (!ft_floats_reserve(&r->gradient, size))
         return -1;
     size = 0;
@@ -214,10 +214,10 @@ static int start_gradients(struct ft_runner *r, struct ft_group *group, const fl
         struct ft_running *run = &group->run[c];
 
         run->dvalue = r->gradient.data + size;
-        run->dvalue_pooled = run->dvalue + plan->gradient_width * run->tokens;
+        run->dvalue_item = run->dvalue + plan->gradient_width * run->tokens;
         run->gradient = gradient;
-        size += (plan->gradient_width * run->tokens + plan->gradient_pooled_width * run->sequences + 15) / 16 * 16;
-        memcpy(run->dvalue_pooled + last->gradient * run->sequences, dout + run->first_text * last->width,
+        size += (plan->gradient_width * run->tokens + plan->gradient_item_width * run->sequences + 15) / 16 * 16;
+        memcpy(run->dvalue_item + last->gradient * run->sequences, dout + run->first_text * last->width,
                run->sequences * last->width * sizeof(float));
     }
     return 0;

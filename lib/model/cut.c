@@ -35,7 +35,7 @@ static size_t chunk_texts(const struct ft_packed *packed, size_t per_chunk, stru
     size_t made = 0, tokens = packed->offset[packed->texts];
 
     if (!per_chunk)
-        return split(packed->offset, 0, packed->texts, ceiling(tokens, CHUNK_TOKENS), out);
+        return split(packed->offset, 0, packed->texts, ceiling(tokens, packed->chunk_rows ? packed->chunk_rows : CHUNK_TOKENS), out);
     for (size_t first = 0; first < packed->texts; first += per_chunk)
         out[made++] = (struct ft_span){first, packed->texts - first < per_chunk ? packed->texts - first : per_chunk};
     return made;
@@ -45,7 +45,7 @@ static void shard_chunk(const struct ft_packed *packed, struct ft_cut *cut, size
 {
     struct ft_span texts = cut->chunk[chunk];
     size_t tokens = packed->offset[texts.first + texts.count] - packed->offset[texts.first];
-    size_t parts = tokens / SHARD_TOKENS;
+    size_t parts = tokens / (packed->shard_rows ? packed->shard_rows : SHARD_TOKENS);
 
     /* A multiple of a few, so that few threads share the work evenly. */
     parts = parts < 2 ? 1 : parts < SHARD_STEP ? 2 : parts / SHARD_STEP * SHARD_STEP;

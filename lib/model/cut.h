@@ -10,12 +10,16 @@
 
 #include <stdbool.h>
 
-/* Texts as token ids, packed: text i is id[offset[i]] .. id[offset[i + 1] - 1]. */
+/* What goes into a model, packed. Texts are token ids: text i is id[offset[i]] .. id[offset[i + 1] - 1]. An image, and a vector, has the same number of
+ * rows as any other, model->rows_each. */
 struct ft_packed {
-    size_t texts;
-    int32_t *id;
-    uint32_t *offset;        /* [texts + 1] */
+    size_t texts;            /* items, whatever they are */
+    int32_t *id;             /* NULL where they are no texts */
+    uint32_t *offset;        /* [texts + 1] rows */
     uint32_t *second;        /* [texts] the place in each where its second text begins (pairs), or NULL */
+    const uint8_t *pixel;    /* [texts, height, across, 3] of images, or NULL */
+    const float *vector;     /* [texts, width] feature vectors, or NULL */
+    size_t chunk_rows, shard_rows;   /* about how many rows go into each, as the model says; 0 = what suits texts */
 };
 
 struct ft_span {

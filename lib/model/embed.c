@@ -71,9 +71,10 @@ static int reorder(struct ft_arena *arena, const struct ft_packed *packed, struc
 {
     size_t n = packed->texts;
 
-    *sorted = (struct ft_packed){n, ft_arena_take(arena, (packed->offset[n] + 1) * sizeof *sorted->id),
-                                 ft_arena_take(arena, (n + 1) * sizeof *sorted->offset),
-                                 packed->second ? ft_arena_take(arena, (n + 1) * sizeof *sorted->second) : NULL};
+    *sorted = *packed;
+    sorted->id = ft_arena_take(arena, (packed->offset[n] + 1) * sizeof *sorted->id);
+    sorted->offset = ft_arena_take(arena, (n + 1) * sizeof *sorted->offset);
+    sorted->second = packed->second ? ft_arena_take(arena, (n + 1) * sizeof *sorted->second) : NULL;
     if (!sorted->id || !sorted->offset || !sorted->second != !packed->second)
         return -1;
     for (size_t i = 0; i < n; i++)

@@ -103,12 +103,12 @@ static bool has_trainable(const struct ft_plan *plan, const struct ft_step *step
 
     if (step->kind == FT_STEP_EMBEDDING) {
         for (int k = 0; k < node->parameter_count; k++)
-            if (!plan->model->parameters[node->parameters[k]].frozen)
+            if (ft_parameter_learns(&plan->model->parameters[node->parameters[k]]))
                 return true;
         return false;
     }
-    return (step->weight >= 0 && !plan->model->parameters[step->weight].frozen) ||
-           (step->bias >= 0 && !plan->model->parameters[step->bias].frozen);
+    return (step->weight >= 0 && ft_parameter_learns(&plan->model->parameters[step->weight])) ||
+           (step->bias >= 0 && ft_parameter_learns(&plan->model->parameters[step->bias]));
 }
 
 static size_t slice_size(const struct ft_plan *plan, const struct ft_step *step)
@@ -182,7 +182,7 @@ static bool only_slices_read(const struct ft_plan *plan, int value)
 /* Is the output soon made again from an input that is kept anyway, by when it is read? */
 static bool can_recompute(const struct ft_plan *plan, const struct life *life, const struct ft_step *step)
 {
-    return (step->kind == FT_STEP_ACTIVATION || step->kind == FT_STEP_NORM) && !plan->values[step->out].pooled &&
+    return (step->kind == FT_STEP_ACTIVATION || step->kind == FT_STEP_NORM) && !plan->values[step->out].of_items &&
            life[step->in[0]].backward && !plan->values[step->in[0]].recomputed &&
            all_readers_in(plan, step->out, life[step->out].segment) && only_slices_read(plan, step->out);
 }
@@ -196,7 +196,7 @@ static void give_kept(struct ft_plan *plan, const struct life *life)
     for (int s = 0; s < plan->step_count; s++) {
         const struct ft_step *step = &plan->steps[s];
         struct ft_value *out = &plan->values[step->out];
-        size_t *width = out->pooled ? &plan->kept_pooled_width : &plan->kept_width;
+        size_t *width = out->of_items ? &plan->kept_item_width : &plan->kept_width;
         const struct ft_value *in = step->in_count ? &plan->values[step->in[0]] : NULL;
 
         if (can_recompute(plan, life, step)) {
@@ -205,7 +205,7 @@ static void give_kept(struct ft_plan *plan, const struct life *life)
             out->kept = here;
             here += out->width;
             shared = here > shared ? here : shared;
-        } else if (in && in_place(step->kind) && in->width == out->width && in->pooled == out->pooled && !in->recomputed &&
+        } else if (in && in_place(step->kind) && in->width == out->width && in->of_items == out->of_items && !in->recomputed &&
                    life[step->in[0]].readers == 1 && !life[step->in[0]].backward) {
             out->kept = in->kept;
         } else {
@@ -229,20 +229,20 @@ static bool gradient_in_place(const struct ft_plan *plan, const struct life *lif
     const struct ft_value *in = step->in_count == 1 ? &plan->values[step->in[0]] : NULL, *out = &plan->values[step->out];
 
     return (step->kind == FT_STEP_ACTIVATION || step->kind == FT_STEP_DROPOUT || step->kind == FT_STEP_NORMALIZE) && in &&
-           in->width == out->width && in->pooled == out->pooled && life[step->in[0]].readers == 1 &&
+           in->width == out->width && in->of_items == out->of_items && life[step->in[0]].readers == 1 &&
            life[step->in[0]].segment == life[step->out].segment;
 }
 
 /* Backward: a segment's values side by side; the value between two segments lies in one of two places in turn. */
 static void give_gradients(struct ft_plan *plan, const struct life *life)
 {
-    size_t between[2][2] = {{0}};   /* [pooled][parity] */
+    size_t between[2][2] = {{0}};   /* [of_items][parity] */
 
     for (int g = 0; g + 1 < plan->segment_count; g++) {
         const struct ft_value *v = &plan->values[plan->steps[plan->segments[g].last].out];
 
-        if (v->width > between[v->pooled][g % 2])
-            between[v->pooled][g % 2] = v->width;
+        if (v->width > between[v->of_items][g % 2])
+            between[v->of_items][g % 2] = v->width;
     }
     for (int g = 0; g < plan->segment_count; g++) {
         size_t used[2] = {between[0][0] + between[0][1], between[1][0] + between[1][1]};
@@ -254,18 +254,18 @@ static void give_gradients(struct ft_plan *plan, const struct life *life)
             while (reader <= plan->segments[g].last && plan->steps[reader].in[0] != plan->steps[s].out)
                 reader++;
             if (s == plan->segments[g].last && g + 1 < plan->segment_count) {
-                v->gradient = g % 2 ? between[v->pooled][0] : 0;
+                v->gradient = g % 2 ? between[v->of_items][0] : 0;
             } else if (reader <= plan->segments[g].last && gradient_in_place(plan, life, &plan->steps[reader])) {
                 v->gradient = plan->values[plan->steps[reader].out].gradient;
             } else {
-                v->gradient = used[v->pooled];
-                used[v->pooled] += v->width;
+                v->gradient = used[v->of_items];
+                used[v->of_items] += v->width;
             }
         }
         if (used[0] > plan->gradient_width)
             plan->gradient_width = used[0];
-        if (used[1] > plan->gradient_pooled_width)
-            plan->gradient_pooled_width = used[1];
+        if (used[1] > plan->gradient_item_width)
+            plan->gradient_item_width = used[1];
     }
 }
 
@@ -275,7 +275,7 @@ int ft_plan_lay_out(struct ft_arena *arena, struct ft_plan *plan)
 
     if (!life)
         return -1;
-    if (!plan->step_count || !plan->values[plan->steps[plan->step_count - 1].out].pooled)
+    if (!plan->step_count || !plan->values[plan->steps[plan->step_count - 1].out].of_items)
         return ft_fail(FT_BAD, "the last node gives no embedding a text: expected a pooling");
     find_lives(plan, life);
     if (give_slots(arena, plan, life) < 0 || cut_segments(arena, plan, life) < 0)

@@ -51,12 +51,29 @@ int ft_build_parameter(struct ft_builder *build, const char *prefix, const char 
         return ft_build_fail(build, "%s.%s: [%zu, %zu] is too large", prefix, suffix, rows, columns);
     p = model->parameters + model->parameter_count;
     *p = (struct ft_parameter){.file = build->file, .rank = flags & FT_BUILD_VECTOR ? 1 : 2, .rows = rows, .columns = columns,
-                               .offset = offset, .decay = flags & FT_BUILD_DECAY, .table = flags & FT_BUILD_TABLE};
+                               .shape = {flags & FT_BUILD_VECTOR ? columns : rows, flags & FT_BUILD_VECTOR ? 0 : columns}, .offset = offset,
+                               .decay = flags & FT_BUILD_DECAY, .table = flags & FT_BUILD_TABLE, .statistic = flags & FT_BUILD_STATISTIC};
     p->name = *prefix ? ft_arena_print(&model->arena, "%s.%s", prefix, suffix) : ft_arena_text(&model->arena, ft_string_of(suffix));
     if (!p->name)
         return out_of_memory(build);
     model->block_count = offset + count;
     return model->parameter_count++;
+}
+
+int ft_build_shaped(struct ft_builder *build, const char *prefix, const char *suffix, int rank, const size_t *shape, int flags)
+{
+    size_t columns = 1;
+    int number;
+
+    for (int i = 1; i < rank; i++)
+        if (__builtin_mul_overflow(columns, shape[i], &columns))
+            return ft_build_fail(build, "%s.%s is too large", prefix, suffix);
+    number = ft_build_parameter(build, prefix, suffix, shape[0], columns, flags);
+    if (number >= 0) {
+        build->model->parameters[number].rank = rank;
+        memcpy(build->model->parameters[number].shape, shape, (size_t)rank * sizeof *shape);
+    }
+    return number;
 }
 
 int ft_build_node(struct ft_builder *build, enum ft_op op, size_t width, int a, int b, int c, const char *format, ...)
@@ -80,7 +97,7 @@ int ft_build_node(struct ft_builder *build, enum ft_op op, size_t width, int a, 
     vsnprintf(name, sizeof name, format, args);
     va_end(args);
     node = model->nodes + model->node_count;
-    *node = (struct ft_node){.op = op, .width = width, .inputs = {a, b, c}, .parameters = {-1, -1, -1}};
+    *node = (struct ft_node){.op = op, .width = width, .inputs = {a, b, c}, .parameters = {-1, -1, -1, -1}};
     node->input_count = (a >= 0) + (b >= 0) + (c >= 0);
     if (!(node->name = ft_arena_text(&model->arena, ft_string_of(name))))
         return out_of_memory(build);
@@ -98,7 +115,7 @@ void ft_build_give(struct ft_builder *build, int node, int parameter)
 {
     struct ft_node *at = ft_build_at(build, node);
 
-    if (!build->failed && at->parameter_count < 3)
+    if (!build->failed && at->parameter_count < 4)
         at->parameters[at->parameter_count++] = parameter;
 }
 
@@ -176,7 +193,7 @@ int ft_activation_parse(const char *name, enum ft_activation *activation)
     static const struct { const char *name; enum ft_activation activation; } known[] = {
         {"gelu", FT_GELU}, {"gelu_python", FT_GELU}, {"gelu_new", FT_GELU_TANH}, {"gelu_pytorch_tanh", FT_GELU_TANH},
         {"gelu_fast", FT_GELU_TANH}, {"quick_gelu", FT_QUICK_GELU}, {"relu", FT_RELU}, {"tanh", FT_TANH}, {"silu", FT_SILU},
-        {"swish", FT_SILU}, {"sigmoid", FT_SIGMOID}, {"linear", FT_IDENTITY},
+        {"swish", FT_SILU}, {"sigmoid", FT_SIGMOID}, {"relu6", FT_RELU6}, {"linear", FT_IDENTITY},
     };
 
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
@@ -185,5 +202,5 @@ int ft_activation_parse(const char *name, enum ft_activation *activation)
             return 0;
         }
     return ft_fail(FT_BAD, "activation '%.64s' is not known, expected gelu, gelu_new, gelu_pytorch_tanh, gelu_fast, quick_gelu, relu, tanh, "
-                   "silu, swish, sigmoid or linear", name);
+                   "silu, swish, sigmoid, relu6 or linear", name);
 }

@@ -16,10 +16,13 @@ struct ft_builder {
 };
 
 /* What a parameter is; JOINED begins exactly where the one before it ends, so that the two are one matrix. */
-enum ft_build_flags { FT_BUILD_DECAY = 1, FT_BUILD_TABLE = 2, FT_BUILD_JOINED = 4, FT_BUILD_VECTOR = 8 };
+enum ft_build_flags { FT_BUILD_DECAY = 1, FT_BUILD_TABLE = 2, FT_BUILD_JOINED = 4, FT_BUILD_VECTOR = 8, FT_BUILD_STATISTIC = 16 };
 
 /* Number of the new parameter, named "PREFIX.SUFFIX" (or SUFFIX where prefix is empty), [rows, columns]; -1 after an error. */
 int ft_build_parameter(struct ft_builder *build, const char *prefix, const char *suffix, size_t rows, size_t columns, int flags);
+
+/* The same with a shape of `rank` 1 to 4, as its file has it: rows are the first number, columns the product of the others. */
+int ft_build_shaped(struct ft_builder *build, const char *prefix, const char *suffix, int rank, const size_t *shape, int flags);
 
 /* Number of the new node; inputs of -1 are none. Attributes and parameters are set through ft_build_at. */
 int ft_build_node(struct ft_builder *build, enum ft_op op, size_t width, int a, int b, int c, const char *format, ...)

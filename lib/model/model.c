@@ -18,7 +18,7 @@
 const char *ft_op_name(enum ft_op op)
 {
     static const char *const names[] = {"embedding", "linear", "layer-norm", "dropout", "attention", "activation", "add", "pool",
-                                        "normalize"};
+                                        "normalize", "vector", "pixels", "convolution", "batch-norm", "max-pool", "scale", "tokens"};
 
     return (size_t)op < sizeof names / sizeof *names ? names[op] : "unknown";
 }
@@ -230,9 +230,12 @@ static const char *shape_text(struct ft_arena *arena, int rank, const uint64_t *
 
 static int check_shape(const struct ft_safetensor *tensor, const struct ft_parameter *p)
 {
-    uint64_t shape[2] = {p->rank == 1 ? p->columns : p->rows, p->columns};
+    uint64_t shape[4] = {p->shape[0], p->shape[1], p->shape[2], p->shape[3]};
     struct ft_arena arena = {0};
-    bool good = tensor->rank == p->rank && tensor->shape[0] == shape[0] && (p->rank == 1 || tensor->shape[1] == shape[1]);
+    bool good = tensor->rank == p->rank;
+
+    for (int i = 0; good && i < p->rank; i++)
+        good = tensor->shape[i] == shape[i];
 
     if (!good) {
         const char *got = shape_text(&arena, tensor->rank, tensor->shape), *want = shape_text(&arena, p->rank, shape);

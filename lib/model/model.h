@@ -23,29 +23,49 @@ enum ft_op {
     FT_OP_ATTENTION,     /* inputs query, key, value; heads; rate (on the probabilities) */
     FT_OP_ACTIVATION,    /* activation */
     FT_OP_ADD,           /* two inputs */
-    FT_OP_POOL,          /* [R, W] -> [S, W]; pooling */
+    FT_OP_POOL,          /* [R, W], or a map -> [S, W]; pooling */
     FT_OP_NORMALIZE,     /* rows to unit length */
+    FT_OP_VECTOR,        /* feature vectors -> [S, W] */
+    FT_OP_PIXELS,        /* 8-bit pixels -> a map of 3 channels; multiply, add */
+    FT_OP_CONVOLUTION,   /* a map -> a map: parameters weight [O, I / groups, kernel, kernel], bias [O] or none; kernel, stride, above, left,
+                            groups: 1, or I (depthwise) */
+    FT_OP_BATCH_NORM,    /* a map, or [S, W]: parameters gain, bias, mean, variance (statistics); epsilon */
+    FT_OP_MAX_POOL,      /* a map -> a map; kernel, stride, above, left */
+    FT_OP_SCALE,         /* inputs a map and [S, W]: each channel of an item times its factor (squeeze and excitation) */
+    FT_OP_TOKENS,        /* a map -> [R, W]: its positions are an item's tokens; parameters class token (or none), position table */
 };
 const char *ft_op_name(enum ft_op op);
+
+/* What a model reads of each item. */
+enum ft_input { FT_INPUT_TEXT, FT_INPUT_IMAGE, FT_INPUT_VECTOR };
 
 struct ft_parameter {
     const char *name;        /* the tensor's name in its file: "encoder.layer.0.attention.self.query.weight" */
     const char *file;        /* which file: "" the model's own, "2_Dense" a module's */
-    int rank;                /* 1 or 2 */
-    size_t rows, columns;    /* a vector is one row */
+    int rank;                /* of the tensor in its file, 1 to 4 */
+    size_t shape[4];         /* there; a convolution's [O, I / groups, kernel, kernel] */
+    size_t rows, columns;    /* the same numbers as a matrix; a vector is one row */
     size_t offset;           /* in floats from the start of the block; multiples of 16 except inside a joined matrix */
     bool decay;              /* weight decay applies: not biases, not norms */
     bool table;              /* rows are looked up by token: rows a batch does not touch have no gradient */
+    bool statistic;          /* a running mean or variance: follows the data while its node is not frozen; has no gradient */
     bool frozen;
     const struct ft_adapter *adapter;   /* what is trained in its stead (adapter.h), or NULL; it is frozen then */
 };
+
+/* Does it get a gradient, and the optimizer change it? */
+static inline bool ft_parameter_learns(const struct ft_parameter *p)
+{
+    return !p->frozen && !p->statistic;
+}
 
 struct ft_node {
     const char *name;        /* "encoder.layer.0.attention.self.query" */
     enum ft_op op;
     int inputs[3], input_count;           /* node numbers */
-    int parameters[3], parameter_count;   /* parameter numbers */
-    size_t width;            /* columns of the output */
+    int parameters[4], parameter_count;   /* parameter numbers */
+    size_t width;            /* columns of the output; a map's channels */
+    size_t height, across;   /* of a map, the output of an image's nodes: height x across positions, `width` channels each; else 0 */
     bool frozen;             /* all its parameters are */
     /* attributes, those its op has */
     float epsilon, rate;
@@ -53,6 +73,9 @@ struct ft_node {
     enum ft_activation activation;
     enum ft_pooling pooling;
     size_t first_position;   /* embedding: 0 for BERT, 2 for RoBERTa */
+    size_t kernel, stride, groups;        /* convolution, max pool */
+    size_t above, left;      /* rows and columns of zeros before the map; behind it as many as its output's size asks for */
+    float multiply[3], add[3];            /* pixels: of each of red, green, blue */
 };
 
 struct ft_model {
@@ -66,6 +89,12 @@ struct ft_model {
     int parameter_count;
     float *block;            /* block_count floats */
     size_t block_count;
+    enum ft_input input;
+    size_t height, across;   /* of the images it reads */
+    size_t input_width;      /* of the vectors it reads */
+    size_t rows_each;        /* rows an image or a vector has: 1, but for transformers its tokens */
+    size_t chunk_rows, shard_rows;   /* how many go through at once (cut.h); 0 = as texts */
+    const struct ft_preprocess *preprocess;   /* how an image becomes height x across pixels; NULL for texts and vectors */
     size_t dim;              /* of the embedding */
     size_t vocabulary;       /* rows of the word table: token ids are below it */
     size_t max_length;       /* tokens, the special ones included */

@@ -60,7 +60,7 @@ const float *ft_running_packed(const struct ft_runner *r, const struct ft_step *
 
 static bool wants_gradient(const struct ft_runner *r, const struct ft_step *step)
 {
-    return step->kind == FT_STEP_LINEAR && !r->model->parameters[step->weight].frozen && !r->plan->values[step->out].pooled;
+    return step->kind == FT_STEP_LINEAR && ft_parameter_learns(&r->model->parameters[step->weight]) && !r->plan->values[step->out].of_items;
 }
 
 static size_t width_of(const struct ft_step *step, bool of_output)

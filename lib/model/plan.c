@@ -23,14 +23,14 @@ static const struct ft_node *node_at(const struct build *b, int i)
 
 static bool trainable(const struct ft_model *model, int parameter)
 {
-    return parameter >= 0 && !model->parameters[parameter].frozen;
+    return parameter >= 0 && ft_parameter_learns(&model->parameters[parameter]);
 }
 
-static int new_value(struct build *b, size_t width, bool pooled)
+static int new_value(struct build *b, size_t width, bool of_items)
 {
     struct ft_value *value = &b->plan->values[b->plan->value_count];
 
-    *value = (struct ft_value){.width = width, .pooled = pooled};
+    *value = (struct ft_value){.width = width, .of_items = of_items};
     if (width > b->plan->widest)
         b->plan->widest = width;
     return b->plan->value_count++;
@@ -40,12 +40,12 @@ static struct ft_step *new_step(struct build *b, enum ft_step_kind kind, int nod
 {
     struct ft_plan *plan = b->plan;
     struct ft_step *step = &plan->steps[plan->step_count++];
-    bool pooled = kind == FT_STEP_POOL || (in >= 0 && plan->values[in].pooled);
+    bool of_items = kind == FT_STEP_POOL || (in >= 0 && plan->values[in].of_items);
 
     *step = (struct ft_step){.kind = kind, .node = node, .random = node, .weight = -1, .bias = -1};
     if (in >= 0)
         step->in[step->in_count++] = in;
-    step->out = new_value(b, width, pooled);
+    step->out = new_value(b, width, of_items);
     return step;
 }
 
@@ -185,6 +185,9 @@ static int node_steps(struct build *b, int i)
         set_parameters(&b->plan->steps[b->plan->step_count - 1], n);
         b->value[i] = b->plan->steps[b->plan->step_count - 1].out;
         break;
+    case FT_OP_VECTOR: case FT_OP_PIXELS: case FT_OP_CONVOLUTION: case FT_OP_BATCH_NORM: case FT_OP_MAX_POOL: case FT_OP_SCALE:
+    case FT_OP_TOKENS:
+        return ft_fail(FT_BAD, "%s: %s is not there yet", n->name, ft_op_name(n->op));
     }
     return 0;
 }

@@ -22,7 +22,7 @@ enum ft_step_kind {
 
 struct ft_value {
     size_t width;
-    bool pooled;             /* S rows instead of R */
+    bool of_items;             /* S rows instead of R */
     bool needs_gradient;     /* something trainable is above it */
     bool recomputed;         /* kept: not kept, but computed again in the backward */
     bool late;               /* and in one pass with the gradient of the step's input */
@@ -71,8 +71,8 @@ struct ft_plan {
     int step_count;
     size_t *slot_width;      /* floats a row of each slot */
     int slot_count;
-    size_t kept_width, kept_pooled_width;           /* floats a token and a text, all kept values and statistics */
-    size_t gradient_width, gradient_pooled_width;   /* the same of a backward's buffers */
+    size_t kept_width, kept_item_width;           /* floats a token and a text, all kept values and statistics */
+    size_t gradient_width, gradient_item_width;   /* the same of a backward's buffers */
     struct ft_segment *segments;
     int segment_count;       /* in the order of the forward */
     struct ft_slice *slices;

@@ -163,7 +163,7 @@ size_t ft_runner_tokens(const struct ft_runner *r, size_t chunk)
 size_t ft_runner_kept_size(const struct ft_runner *r, size_t chunk)
 {
     return (r->plan->kept_width * r->chunk_rows[chunk].tokens +
-            r->plan->kept_pooled_width * r->chunk_rows[chunk].sequences) * sizeof(float);
+            r->plan->kept_item_width * r->chunk_rows[chunk].sequences) * sizeof(float);
 }
 
 /* The place of a chunk's kept activations: the one it has, or a free one. */
@@ -187,10 +187,10 @@ static struct ft_kept *kept_find(struct ft_runner *r, size_t chunk)
 float *ft_running_value(const struct ft_running *run, int value, const struct ft_shard *shard, const struct ft_worker *worker)
 {
     const struct ft_value *v = &run->runner->plan->values[value];
-    size_t first = v->pooled ? shard->first_text : shard->first_token;
+    size_t first = v->of_items ? shard->first_text : shard->first_token;
 
     if (run->keep && !(v->recomputed && !run->backward))
-        return (v->pooled ? run->kept_pooled + v->kept * run->sequences : run->kept + v->kept * run->tokens) +
+        return (v->of_items ? run->kept_item + v->kept * run->sequences : run->kept + v->kept * run->tokens) +
                first * v->width;
     {
         float *slot = worker->slots.data;
@@ -206,8 +206,8 @@ float *ft_running_saved(const struct ft_running *run, const struct ft_step *step
 {
     if (!run->keep)
         return otherwise;
-    return run->runner->plan->values[step->out].pooled
-               ? run->kept_pooled + step->saved * run->sequences + shard->first_text * floats
+    return run->runner->plan->values[step->out].of_items
+               ? run->kept_item + step->saved * run->sequences + shard->first_text * floats
                : run->kept + step->saved * run->tokens + shard->first_token * floats;
 }
 
@@ -235,7 +235,7 @@ void ft_running_forward(const struct ft_running *run, const struct ft_step *step
     const struct ft_kernels *k = r->kernels;
     const struct ft_node *node = &r->model->nodes[step->node];
     const struct ft_value *value = &r->plan->values[step->out];
-    size_t rows = value->pooled ? shard->rows.sequences : shard->tokens, width = value->width;
+    size_t rows = value->of_items ? shard->rows.sequences : shard->tokens, width = value->width;
     const struct ft_dropout dropout = ft_running_dropout(run, step);
     float *y = ft_running_value(run, step->out, shard, worker);
     const float *in[3] = {NULL, NULL, NULL};
@@ -363,7 +363,7 @@ int ft_group_start(struct ft_runner *r, size_t chunk, size_t count, bool backwar
         run.keep = true;
         run.backward = backward;
         run.kept = kept->floats.data;
-        run.kept_pooled = run.kept + r->plan->kept_width * run.tokens;
+        run.kept_item = run.kept + r->plan->kept_width * run.tokens;
         group->run[c] = run;
         group->shard_count += run.shard_count;
         group->tokens += run.tokens;

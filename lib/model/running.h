@@ -66,10 +66,10 @@ struct ft_running {
     size_t first_shard, shard_count, first_text, tokens, sequences;
     const int32_t *id;           /* the chunk's tokens */
     bool keep, backward;
-    float *kept, *kept_pooled;   /* its kept activations, token rows and text rows */
+    float *kept, *kept_item;   /* its kept activations, token rows and text rows */
     float *out;                  /* forward: the batch's embeddings */
     /* backward */
-    float *dvalue, *dvalue_pooled;   /* gradients of values, of the whole chunk */
+    float *dvalue, *dvalue_item;   /* gradients of values, of the whole chunk */
     float *gradient;             /* of parameters */
     float *operands;             /* of the step at hand */
     float *narrow;               /* of the step at hand */

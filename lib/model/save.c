@@ -122,7 +122,8 @@ static size_t collect(const struct ft_model *model, const char *file, const stru
         if ((as = ft_parameter_find(model, source, p)))
             used[as - source->tensors] = true;
         out[count++] = (struct ft_safetensor){
-            .name = as ? as->name : p->name, .dtype = "F32", .rank = p->rank, .shape = {p->rank == 1 ? p->columns : p->rows, p->columns},
+            .name = as ? as->name : p->name, .dtype = "F32", .rank = p->rank,
+            .shape = {p->shape[0], p->shape[1], p->shape[2], p->shape[3]},
             .count = p->rows * p->columns, .data = model->block + p->offset, .size = p->rows * p->columns * sizeof(float)};
     }
     for (size_t i = 0; i < source->count; i++)

@@ -2,7 +2,7 @@
  *
  * Conventions, for every function:
  *   - outputs first, inputs next, sizes last; `d` before a name is the gradient of the loss by it
- *   - R rows (tokens, packed without padding), W width, I inputs, O outputs, H heads, S sequences; row-major, contiguous, fp32
+ *   - R rows (tokens, packed without padding), W width, I inputs, O outputs, H heads, S sequences or items; row-major, contiguous, fp32
  *   - forward and backward functions write (=) their outputs; *_gradient functions add (+=) to the gradients of parameters
  *   - a row's result depends on that row (or its sequence) alone, and on R only through a library's matrix product
  *   - *_gradient works on a slice [from, to) of the parameter's rows (linear) or columns (norms, tables), over all R rows in order, so
@@ -42,7 +42,13 @@ struct ft_dropout {
     uint32_t batch, node;
 };
 
-enum ft_activation { FT_IDENTITY, FT_GELU, FT_GELU_TANH, FT_QUICK_GELU, FT_RELU, FT_TANH, FT_SILU, FT_SIGMOID };
+/* How windows lie on a map: an item's [height, across, channels], channels innermost, becomes [out_height, out_across, outputs]. Window (oy, ox) covers the
+ * kernel x kernel positions from (oy * stride - above, ox * stride - left); outside of the map is zero. P = out_height * out_across. */
+struct ft_windows {
+    size_t height, across, channels, out_height, out_across, kernel, stride, above, left;
+};
+
+enum ft_activation { FT_IDENTITY, FT_GELU, FT_GELU_TANH, FT_QUICK_GELU, FT_RELU, FT_TANH, FT_SILU, FT_SIGMOID, FT_RELU6 };
 enum ft_pooling { FT_POOL_MEAN, FT_POOL_MAX, FT_POOL_CLS, FT_POOL_MEAN_SQRT };
 
 /* How products of linear layers are computed: of fp32 numbers, or of operands rounded to bf16. Sums, and everything else, are fp32 always. */
@@ -124,6 +130,42 @@ struct ft_kernels {
 
     /* y += x over `count` */
     void (*add)(float *y, const float *x, size_t count);
+
+    /* Maps of S items, one after another. C channels, K = kernel * kernel. */
+
+    /* y[R,3] = x[R,3] * multiply + add, x of 8 bits */
+    void (*pixels_forward)(float *y, const uint8_t *x, const float multiply[3], const float add[3], size_t R);
+
+    /* What windows cover, a row each: col[until - from, taps * C] = for windows from..until (counted over all items, S * P of them) the channels under
+     * taps first .. first + taps - 1 of the kernel's K, taken row by row. */
+    void (*windows_gather)(float *col, const float *x, const struct ft_windows *g, size_t from, size_t until, size_t first, size_t taps);
+    /* Its transpose, all taps: dx += dcol[until - from, K * C] */
+    void (*windows_scatter)(float *dx, const float *dcol, const struct ft_windows *g, size_t from, size_t until);
+
+    /* Each channel by itself: y[S*P,C] = f(sum over taps w[K,C] x + b[C])   (b may be NULL); outputs = channels */
+    void (*depthwise_forward)(enum ft_activation f, float *y, const float *x, const float *w, const float *b, const struct ft_windows *g, size_t S);
+    /* dx = */
+    void (*depthwise_backward)(float *dx, const float *dy, const float *w, const struct ft_windows *g, size_t S);
+    /* dw[K,C], db[C] += of channels from..to; items in order (db may be NULL) */
+    void (*depthwise_gradient)(float *dw, float *db, const float *dy, const float *x, const struct ft_windows *g, size_t S, size_t from, size_t to);
+
+    /* y = f(x * scale + shift), a scale and a shift for each of W columns: batch norm with known statistics. y may be x. */
+    void (*affine_forward)(enum ft_activation f, float *y, const float *x, const float *scale, const float *shift, size_t R, size_t W);
+    /* From x: dz = dy * f'(x * scale + shift), and, where y is not NULL, y as the forward gives it. dz may be dy. */
+    void (*affine_backward)(enum ft_activation f, float *dz, float *y, const float *dy, const float *x, const float *scale, const float *shift,
+                            size_t R, size_t W);
+    /* y = x * a + z * b + c, each of a, b, c [W]; z and b may be NULL. y may be x or z. */
+    void (*columns_mix)(float *y, const float *x, const float *a, const float *z, const float *b, const float *c, size_t R, size_t W);
+    /* sum[W] += column sums of x, product[W] += column sums of x * (z - centre); columns from..to, rows in order, in double. centre is [W]. */
+    void (*columns_sum)(double *sum, double *product, const float *x, const float *z, const float *centre, size_t R, size_t W, size_t from, size_t to);
+
+    /* y[S*P,C] = the largest under each window that lies on the map, arg the position (y * across + x) it was at, the first of equals */
+    void (*max_pool_forward)(float *y, uint32_t *arg, const float *x, const struct ft_windows *g, size_t S);
+    void (*max_pool_backward)(float *dx, const float *dy, const uint32_t *arg, const struct ft_windows *g, size_t S);
+
+    /* y[S*P,C] = x[S*P,C] * s[S,C];  dx = dy * s, ds = sum over positions of dy * x (either may be NULL). y may be x, dx may be dy. */
+    void (*scale_forward)(float *y, const float *x, const float *s, size_t S, size_t P, size_t C);
+    void (*scale_backward)(float *dx, float *ds, const float *dy, const float *x, const float *s, size_t S, size_t P, size_t C);
 };
 
 extern const struct ft_kernels ft_kernels_plain;

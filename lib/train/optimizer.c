@@ -59,7 +59,7 @@ static int list_pieces(struct ft_optimizer *o)
         const struct ft_parameter *p = &o->parameters.list[i];
         size_t size = p->rows * p->columns;
 
-        if (p->frozen)
+        if (!ft_parameter_learns(p))
             continue;
         if (p->table && o->table < 0) {
             o->table = i;
@@ -90,7 +90,7 @@ static int place_parameters(struct ft_optimizer *o, const double *decay)
 
         o->decay[i] = decay ? decay[i] : p->decay ? ft_optimizer_decay(&o->settings) : 0;
         o->place[i] = o->memory_count;
-        o->memory_count += kind->memory && !p->frozen ? kind->memory(p) : 0;
+        o->memory_count += kind->memory && ft_parameter_learns(p) ? kind->memory(p) : 0;
     }
     o->memory = calloc(o->memory_count, sizeof *o->memory);
     return o->memory ? 0 : ft_fail(FT_SYSTEM, "out of memory");
@@ -412,7 +412,7 @@ static int measure_task(void *argument, size_t index, int worker)
     const struct ft_parameter *p = &o->parameters.list[index];
 
     (void)worker;
-    if (!p->frozen)
+    if (ft_parameter_learns(p))
         o->settings.kind->measure(p, w->gradient + p->offset, (int)index == o->table ? o->in_batch : NULL, o->memory + o->place[index],
                                   &o->scalars[index]);
     return 0;
@@ -426,7 +426,7 @@ static void prepare(struct ft_optimizer *o, const struct ft_optimizer_how *how)
                                                o->memory + o->place[i]};
 
         o->scalars[i] = (struct ft_scalars){.scale = (float)how->scale, .keep = 1};
-        if (!o->parameters.list[i].frozen)
+        if (ft_parameter_learns(&o->parameters.list[i]))
             o->settings.kind->prepare(&when, &o->scalars[i]);
     }
     for (size_t i = 0; i < o->batch_row_count; i++)

@@ -151,8 +151,8 @@ size_t ft_room_bytes(const struct ft_room *r, uint64_t rows)
         longest = r->size[i].tokens > longest ? r->size[i].tokens : longest;
     }
     together = tokens < GROUP_TOKENS ? tokens : longest > GROUP_TOKENS ? longest : GROUP_TOKENS;
-    return sizeof(float) * (parameters + plan->kept_width * tokens + plan->kept_pooled_width * texts + plan->gradient_width * together +
-                            plan->gradient_pooled_width * texts + 4 * r->model->dim * texts + 2 * texts * texts);
+    return sizeof(float) * (parameters + plan->kept_width * tokens + plan->kept_item_width * texts + plan->gradient_width * together +
+                            plan->gradient_item_width * texts + 4 * r->model->dim * texts + 2 * texts * texts);
 }
 
 uint64_t ft_room_rows(struct ft_room *r, uint64_t documents, uint64_t each)

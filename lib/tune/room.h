@@ -3,7 +3,7 @@
  * Batches of any size fit any memory, since what is not kept is computed again; that costs an extra forward. So a batch fits when nothing need be
  * computed twice: for its n items
  *
- *     kept activations, of as many tokens as the longest documents have   (plan.h: kept_width a token, kept_pooled_width a text)
+ *     kept activations, of as many tokens as the longest documents have   (plan.h: kept_width a token, kept_item_width a text)
  *     embeddings, their gradients, and unit vectors of the loss           16 bytes x dimensions an item
  *     two matrices of all with all in the loss                            8 bytes x n x n
  *

@@ -16,7 +16,7 @@ static struct ft_packed pack(size_t texts, uint32_t (*length)(size_t))
 {
     for (size_t i = 0; i < texts; i++)
         offset[i + 1] = offset[i] + length(i);
-    return (struct ft_packed){texts, NULL, offset, NULL};
+    return (struct ft_packed){.texts = texts, .offset = offset};
 }
 
 /* Spans follow one another from 0 to `end` without a gap, and none is empty. */
@@ -124,7 +124,7 @@ static void check_random(void)
     for (int k = 0; k < 3000; k++) {
         size_t texts = 1 + ft_random_below(&random, k % 10 ? 300 : MOST), per_chunk = ft_random_below(&random, 3) ? 0 : 1 + ft_random_below(&random, 400);
         uint32_t most = 1 + (uint32_t)ft_random_below(&random, 512), longest = 0;
-        struct ft_packed packed = {texts, NULL, offset, NULL};
+        struct ft_packed packed = {.texts = texts, .offset = offset};
         struct ft_cut cut, second;
 
         for (size_t i = 0; i < texts; i++) {

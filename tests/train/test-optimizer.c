@@ -63,7 +63,7 @@ static double check_golden_case(FILE *file, const char *setting, double lr, doub
     static const double rates[] = {1, .5, 1, .75, .25, 1, .5, 1};
     float block[GOLDEN_COUNT], start[GOLDEN_COUNT], g[GOLDEN_COUNT];
     const struct ft_parameters parameters = {golden_parameters, 3, block, GOLDEN_COUNT};
-    struct ft_packed packed = {1, (int32_t[3]){0}, (uint32_t[2]){0, 3}, NULL};
+    struct ft_packed packed = {.texts = 1, .id = (int32_t[3]){0}, .offset = (uint32_t[2]){0, 3}};
     struct ft_optimizer_settings s;
     struct ft_optimizer *o;
     uint64_t state = 1;
@@ -128,7 +128,7 @@ static const struct ft_parameters parameters = {list, 4, block, COUNT};
 
 static int32_t ids[TOKENS];
 static uint32_t offsets[2] = {0, TOKENS};
-static const struct ft_packed packed = {1, ids, offsets, NULL};
+static const struct ft_packed packed = {.texts = 1, .id = ids, .offset = offsets};
 
 static const char *const settings[] = {
     "adamw", "adamw:decay=.05", "adamw:decay=.05,amsgrad=1,beta2=.5", "adam", "adam:decay=.05", "sgd", "sgd:decay=.1", "sgd:momentum=.9,dampening=.5",

@@ -30,6 +30,8 @@ INLINE vf activation_value(enum ft_activation f, vf x)
         return x * v_sigmoid(x);
     case FT_SIGMOID:
         return v_sigmoid(x);
+    case FT_RELU6:
+        return v_min(v_set(6.0f), v_max(v_set(0.0f), x));
     }
     return x;
 }
@@ -39,7 +41,7 @@ INLINE vf activation_slope(enum ft_activation f, vf x)
 {
     vf s, other;
 
-    if (f != FT_RELU)
+    if (f != FT_RELU && f != FT_RELU6)
         x = v_max(v_set(-30.0f), v_min(v_set(30.0f), x));
     switch (f) {
     case FT_IDENTITY:
@@ -64,6 +66,8 @@ INLINE vf activation_slope(enum ft_activation f, vf x)
     case FT_SIGMOID:
         s = v_sigmoid(x);
         return s * (1.0f - s);
+    case FT_RELU6:   /* none at 6, as in torch */
+        return v_pick(v_less(v_set(0.0f), x), v_pick(v_less(x, v_set(6.0f)), v_set(1.0f), v_set(0.0f)), v_min(v_set(0.0f), x) * 0.0f);
     }
     return v_set(1.0f);
 }
@@ -107,6 +111,9 @@ static void activation_forward(enum ft_activation f, float *y, const float *x, s
     case FT_SIGMOID:
         forward_loop(FT_SIGMOID, y, x, count);
         break;
+    case FT_RELU6:
+        forward_loop(FT_RELU6, y, x, count);
+        break;
     }
 }
 
@@ -136,6 +143,9 @@ static void activation_backward(enum ft_activation f, float *dx, const float *dy
         break;
     case FT_SIGMOID:
         backward_loop(FT_SIGMOID, dx, dy, x, count);
+        break;
+    case FT_RELU6:
+        backward_loop(FT_RELU6, dx, dy, x, count);
         break;
     }
 }

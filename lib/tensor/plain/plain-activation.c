@@ -39,6 +39,8 @@ static double value(enum ft_activation f, double x)
         return x * sigmoid(x);
     case FT_SIGMOID:
         return sigmoid(x);
+    case FT_RELU6:
+        return x <= 0 ? 0 : x >= 6 ? 6 : x;
     }
     return x;
 }
@@ -69,6 +71,8 @@ static double slope(enum ft_activation f, double x)
     case FT_SIGMOID:
         s = sigmoid(x);
         return s * (1 - s);
+    case FT_RELU6:
+        return x <= 0 || x >= 6 ? 0 : x > 0 ? 1 : x;
     }
     return 1;
 }
