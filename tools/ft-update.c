@@ -65,8 +65,7 @@ static int read_tokens(struct ft_arena *arena, const struct ft_record *record, c
 {
     uint64_t tokens, offsets;
 
-    packed->texts = batch->items;
-    packed->second = NULL;
+    *packed = (struct ft_packed){.texts = batch->items};
     if (!(packed->id = ft_wire_integers(arena, &record->object, "tokens", 1, &tokens)) ||
         !(packed->offset = (uint32_t *)ft_wire_integers(arena, &record->object, "offsets", 1, &offsets)))
         return ft_error_prefix("batch %lu: add ft-embed -m RUN before: ", (unsigned long)batch->number);

@@ -74,8 +74,7 @@ static int pack(struct ft_arena *arena, const struct encoding *e, size_t blocks,
     uint64_t total = 0;
     int32_t *id;
 
-    packed->texts = e->count;
-    packed->second = e->second;
+    *packed = (struct ft_packed){.texts = e->count, .second = e->second, .chunk_rows = e->model->chunk_rows, .shard_rows = e->model->shard_rows};
     if (!(packed->offset = ft_arena_take(arena, (e->count + 1) * sizeof *packed->offset)))
         return -1;
     for (size_t i = 0; i < e->count; i++) {
