@@ -179,7 +179,7 @@ static int count_record(struct ft_arena *arena, enum ft_kind kind, const struct 
     } else if (kind == FT_DOCUMENTS) {
         if (ft_document_read(arena, &record->object, &document) < 0)
             return -1;
-        counts->texts += document.text.size != 0;
+        counts->texts += document.content.text.size != 0;
         counts->labels += document.label.data != NULL;
         counts->scores += document.scored;
         counts->chunks += document.chunk_count;

@@ -71,7 +71,7 @@ static void pack_embedding(msgpack_packer *pk, const float *embedding, size_t di
 
 static bool has_text(const struct ft_document *document)
 {
-    return document->text.data != NULL;
+    return document->content.text.data != NULL;
 }
 
 static size_t items(const struct ft_document *document)
@@ -79,15 +79,15 @@ static size_t items(const struct ft_document *document)
     return document->chunk_count ? document->chunk_count : 1;
 }
 
-/* The texts of a document, its own or its chunks', and their roles. */
-static size_t collect(const struct ft_document *document, struct ft_string *text, uint8_t *role)
+/* The contents of a document, its own or its chunks', and their roles. */
+static size_t collect(const struct ft_document *document, struct ft_content *content, uint8_t *role)
 {
     const struct ft_document *one = document->chunk_count ? document->chunks : document;
     size_t count = 0;
 
     for (size_t i = 0; i < items(document); i++)
         if (has_text(&one[i])) {
-            text[count] = one[i].text;
+            content[count] = one[i].content;
             role[count++] = (uint8_t)one[i].role;
         }
     return count;
@@ -117,8 +117,8 @@ static int embed_window(struct ft_embedder *embedder, struct window *w, size_t d
 {
     struct ft_document *documents = ft_arena_take(&w->arena, w->count * sizeof *documents + 1);
     msgpack_object *objects = ft_arena_take(&w->arena, w->count * sizeof *objects + 1);
-    size_t most = 0, texts = 0;
-    struct ft_string *text;
+    size_t most = 0, used = 0;
+    struct ft_content *content;
     const float *embedding;
     uint8_t *role;
     float *out;
@@ -134,20 +134,20 @@ static int embed_window(struct ft_embedder *embedder, struct window *w, size_t d
             return -1;
         most += items(&documents[i]);
     }
-    text = ft_arena_take(&w->arena, most * sizeof *text + 1);
+    content = ft_arena_take(&w->arena, most * sizeof *content + 1);
     role = ft_arena_take(&w->arena, most + 1);
     out = ft_arena_take(&w->arena, most * dim * sizeof *out + 1);
-    if (!text || !role || !out)
+    if (!content || !role || !out)
         return -1;
     for (size_t i = 0; i < w->count; i++) {
-        size_t found = collect(&documents[i], text + texts, role + texts);
+        size_t found = collect(&documents[i], content + used, role + used);
 
         if (found < items(&documents[i]) && ++tool.bad > (unsigned long)max_errors)
             return ft_fail(max_errors ? FT_NO : FT_BAD, "document %.*s has no text, and the model reads text",
                            (int)documents[i].id.size, documents[i].id.data);
-        texts += found;
+        used += found;
     }
-    if (ft_embedder_run(embedder, text, role, texts, out) < 0)
+    if (ft_embedder_run(embedder, content, role, used, out) < 0)
         return -1;
     embedding = out;
     for (size_t i = 0; i < w->count; i++) {
@@ -237,10 +237,10 @@ static int embed_batch(struct ft_stage *stage, struct ft_embedder *embedder, str
         return write_batch(record, &batch, &packed, embedding, dim);
     }
     for (size_t i = 0; i < batch.items; i++)
-        if (!batch.text[i].data)
+        if (!batch.content[i].text.data)
             return ft_fail(FT_BAD, "batch %lu: a document without text, and the model reads text", (unsigned long)batch.number);
     if (!(embedding = ft_arena_take(arena, batch.items * dim * sizeof *embedding)) || ft_batch_roles(arena, &batch, &role) < 0 ||
-        ft_embedder_run(embedder, batch.text, role, batch.items, embedding) < 0)
+        ft_embedder_run(embedder, batch.content, role, batch.items, embedding) < 0)
         return -1;
     return write_batch(record, &batch, NULL, embedding, dim);
 }

@@ -135,11 +135,11 @@ static int read_operands(struct world *w)
     if (ft_collection_start(&w->queries, &header) < 0)
         return -1;
     for (int i = 0; i < tool.argc; i++) {
-        const struct ft_document document = {.text = ft_string_of(tool.argv[i]), .role = FT_NO_ROLE,
+        const struct ft_document document = {.content.text = ft_string_of(tool.argv[i]), .role = FT_NO_ROLE,
                                              .object = &nothing};
 
         tool.in++;
-        if (ft_corpus_add(w->records, document.text) < 0 || ft_collection_add(&w->queries, &document) < 0)
+        if (ft_corpus_add(w->records, document.content.text) < 0 || ft_collection_add(&w->queries, &document) < 0)
             return -1;
     }
     return ft_collection_flush(&w->queries);
@@ -157,7 +157,7 @@ static int add_query(struct world *w, struct ft_arena *arena, const struct ft_re
         return ft_fail(FT_BAD, "document %.*s has chunks: queries are plain documents",
                        (int)(document.id.size < 200 ? document.id.size : 200), document.id.data);
     /* With --json only the text is wanted again. */
-    if (ft_corpus_add(w->records, json ? document.text : record->bytes) < 0)
+    if (ft_corpus_add(w->records, json ? ft_content_name(&document.content) : record->bytes) < 0)
         return -1;
     return ft_collection_add(&w->queries, &document);
 }

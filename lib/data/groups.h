@@ -4,8 +4,8 @@
  * components over equal contents (union-find). With `q1,d1 / q2,d1` all three are one group, so d1 is never its own negative.
  *
  *     struct ft_groups groups = {0};
- *     ft_groups_add(&groups, ft_document_content(anchor), &a);         nodes: equal contents give the same one
- *     ft_groups_add(&groups, ft_document_content(positive), &p);
+ *     ft_groups_add(&groups, ft_document_hash(anchor), &a);         nodes: equal contents give the same one
+ *     ft_groups_add(&groups, ft_document_hash(positive), &p);
  *     ft_groups_unite(&groups, a, p);
  *     ...
  *     count = ft_groups_number(&groups);                               all are in: now

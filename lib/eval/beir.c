@@ -111,7 +111,7 @@ static int add_line(struct ft_collection *c, struct ft_arena *arena, struct ft_s
     struct ft_document document = {.role = FT_NO_ROLE, .object = &nothing};
 
     ft_arena_reset(arena);
-    if (ft_beir_line(arena, line, &document.id, &document.text) < 0)
+    if (ft_beir_line(arena, line, &document.id, &document.content.text) < 0)
         return -1;
     if (judged) {
         struct ft_hash id = ft_hash_bytes(document.id.data, document.id.size);

@@ -26,9 +26,9 @@ void ft_collection_free(struct ft_collection *c)
     free(c->anchor);
     free(c->tuple);
     free(c->place);
-    free(c->waiting_end);
+    free(c->waiting);
     ft_arena_free(&c->arena);
-    ft_buffer_free(&c->waiting);
+    ft_arena_free(&c->waiting_arena);
     *c = (struct ft_collection){.views = 0};
 }
 
@@ -39,14 +39,14 @@ static int grow_view(struct ft_view *view, size_t count)
 
 /* ---- vectors ---- */
 
-static int embed_waiting(struct ft_collection *c, const struct ft_string *text, struct ft_view *view)
+static int embed_waiting(struct ft_collection *c, struct ft_view *view)
 {
     size_t first = c->count - c->gone - c->waiting_count;
 
     view->dim = view->encoder->dim;
     if (grow_view(view, c->count - c->gone) < 0)
         return -1;
-    if (ft_embedder_run(view->encoder->embedder[c->side], text, NULL, c->waiting_count, view->vector + first * view->dim) < 0)
+    if (ft_embedder_run(view->encoder->embedder[c->side], c->waiting, NULL, c->waiting_count, view->vector + first * view->dim) < 0)
         return -1;
     for (size_t i = 0; i < c->waiting_count; i++)      /* as of those that come with documents */
         if (ft_vector_ready(FT_DOT, view->vector + (first + i) * view->dim, view->dim) < 0)
@@ -56,24 +56,15 @@ static int embed_waiting(struct ft_collection *c, const struct ft_string *text, 
 
 int ft_collection_flush(struct ft_collection *c)
 {
-    struct ft_arena arena = {NULL};
-    struct ft_string *text;
     int result = 0;
 
     if (!c->waiting_count)
         return 0;
-    if (!(text = ft_arena_take(&arena, c->waiting_count * sizeof *text)))
-        result = -1;
-    for (size_t i = 0; result == 0 && i < c->waiting_count; i++) {
-        size_t from = i ? c->waiting_end[i - 1] : 0;
-
-        text[i] = (struct ft_string){c->waiting.data + from, c->waiting_end[i] - from};
-    }
     for (int v = 0; result == 0 && v < c->views; v++)
         if (!c->view[v].own)
-            result = embed_waiting(c, text, &c->view[v]);
-    ft_arena_free(&arena);
-    c->waiting.size = c->waiting_count = 0;
+            result = embed_waiting(c, &c->view[v]);
+    ft_arena_reset(&c->waiting_arena);
+    c->waiting_bytes = c->waiting_count = 0;
     return result;
 }
 
@@ -115,14 +106,17 @@ static int take_embedding(struct ft_collection *c, struct ft_view *view, const s
 
 static int wait_for_embedding(struct ft_collection *c, const struct ft_document *document)
 {
-    if (!document->text.data)
+    const struct ft_content read = {.text = document->content.text};
+
+    if (!read.text.data)
         return ft_fail(FT_BAD, "no text, and the model reads text");
-    if (!c->waiting_end && !(c->waiting_end = ft_resize(NULL, WINDOW_ITEMS, sizeof *c->waiting_end)))
+    if (!c->waiting && !(c->waiting = ft_resize(NULL, WINDOW_ITEMS, sizeof *c->waiting)))
         return -1;
-    if (ft_buffer_add(&c->waiting, document->text.data, document->text.size) < 0)
+    if (ft_content_copy(&c->waiting_arena, &read, &c->waiting[c->waiting_count]) < 0)
         return -1;
-    c->waiting_end[c->waiting_count++] = c->waiting.size;
-    return c->waiting_count == WINDOW_ITEMS || c->waiting.size >= WINDOW_BYTES ? ft_collection_flush(c) : 0;
+    c->waiting_count++;
+    c->waiting_bytes += read.text.size;
+    return c->waiting_count == WINDOW_ITEMS || c->waiting_bytes >= WINDOW_BYTES ? ft_collection_flush(c) : 0;
 }
 
 static int add_vectors(struct ft_collection *c, const struct ft_document *document)
@@ -156,7 +150,7 @@ static int keep_whole(struct ft_collection *c, const struct ft_document *documen
 
 static int keep_text(struct ft_collection *c, struct ft_string id, const struct ft_document *document)
 {
-    struct ft_string text = c->ids_only ? FT_STRING("") : document->text.size ? document->text : document->uri;
+    struct ft_string text = c->ids_only ? FT_STRING("") : ft_content_name(&document->content);
     uint64_t size = id.size;
     char *bytes = ft_arena_take(&c->arena, sizeof size + id.size + text.size), *at = bytes + sizeof size;
 
@@ -309,7 +303,7 @@ static int add_chunks(struct ft_collection *c, const struct ft_document *documen
         return -1;
     c->chunked = true;
     for (size_t i = 0; i < document->chunk_count; i++) {
-        if (ft_groups_add(&c->shared->contents, ft_document_content(&chunk[i]), &content[i]) < 0)
+        if (ft_groups_add(&c->shared->contents, ft_document_hash(&chunk[i]), &content[i]) < 0)
             return -1;
         if (chunk[i].role == FT_ANCHOR && anchor == SIZE_MAX)
             anchor = i;
@@ -337,9 +331,9 @@ static int add_document(struct ft_collection *c, const struct ft_document *docum
     if (c->tuples_wanted != FT_TUPLES_NONE)
         return ft_fail(FT_BAD, "no chunks, expected %s", c->tuples_wanted == FT_TUPLES_SCORED ? "a pair with a score" : "a triplet");
     if (c->passing) {
-        if (!ft_groups_seek(&c->shared->contents, ft_document_content(document), &content))
+        if (!ft_groups_seek(&c->shared->contents, ft_document_hash(document), &content))
             content = FT_NO_CONTENT;
-    } else if (ft_groups_add(&c->shared->contents, ft_document_content(document), &content) < 0) {
+    } else if (ft_groups_add(&c->shared->contents, ft_document_hash(document), &content) < 0) {
         return -1;
     }
     if (c->distinct)

@@ -3,7 +3,7 @@
  *
  * A plain document is one item. A document with chunks (a pair, a triplet) gives its chunks, equal contents
  * one item only; its anchors are united with its positives. Of each item its vectors are kept, 24 bytes, and
- * (ft-search) what is to be printed, in a temporary file when it is much. Texts that a model embeds on the
+ * (ft-search) what is to be printed, in a temporary file when it is much. Contents that a model embeds on the
  * way are held for a window of items only.
  *
  * Two models may look at the same documents at once (ft-eval --before): views. */
@@ -83,9 +83,9 @@ struct ft_collection {
     struct ft_chunk_place *place;      /* [place_count] by content: where chunks went */
     size_t place_count;
     struct ft_arena arena;             /* of one record */
-    struct ft_buffer waiting;          /* texts not embedded yet, */
-    size_t *waiting_end;               /* [waiting_count] where each ends; the last items */
-    size_t waiting_count;
+    struct ft_content *waiting;        /* [waiting_count] what the last items hold, which are not embedded yet */
+    size_t waiting_count, waiting_bytes;
+    struct ft_arena waiting_arena;
 };
 
 /* Read a stream of documents (NULL or "-": standard input) into the collections, `count` of them; `records`

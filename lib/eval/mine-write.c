@@ -79,7 +79,7 @@ static uint32_t item_of(struct ft_mine *m, const struct ft_document *chunk)
 {
     uint32_t content;
 
-    return ft_groups_seek(&m->contents.contents, ft_document_content(chunk), &content) ? ft_collection_find(&m->index, content) : FT_NO_ITEM;
+    return ft_groups_seek(&m->contents.contents, ft_document_hash(chunk), &content) ? ft_collection_find(&m->index, content) : FT_NO_ITEM;
 }
 
 static int pack_pair(struct ft_mine *m, msgpack_packer *pk, const struct ft_mine_row *row, const struct ft_document *d,

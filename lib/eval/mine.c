@@ -110,7 +110,7 @@ static int add_item(struct ft_mine *m, struct ft_collection *c, const struct ft_
     struct ft_document nameless = *document;
 
     nameless.id = (struct ft_string){NULL, 0};
-    if (ft_collection_add(c, &nameless) < 0 || ft_groups_add(&m->contents.contents, ft_document_content(document), content) < 0)
+    if (ft_collection_add(c, &nameless) < 0 || ft_groups_add(&m->contents.contents, ft_document_hash(document), content) < 0)
         return -1;
     *item = ft_collection_find(c, *content);
     return 0;

@@ -53,7 +53,7 @@ int ft_synthesis_start(struct ft_synthesis *s, const struct ft_header *header)
 
 int ft_synthesis_add(struct ft_synthesis *s, const struct ft_document *document, struct ft_string bytes)
 {
-    if (!document->text.data)
+    if (!document->content.text.data)
         return ft_fail(FT_BAD, "document %.*s: no text, and the cross-encoder reads text",
                        (int)(document->id.size < 200 ? document->id.size : 200), document->id.data ? document->id.data : "");
     return ft_mine_add(s->mine, document, bytes);
@@ -78,7 +78,7 @@ static int load_row(struct ft_synthesis *s, size_t at)
     for (size_t i = 0; i < s->each; i++) {
         if (ft_mine_decode(m, m->index.kept, i ? match[i - 1].item : m->nearest[query], &text[i]) < 0)
             return -1;
-        if (!text[i].text.data)
+        if (!text[i].content.text.data)
             return ft_fail(FT_BAD, "document %.*s of the index has no text, and the cross-encoder reads text",
                            (int)(text[i].id.size < 200 ? text[i].id.size : 200), text[i].id.data ? text[i].id.data : "");
     }
@@ -93,8 +93,8 @@ static int score_window(struct ft_synthesis *s)
     if (!a || !b)
         return -1;
     for (size_t i = 0; i < pairs; i++) {
-        a[i] = s->query[i / s->each].text;
-        b[i] = s->text[i].text;
+        a[i] = s->query[i / s->each].content.text;
+        b[i] = s->text[i].content.text;
     }
     if (ft_embedder_score(s->scorer, a, b, pairs, s->score) < 0)
         return -1;

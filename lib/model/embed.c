@@ -1,4 +1,4 @@
-/* embed.c - texts in, embeddings out: windows of texts, sorted by length inside, so that shards are even and nothing is padded. */
+/* embed.c - items in, embeddings out: windows of items, sorted by length inside, so that shards are even and nothing is padded. */
 #include "model/embed.h"
 #include "base/error.h"
 #include "model/encode.h"
@@ -104,17 +104,20 @@ void ft_embedding_shorten(float *out, const float *in, size_t dim, bool unit)
         out[i] = (float)(out[i] / (sum > 1e-12 ? sum : 1e-12));
 }
 
-/* Texts with roles, or pairs. */
+/* Items with roles, or texts, or pairs of texts. */
 struct window {
-    const struct ft_string *text, *other;
+    const struct ft_content *content;
     const uint8_t *role;
+    const struct ft_string *text, *other;
 };
 
 static int encode(struct ft_embedder *e, const struct window *w, size_t count, struct ft_packed *packed)
 {
     if (w->other)
         return ft_encode_pairs(&e->arena, e->model, e->options.max_length, w->text, w->other, count, packed);
-    return ft_encode_texts(&e->arena, e->model, &e->options.prompts, e->options.max_length, w->text, w->role, count, packed);
+    if (w->text)
+        return ft_encode_texts(&e->arena, e->model, &e->options.prompts, e->options.max_length, w->text, NULL, count, packed);
+    return ft_encode_items(&e->arena, e->model, &e->options.prompts, e->options.max_length, w->content, w->role, count, packed);
 }
 
 static int embed_window(struct ft_embedder *e, struct window w, size_t count, float *out)
@@ -138,29 +141,38 @@ static int embed_window(struct ft_embedder *e, struct window w, size_t count, fl
     return 0;
 }
 
-int ft_embedder_run(struct ft_embedder *e, const struct ft_string *text, const uint8_t *role, size_t count, float *out)
+/* The window that begins at item i. */
+static struct window from(const struct window *all, size_t i)
+{
+    return (struct window){all->content ? all->content + i : NULL, all->role ? all->role + i : NULL, all->text ? all->text + i : NULL,
+                           all->other ? all->other + i : NULL};
+}
+
+static int embed_all(struct ft_embedder *e, struct window all, size_t count, float *out)
 {
     size_t dim = ft_embed_dim(e->model, &e->options);
 
     for (size_t i = 0; i < count; i += WINDOW)
-        if (embed_window(e, (struct window){text + i, NULL, role ? role + i : NULL}, count - i < WINDOW ? count - i : WINDOW, out + i * dim) < 0)
+        if (embed_window(e, from(&all, i), count - i < WINDOW ? count - i : WINDOW, out + i * dim) < 0)
             return -1;
     return 0;
 }
 
+int ft_embedder_run(struct ft_embedder *e, const struct ft_content *content, const uint8_t *role, size_t count, float *out)
+{
+    return embed_all(e, (struct window){.content = content, .role = role}, count, out);
+}
+
 int ft_embedder_score(struct ft_embedder *e, const struct ft_string *text, const struct ft_string *other, size_t count, float *score)
 {
-    for (size_t i = 0; i < count; i += WINDOW)
-        if (embed_window(e, (struct window){text + i, other + i, NULL}, count - i < WINDOW ? count - i : WINDOW, score + i) < 0)
-            return -1;
-    return 0;
+    return embed_all(e, (struct window){.text = text, .other = other}, count, score);
 }
 
 int ft_embed_texts(const struct ft_model *model, const struct ft_embed_options *options,
                    const struct ft_string *text, size_t count, float *out)
 {
     struct ft_embedder *e = ft_embedder_open(model, options);
-    int result = e ? ft_embedder_run(e, text, NULL, count, out) : -1;
+    int result = e ? embed_all(e, (struct window){.text = text}, count, out) : -1;
 
     ft_embedder_close(e);
     return result;

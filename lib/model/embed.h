@@ -1,8 +1,9 @@
-/* embed.h - texts in, embeddings out, in evaluation mode (no dropout). */
+/* embed.h - items in, embeddings out, in evaluation mode (no dropout). */
 #ifndef FT_MODEL_EMBED_H
 #define FT_MODEL_EMBED_H
 
 #include "model/model.h"
+#include "stream/document.h"
 #include "tensor/kernels.h"
 
 struct ft_embed_options {
@@ -25,14 +26,14 @@ void ft_embedding_shorten(float *out, const float *in, size_t dim, bool unit);
 struct ft_embedder;
 struct ft_embedder *ft_embedder_open(const struct ft_model *model, const struct ft_embed_options *options);
 void ft_embedder_close(struct ft_embedder *embedder);
-/* role[count], enum ft_role, says whose prompt goes before a text; NULL: no text has a role. */
-int ft_embedder_run(struct ft_embedder *embedder, const struct ft_string *text, const uint8_t *role, size_t count, float *out);
+/* out[count, ft_embed_dim] in the order of the items. role[count], enum ft_role, says whose prompt goes before a text; NULL: no item has a role. Work
+ * runs on the pool, sorted by length inside; the result does not depend on the number of threads. Memory beyond `out` is bounded. */
+int ft_embedder_run(struct ft_embedder *embedder, const struct ft_content *content, const uint8_t *role, size_t count, float *out);
 
 /* The same of a cross-encoder (ft_model_open_scorer): one number a pair. */
 int ft_embedder_score(struct ft_embedder *embedder, const struct ft_string *text, const struct ft_string *other, size_t count, float *score);
 
-/* Open, run without roles, close. out[count, ft_embed_dim] in the order of `text`. Work runs on the pool, sorted by length inside; the result does not depend on the number
- * of threads. Memory beyond `out` is bounded. */
+/* Open, run over texts without roles, close. */
 int ft_embed_texts(const struct ft_model *model, const struct ft_embed_options *options,
                    const struct ft_string *text, size_t count, float *out);
 

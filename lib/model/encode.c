@@ -10,7 +10,8 @@ enum { BLOCK = 64 };
 
 struct encoding {
     const struct ft_model *model;
-    const struct ft_string *text, *other;   /* other: of pairs, or NULL */
+    const struct ft_content *content;       /* items, or NULL: */
+    const struct ft_string *text, *other;   /* texts by themselves; other: of pairs, or NULL */
     const struct ft_prompts *prompts;       /* of texts */
     const uint8_t *role;                    /* or NULL */
     size_t count, limit;
@@ -33,7 +34,7 @@ static int encode_pair(const struct encoding *e, size_t i, struct ft_tokens *tok
 static int encode_one(const struct encoding *e, size_t i, struct ft_tokens *tokens, struct ft_buffer *joined)
 {
     const char *prompt = e->prompts->text[e->role ? e->role[i] : FT_NO_ROLE];
-    struct ft_string text = e->text[i];
+    struct ft_string text = e->content ? e->content[i].text : e->text[i];
 
     if (!text.data)
         return ft_fail(FT_BAD, "a document without text, and the model reads text");
@@ -113,6 +114,14 @@ static int encode(struct ft_arena *arena, struct encoding *e, struct ft_packed *
     return result;
 }
 
+int ft_encode_items(struct ft_arena *arena, const struct ft_model *model, const struct ft_prompts *prompts, size_t limit,
+                    const struct ft_content *content, const uint8_t *role, size_t count, struct ft_packed *packed)
+{
+    struct encoding e = {.model = model, .content = content, .prompts = prompts, .role = role, .count = count, .limit = limit};
+
+    return encode(arena, &e, packed);
+}
+
 int ft_encode_texts(struct ft_arena *arena, const struct ft_model *model, const struct ft_prompts *prompts, size_t limit,
                     const struct ft_string *text, const uint8_t *role, size_t count, struct ft_packed *packed)
 {
@@ -151,5 +160,5 @@ int ft_encode_batch(struct ft_arena *arena, const struct ft_model *model, const 
 
     if (ft_batch_roles(arena, batch, &role) < 0)
         return -1;
-    return ft_encode_texts(arena, model, prompts, limit, batch->text, role, batch->items, packed);
+    return ft_encode_items(arena, model, prompts, limit, batch->content, role, batch->items, packed);
 }

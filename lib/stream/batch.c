@@ -40,15 +40,10 @@ static size_t count_items(const msgpack_object_array *documents)
 
 static int add_item(struct ft_batch *batch, const msgpack_object *object, size_t row)
 {
-    const msgpack_object *text;
-
     if (object->type != MSGPACK_OBJECT_MAP)
         return ft_fail(FT_BAD, "documents[%zu]: expected a map", row);
-    text = ft_map_get(object, "text");
-    if (text && text->type == MSGPACK_OBJECT_STR)
-        batch->text[batch->items] = ft_object_string(text);
-    else if (text && text->type != MSGPACK_OBJECT_NIL)
-        return ft_fail(FT_BAD, "documents[%zu]: text: expected a string", row);
+    if (ft_content_read(object, &batch->content[batch->items]) < 0)
+        return ft_error_prefix("documents[%zu]: ", row);
     batch->row[batch->items++] = (int32_t)row;
     return 0;
 }
@@ -61,9 +56,9 @@ static int read_documents(struct ft_arena *arena, const msgpack_object *document
         return ft_fail(FT_BAD, "documents: expected an array of one or more documents");
     batch->rows = documents->via.array.size;
     items = count_items(&documents->via.array);
-    batch->text = ft_arena_zero(arena, items, sizeof *batch->text);
+    batch->content = ft_arena_zero(arena, items, sizeof *batch->content);
     batch->row = ft_arena_zero(arena, items, sizeof *batch->row);
-    if (!batch->text || !batch->row)
+    if (!batch->content || !batch->row)
         return -1;
     for (size_t i = 0; i < batch->rows; i++) {
         const msgpack_object *document = &documents->via.array.ptr[i], *chunks = ft_map_get(document, "chunks");
@@ -237,13 +232,24 @@ static struct ft_hash hash_on(struct ft_hash before, const void *data, size_t si
     return ft_hash_bytes(both, sizeof both);
 }
 
+/* Of a text its bytes, of everything else the hash of it. */
+static struct ft_hash hash_item(struct ft_hash before, const struct ft_content *content)
+{
+    struct ft_hash hash;
+
+    if (content->text.size || ft_content_empty(content))
+        return hash_on(before, content->text.size ? content->text.data : "", content->text.size);
+    hash = ft_content_hash(content);
+    return hash_on(before, &hash, sizeof hash);
+}
+
 struct ft_hash ft_batch_checksum(struct ft_hash before, const struct ft_batch *batch)
 {
     const uint64_t head[] = {batch->number, batch->epoch, (uint64_t)batch->kind, batch->rows, batch->items};
     struct ft_hash hash = hash_on(before, head, sizeof head);
 
     for (size_t i = 0; i < batch->items; i++)
-        hash = hash_on(hash, batch->text[i].size ? batch->text[i].data : "", batch->text[i].size);
+        hash = hash_item(hash, &batch->content[i]);
     hash = hash_on(hash, batch->row, batch->items * sizeof *batch->row);
     if (batch->set.data)
         hash = hash_on(hash, batch->set.data, batch->set.size);

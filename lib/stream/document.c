@@ -147,20 +147,54 @@ static int read_chunks(struct ft_arena *arena, const msgpack_object *chunks, str
     return 0;
 }
 
+/* `key` is not empty. A blob that is no binary (a string of base64, as some write) is a field like any other. */
+static inline int read_content(const msgpack_object *key, const msgpack_object *value, struct ft_content *content)
+{
+    switch (key->via.str.ptr[0]) {   /* the first letter spares most comparisons */
+    case 't':
+        if (key_is(key, "text"))
+            return read_text(value, "text", &content->text);
+        if (key_is(key, "tensor") && value->type == MSGPACK_OBJECT_MAP)
+            content->tensor = value;
+        return 0;
+    case 'u':
+        return key_is(key, "uri") ? read_text(value, "uri", &content->uri) : 0;
+    case 'b':
+        if (key_is(key, "blob") && value->type == MSGPACK_OBJECT_BIN)
+            content->blob = (struct ft_string){value->via.bin.size ? value->via.bin.ptr : "", value->via.bin.size};
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+int ft_content_read(const msgpack_object *object, struct ft_content *content)
+{
+    *content = (struct ft_content){.tensor = NULL};
+    for (uint32_t i = 0; i < object->via.map.size; i++) {
+        const msgpack_object *key = &object->via.map.ptr[i].key;
+
+        if (key->type == MSGPACK_OBJECT_STR && key->via.str.size && read_content(key, &object->via.map.ptr[i].val, content) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int read_field(struct ft_arena *arena, const msgpack_object *key, const msgpack_object *value, struct ft_document *document,
                       int depth)
 {
     if (key->type != MSGPACK_OBJECT_STR || !key->via.str.size)
         return 0;
-    switch (key->via.str.ptr[0]) {   /* the first letter spares most comparisons */
+    switch (key->via.str.ptr[0]) {
     case 'i':
         return key_is(key, "id") ? read_text(value, "id", &document->id) : 0;
     case 't':
-        if (key_is(key, "text"))
-            return read_text(value, "text", &document->text);
-        return key_is(key, "tags") && read_tags(arena, value, depth, document) < 0 ? ft_error_prefix("tags: ") : 0;
+        if (key_is(key, "tags"))
+            return read_tags(arena, value, depth, document) < 0 ? ft_error_prefix("tags: ") : 0;
+        return read_content(key, value, &document->content);
     case 'u':
-        return key_is(key, "uri") ? read_text(value, "uri", &document->uri) : 0;
+    case 'b':
+        return read_content(key, value, &document->content);
     case 'm':
         if (key_is(key, "mime_type"))
             return read_text(value, "mime_type", &document->mime_type);
@@ -179,7 +213,9 @@ static void begin_document(struct ft_document *document, const msgpack_object *o
 {
     const struct ft_string none = {NULL, 0};
 
-    document->id = document->text = document->uri = document->mime_type = document->modality = document->label = none;
+    document->id = document->mime_type = document->modality = document->label = none;
+    document->content.text = document->content.uri = document->content.blob = none;
+    document->content.tensor = NULL;
     document->scored = false;
     document->score = 0;
     document->role = FT_NO_ROLE;
@@ -222,9 +258,8 @@ static struct ft_hash hash_field(uint64_t field, struct ft_string bytes)
     return hash_two((struct ft_hash){field, 0}, ft_hash_bytes(bytes.data, bytes.size));
 }
 
-static bool tensor_bytes(const msgpack_object *object, const char *key, struct ft_string *bytes)
+static bool tensor_bytes(const msgpack_object *value, struct ft_string *bytes)
 {
-    const msgpack_object *value = ft_map_get(object, key);
     struct ft_wire_tensor tensor;
     struct ft_error_copy error;
     bool good;
@@ -239,28 +274,105 @@ static bool tensor_bytes(const msgpack_object *object, const char *key, struct f
     return good;
 }
 
-struct ft_hash ft_document_content(const struct ft_document *document)
+static bool hash_content(const struct ft_content *content, struct ft_hash *hash)
 {
-    const msgpack_object *blob = ft_map_get(document->object, "blob");
-    struct ft_hash hash = {document->chunk_count, 0};
     struct ft_string bytes;
 
-    if (document->text.size)
-        return ft_hash_bytes(document->text.data, document->text.size);
-    if (document->uri.size)
-        return hash_field(1, document->uri);
-    if (blob && blob->type == MSGPACK_OBJECT_BIN)
-        return hash_field(2, (struct ft_string){blob->via.bin.ptr, blob->via.bin.size});
-    if (tensor_bytes(document->object, "tensor", &bytes))
-        return hash_field(3, bytes);
+    if (content->text.size)
+        *hash = ft_hash_bytes(content->text.data, content->text.size);
+    else if (content->uri.size)
+        *hash = hash_field(1, content->uri);
+    else if (content->blob.data)
+        *hash = hash_field(2, content->blob);
+    else if (tensor_bytes(content->tensor, &bytes))
+        *hash = hash_field(3, bytes);
+    else
+        return false;
+    return true;
+}
+
+struct ft_hash ft_content_hash(const struct ft_content *content)
+{
+    struct ft_hash hash;
+
+    return hash_content(content, &hash) ? hash : ft_hash_bytes("", 0);
+}
+
+struct ft_hash ft_document_hash(const struct ft_document *document)
+{
+    struct ft_hash hash;
+    struct ft_string bytes;
+
+    if (hash_content(&document->content, &hash))
+        return hash;
     if (document->chunk_count) {
+        hash = (struct ft_hash){document->chunk_count, 0};
         for (size_t i = 0; i < document->chunk_count; i++)
-            hash = hash_two(hash, ft_document_content(&document->chunks[i]));
+            hash = hash_two(hash, ft_document_hash(&document->chunks[i]));
         return hash_two((struct ft_hash){4, 0}, hash);
     }
-    if (tensor_bytes(document->object, "embedding", &bytes))
+    if (tensor_bytes(document->embedding, &bytes))
         return hash_field(5, bytes);
     return ft_hash_bytes("", 0);
+}
+
+bool ft_content_empty(const struct ft_content *content)
+{
+    return !content->text.size && !content->uri.size && !content->blob.size && !content->tensor;
+}
+
+struct ft_string ft_content_name(const struct ft_content *content)
+{
+    return content->text.size ? content->text : content->uri;
+}
+
+static int copy_bytes(struct ft_arena *arena, struct ft_string from, struct ft_string *to)
+{
+    char *bytes = from.data ? ft_arena_take(arena, from.size + 1) : NULL;
+
+    if (bytes && from.size)
+        memcpy(bytes, from.data, from.size);
+    *to = (struct ft_string){bytes, from.size};
+    return !from.data || bytes ? 0 : -1;
+}
+
+/* A map of scalars, strings, binaries and one array of numbers, which is all that a tensor is made of. */
+static int copy_object(struct ft_arena *arena, const msgpack_object *from, msgpack_object *to)
+{
+    uint32_t count = from->type == MSGPACK_OBJECT_MAP ? from->via.map.size : from->type == MSGPACK_OBJECT_ARRAY ? from->via.array.size : 0;
+    struct ft_string bytes = {NULL, 0};
+
+    *to = *from;
+    if (from->type == MSGPACK_OBJECT_STR || from->type == MSGPACK_OBJECT_BIN) {   /* the two lie alike: ptr and size */
+        bool text = from->type == MSGPACK_OBJECT_STR;
+        struct ft_string whole = text ? ft_object_string(from) : (struct ft_string){from->via.bin.size ? from->via.bin.ptr : "", from->via.bin.size};
+
+        if (copy_bytes(arena, whole, &bytes) < 0)
+            return -1;
+        *(text ? &to->via.str.ptr : &to->via.bin.ptr) = bytes.data;
+        return 0;
+    }
+    if (from->type == MSGPACK_OBJECT_ARRAY && !(to->via.array.ptr = ft_arena_zero(arena, (size_t)count + 1, sizeof *to)))
+        return -1;
+    if (from->type == MSGPACK_OBJECT_MAP && !(to->via.map.ptr = ft_arena_zero(arena, (size_t)count + 1, sizeof *to->via.map.ptr)))
+        return -1;
+    for (uint32_t i = 0; i < count; i++)
+        if (from->type == MSGPACK_OBJECT_ARRAY ? copy_object(arena, &from->via.array.ptr[i], &to->via.array.ptr[i]) < 0
+                                               : copy_object(arena, &from->via.map.ptr[i].key, &to->via.map.ptr[i].key) < 0 ||
+                                                 copy_object(arena, &from->via.map.ptr[i].val, &to->via.map.ptr[i].val) < 0)
+            return -1;
+    return 0;
+}
+
+int ft_content_copy(struct ft_arena *arena, const struct ft_content *content, struct ft_content *copy)
+{
+    msgpack_object *tensor = content->tensor ? ft_arena_take(arena, sizeof *tensor) : NULL;
+
+    copy->tensor = tensor;
+    if (content->tensor && (!tensor || copy_object(arena, content->tensor, tensor) < 0))
+        return -1;
+    return copy_bytes(arena, content->text, &copy->text) < 0 || copy_bytes(arena, content->uri, &copy->uri) < 0 ? -1
+           : copy_bytes(arena, content->blob, &copy->blob);
 }
 
 static bool is_dropped(const msgpack_object *key, const char *const *drop)

@@ -11,8 +11,16 @@
 enum ft_role { FT_ANCHOR, FT_POSITIVE, FT_NEGATIVE, FT_NO_ROLE };
 const char *ft_role_name(enum ft_role role);   /* "anchor", "positive", "negative" */
 
+/* What a model reads of an item: a text; an image, where it lies (uri) or its bytes (blob); numbers (tensor: ft_wire_read looks at it first).
+ * What there is not has data NULL. */
+struct ft_content {
+    struct ft_string text, uri, blob;
+    const msgpack_object *tensor;
+};
+
 struct ft_document {
-    struct ft_string id, text, uri, mime_type, modality;
+    struct ft_string id, mime_type, modality;
+    struct ft_content content;
     struct ft_string label;        /* tags.finetuner_label; a number is given as its decimal text; data NULL = none */
     bool scored;
     double score;                  /* tags.finetuner_score */
@@ -26,8 +34,19 @@ struct ft_document {
 /* FT_BAD says which field of which document was wrong. */
 int ft_document_read(struct ft_arena *arena, const msgpack_object *object, struct ft_document *document);
 
-/* The hash of what a document is (its text, else its uri, else its blob or tensor bytes): equal contents, equal hashes. */
-struct ft_hash ft_document_content(const struct ft_document *document);
+/* The hash of what a document is (its content, else its chunks, else its embedding): equal contents, equal hashes. */
+struct ft_hash ft_document_hash(const struct ft_document *document);
+
+/* Of a content by itself: its text, else its uri, else its blob or tensor bytes. One without any of these is as an empty text. */
+struct ft_hash ft_content_hash(const struct ft_content *content);
+bool ft_content_empty(const struct ft_content *content);
+struct ft_string ft_content_name(const struct ft_content *content);   /* what stands for it in a message: its text, else its uri; may be empty */
+
+/* A copy that outlives the record: bytes from the arena. */
+int ft_content_copy(struct ft_arena *arena, const struct ft_content *content, struct ft_content *copy);
+
+/* The content fields of a map; another type than text and uri have is FT_BAD. */
+int ft_content_read(const msgpack_object *object, struct ft_content *content);
 
 /* Write `object` (a map) with fields left out and room for `more` fields, which the caller packs next. `drop` ends with NULL. */
 void ft_document_copy(msgpack_packer *pk, const msgpack_object *object, const char *const *drop, uint32_t more);
@@ -45,7 +64,7 @@ struct ft_batch {
     enum ft_batch_kind kind;
     size_t rows;                   /* documents */
     size_t items;
-    struct ft_string *text;        /* [items]; data NULL where the item has no text */
+    struct ft_content *content;    /* [items] */
     int32_t *label;                /* [items], classes and random; else NULL */
     uint8_t *role;                 /* [items], enum ft_role; pairs and triplets; else NULL */
     int32_t *row;                  /* [items] the document each belongs to */
@@ -63,7 +82,7 @@ int ft_batch_read(struct ft_arena *arena, const struct ft_record *record, struct
  * `documents[i]` is the msgpack of row i. */
 void ft_batch_write(msgpack_packer *pk, const struct ft_batch *batch, const struct ft_string *documents, uint32_t more);
 
-/* A running checksum of what batches hold (number, kind, texts, labels, roles, scores): the same in every stage, with or without
+/* A running checksum of what batches hold (number, kind, contents, labels, roles, scores): the same in every stage, with or without
  * embeddings. Start with zero. */
 struct ft_hash ft_batch_checksum(struct ft_hash before, const struct ft_batch *batch);
 

@@ -44,7 +44,7 @@ const char *ft_sampler_label_name(struct ft_sampler *s, uint32_t label)
 
     if (ft_sampler_load(s, s->order[s->label[label].begin], &document) < 0)
         return "?";
-    return ft_sampler_excerpt(s, s->options.views ? document.text : document.label);
+    return ft_sampler_excerpt(s, s->options.views ? ft_content_name(&document.content) : document.label);
 }
 
 static void end_row(struct ft_sampler *s)
@@ -169,7 +169,7 @@ static int take_arrays(struct ft_sampler *s, struct ft_batch *batch)
     bool labels = s->kind == FT_BATCH_CLASSES || (s->kind == FT_BATCH_RANDOM && s->label_count);
     bool roles = s->kind == FT_BATCH_PAIRS || s->kind == FT_BATCH_TRIPLETS, scores = s->kind == FT_BATCH_SCORED;
 
-    if (!(batch->text = ft_arena_zero(&s->arena, batch->items, sizeof *batch->text)) ||
+    if (!(batch->content = ft_arena_zero(&s->arena, batch->items, sizeof *batch->content)) ||
         !(batch->row = ft_arena_zero(&s->arena, batch->items, sizeof *batch->row)) ||
         (labels && !(batch->label = ft_arena_zero(&s->arena, batch->items, sizeof *batch->label))) ||
         (roles && !(batch->role = ft_arena_zero(&s->arena, batch->items, sizeof *batch->role))) ||
@@ -201,7 +201,7 @@ static void fill_items(const struct ft_sampler *s, struct ft_batch *batch, const
         if (batch->score)
             batch->score[r] = (float)rows[r].score;
         for (size_t c = 0; c < count; c++, item++) {
-            batch->text[item] = rows[r].chunk_count ? rows[r].chunks[c].text : rows[r].text;
+            batch->content[item] = rows[r].chunk_count ? rows[r].chunks[c].content : rows[r].content;
             batch->row[item] = (int32_t)r;
             if (batch->label)
                 batch->label[item] = ft_sampler_label(s, &rows[r]);

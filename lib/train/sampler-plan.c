@@ -206,7 +206,7 @@ static void warn_of_two_labels(struct ft_sampler *s, size_t count, uint32_t a, u
 
     if (ft_sampler_load(s, a, &document) < 0)
         return;
-    text = ft_sampler_excerpt(s, document.text);
+    text = ft_sampler_excerpt(s, ft_content_name(&document.content));
     first = ft_sampler_excerpt(s, document.label);
     if (ft_sampler_load(s, b, &document) < 0)
         return;

@@ -64,7 +64,7 @@ static void warn_of_crowd(struct ft_sampler *s, uint32_t largest)
     if (document.chunk_count)
         item = &document.chunks[0];
     ft_sampler_warn(s, "%u of %zu pairs are one group (%s): they never meet, so batches have %zu rows at most, not %llu", s->total[largest],
-                    s->row_count, ft_sampler_excerpt(s, item->text.size ? item->text : item->uri), s->width,
+                    s->row_count, ft_sampler_excerpt(s, ft_content_name(&item->content)), s->width,
                     (unsigned long long)s->rows);
 }
 

@@ -131,7 +131,7 @@ static void mix_in(struct ft_hash *state, struct ft_hash more)
 
 static bool has_content(const struct ft_document *d)
 {
-    return d->text.size || d->uri.size || ft_map_get(d->object, "blob") || ft_map_get(d->object, "tensor") || d->embedding;
+    return !ft_content_empty(&d->content) || d->embedding;
 }
 
 static int add_negative(struct ft_sampler *s, uint32_t content)
@@ -152,7 +152,7 @@ static int add_negative(struct ft_sampler *s, uint32_t content)
 /* One thing that a model would see: its node, and its part in the fingerprint. */
 static int add_content(struct ft_sampler *s, const struct ft_document *item, uint32_t *node)
 {
-    struct ft_hash content = ft_document_content(item);
+    struct ft_hash content = ft_document_hash(item);
 
     s->without_text += !has_content(item);
     mix_in(&s->fingerprint, content);
@@ -206,7 +206,7 @@ static int grow(struct ft_sampler *s)
 /* What a document's label is: with views its own content. */
 static struct ft_hash label_hash(const struct ft_sampler *s, const struct ft_document *d)
 {
-    return s->options.views ? ft_document_content(d) : ft_hash_bytes(d->label.data, d->label.size);
+    return s->options.views ? ft_document_hash(d) : ft_hash_bytes(d->label.data, d->label.size);
 }
 
 int ft_sampler_label(const struct ft_sampler *s, const struct ft_document *d)

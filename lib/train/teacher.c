@@ -105,12 +105,12 @@ static float *embed(struct ft_teacher *t, struct ft_arena *arena, const struct f
     const uint8_t *role;
 
     for (size_t i = 0; i < batch->items; i++)
-        if (!batch->text[i].data) {
+        if (!batch->content[i].text.data) {
             ft_fail(FT_BAD, "batch %lu: a document without text, and the model reads text", (unsigned long)batch->number);
             return NULL;
         }
     if (!embedding || ft_batch_roles(arena, batch, &role) < 0 ||
-        ft_embedder_run(t->embedder, batch->text, role, batch->items, embedding) < 0)
+        ft_embedder_run(t->embedder, batch->content, role, batch->items, embedding) < 0)
         return NULL;
     return embedding;
 }

@@ -65,7 +65,7 @@ void ft_holdout_close(struct ft_holdout *h)
 
 static int add_content(struct ft_holdout *h, const struct ft_document *item, struct row *row, bool first)
 {
-    struct ft_hash content = ft_document_content(item), salted[2] = {content, {h->seed, 0}};
+    struct ft_hash content = ft_document_hash(item), salted[2] = {content, {h->seed, 0}};
     uint32_t node;
 
     if (ft_groups_add(&h->contents, content, &node) < 0)

@@ -96,7 +96,9 @@ static int count_tokens(struct ft_room *r)
 
 static int add_text(struct ft_room *r, const struct ft_document *d)
 {
-    if (d->text.size && ft_buffer_add(&r->waiting, d->text.data, d->text.size) < 0)
+    const struct ft_string text = d->content.text;
+
+    if (text.size && ft_buffer_add(&r->waiting, text.data, text.size) < 0)
         return -1;
     r->role[r->texts] = (uint8_t)d->role;
     r->owner[r->texts] = (uint32_t)r->count - 1;

@@ -140,7 +140,7 @@ static int batch_loss(struct ft_arena *arena, struct ft_embedder *embedder, cons
 
     input.seed = s->seed;
     if (!embedding || !gradient || !loss || ft_batch_roles(arena, b, &role) < 0 ||
-        ft_embedder_run(embedder, b->text, role, b->items, embedding) < 0 || ft_second_ask(arena, second, b, &input) < 0)
+        ft_embedder_run(embedder, b->content, role, b->items, embedding) < 0 || ft_second_ask(arena, second, b, &input) < 0)
         return -1;
     return ft_losses_compute(loss, &input, value, gradient, NULL);
 }

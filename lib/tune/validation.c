@@ -49,17 +49,17 @@ static int remember(void *argument, const struct ft_document *item)
     struct ft_validation *v = argument;
     uint32_t node;
 
-    return ft_groups_add(&v->contents, ft_document_content(item), &node);
+    return ft_groups_add(&v->contents, ft_document_hash(item), &node);
 }
 
 /* Not of the ids, which hang on how the file was named. */
 static void mix_in(struct ft_validation *v, enum ft_side side, const struct ft_document *d)
 {
-    struct ft_hash parts[4] = {v->fingerprint, {(uint64_t)side, d->chunk_count}, ft_document_content(d), ft_hash_bytes(d->label.data, d->label.size)};
+    struct ft_hash parts[4] = {v->fingerprint, {(uint64_t)side, d->chunk_count}, ft_document_hash(d), ft_hash_bytes(d->label.data, d->label.size)};
 
     v->fingerprint = ft_hash_bytes(parts, sizeof parts);
     for (size_t c = 0; c < d->chunk_count; c++) {
-        struct ft_hash both[2] = {v->fingerprint, ft_document_content(&d->chunks[c])};
+        struct ft_hash both[2] = {v->fingerprint, ft_document_hash(&d->chunks[c])};
 
         v->fingerprint = ft_hash_bytes(both, sizeof both);
     }
@@ -144,7 +144,7 @@ static int find_leak(void *argument, const struct ft_document *item)
     struct ft_validation *v = argument;
     uint32_t node;
 
-    if (!ft_groups_seek(&v->contents, ft_document_content(item), &node))
+    if (!ft_groups_seek(&v->contents, ft_document_hash(item), &node))
         return 0;
     if (v->leaked_count < v->contents.count) {
         bool *leaked = ft_resize(v->leaked, v->contents.count, sizeof *leaked);
@@ -156,7 +156,7 @@ static int find_leak(void *argument, const struct ft_document *item)
         v->leaked_count = v->contents.count;
     }
     if (!v->leaked[node] && v->leaks++ == 0)
-        set_example(v, item->text.size ? item->text : item->uri);
+        set_example(v, ft_content_name(&item->content));
     v->leaked[node] = true;
     return 0;
 }
@@ -169,9 +169,9 @@ int ft_validation_trained(struct ft_validation *v, const struct ft_document *doc
 int ft_validation_trained_batch(struct ft_validation *v, const struct ft_batch *batch)
 {
     for (size_t i = 0; i < batch->items; i++) {
-        const struct ft_document item = {.text = batch->text[i]};
+        const struct ft_document item = {.content = batch->content[i]};
 
-        if (batch->text[i].size && !(batch->role && batch->role[i] == FT_NEGATIVE) && find_leak(v, &item) < 0)
+        if (!ft_content_empty(&item.content) && !(batch->role && batch->role[i] == FT_NEGATIVE) && find_leak(v, &item) < 0)
             return -1;
     }
     return 0;

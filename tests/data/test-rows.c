@@ -317,9 +317,9 @@ static void test_document(void)
     ok(msgpack_unpack_next(&unpacked, buffer.data, buffer.size, &offset) == MSGPACK_UNPACK_SUCCESS &&
        ft_document_read(&arena, &unpacked.data, &d) == 0, "it is a document: %s", ft_error());
     ok(ft_string_is(d.id, "x.csv:7") && d.scored && d.score == .25 && !d.label.data, "id, score");
-    ok(d.chunk_count == 2 && d.chunks[0].role == FT_ANCHOR && ft_string_is(d.chunks[0].text, "a") &&
+    ok(d.chunk_count == 2 && d.chunks[0].role == FT_ANCHOR && ft_string_is(d.chunks[0].content.text, "a") &&
        ft_string_is(d.chunks[0].modality, "text"), "anchor");
-    ok(d.chunk_count == 2 && d.chunks[1].role == FT_POSITIVE && ft_string_is(d.chunks[1].uri, "b.png") &&
+    ok(d.chunk_count == 2 && d.chunks[1].role == FT_POSITIVE && ft_string_is(d.chunks[1].content.uri, "b.png") &&
        ft_string_is(d.chunks[1].modality, "image"), "positive");
     msgpack_unpacked_destroy(&unpacked);
     msgpack_sbuffer_destroy(&buffer);

@@ -160,6 +160,7 @@ static void test_prompt(const struct ft_model *model, const char *file, const st
 {
     const char *path = ft_arena_print(&arena, "tests/golden/prompts/%s.jsonl", file);
     struct ft_embedder *embedder = ft_embedder_open(model, &(struct ft_embed_options){.prompts = *prompts});
+    struct ft_content content[MOST];
     uint8_t roles[MOST];
     struct golden g;
     float *out;
@@ -168,8 +169,10 @@ static void test_prompt(const struct ft_model *model, const char *file, const st
     if (!ok(read_golden(path, &g) == 0 && g.dim == model->dim && embedder, "%s has numbers", file))
         return;
     memset(roles, role, sizeof roles);
+    for (size_t i = 0; i < g.count; i++)
+        content[i] = (struct ft_content){.text = g.text[i]};
     out = ft_arena_take(&arena, g.count * g.dim * sizeof(float));
-    ok(ft_embedder_run(embedder, g.text, roles, g.count, out) == 0, "%s: embeds", file);
+    ok(ft_embedder_run(embedder, content, roles, g.count, out) == 0, "%s: embeds", file);
     far = farthest(out, g.want, g.count * g.dim);
     ok(far <= 2e-6, "%s: within 2e-6 of sentence-transformers (farthest %.2g)", file, far);
     ft_embedder_close(embedder);

@@ -81,7 +81,7 @@ static void decode(const char *path, const struct shape *shape)
     check(reader != NULL, "open");
     while ((rc = ft_reader_next(reader, &record)) > 0) {
         ft_arena_reset(&arena);
-        check(ft_document_read(&arena, &record.object, &document) == 0 && document.text.size == shape->text && document.label.size,
+        check(ft_document_read(&arena, &record.object, &document) == 0 && document.content.text.size == shape->text && document.label.size,
               "document");
         count++;
     }

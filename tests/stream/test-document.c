@@ -129,14 +129,14 @@ static void test_document(void)
     for (size_t i = 0; i < sizeof labels / sizeof *labels; i++) {
         pack_labelled(start(&p), "hello", labels[i].value);
         ok(ft_document_read(&arena, finish(&p), &document) == 0 && ft_string_is(document.label, labels[i].text) &&
-               ft_string_is(document.text, "hello") && document.role == FT_NO_ROLE, "label %s", labels[i].text);
+               ft_string_is(document.content.text, "hello") && document.role == FT_NO_ROLE, "label %s", labels[i].text);
         drop(&p);
     }
     pack_chunks(start(&p), 3, role, text);
     ok(ft_document_read(&arena, finish(&p), &document) == 0 && document.chunk_count == 3 && document.chunks[2].role == FT_NEGATIVE &&
-           ft_string_is(document.chunks[1].text, "p") && !document.text.data && !document.label.data, "a triplet");
-    a = ft_document_content(&document);
-    b = ft_document_content(&document.chunks[0]);
+           ft_string_is(document.chunks[1].content.text, "p") && !document.content.text.data && !document.label.data, "a triplet");
+    a = ft_document_hash(&document);
+    b = ft_document_hash(&document.chunks[0]);
     ok(a.low != b.low && b.low == ft_hash_bytes("q", 1).low, "contents are hashed");
     drop(&p);
     pack_chunks(start(&p), 2, wrong, text);
@@ -152,6 +152,59 @@ static void test_document(void)
     ft_pack_text(&p.pk, "text"), msgpack_pack_int(&p.pk, 3);
     ok(ft_document_read(&arena, finish(&p), &document) < 0, "%s", ft_error());
     drop(&p);
+}
+
+/* A map with an id and, of the other fields, those that `content` has; `numbers` is [2]. */
+static void pack_content(msgpack_packer *pk, const char *uri, const char *blob, const float *numbers)
+{
+    msgpack_pack_map(pk, 1 + (uri != NULL) + (blob != NULL) + (numbers != NULL));
+    ft_pack_text(pk, "id"), ft_pack_text(pk, "i");
+    if (uri)
+        ft_pack_text(pk, "uri"), ft_pack_text(pk, uri);
+    if (blob)
+        ft_pack_text(pk, "blob"), msgpack_pack_bin(pk, strlen(blob)), msgpack_pack_bin_body(pk, blob, strlen(blob));
+    if (numbers)
+        ft_pack_text(pk, "tensor"), ft_wire_write(pk, FT_WIRE_F4, 1, (const uint64_t[]){2}, numbers);
+}
+
+static struct ft_hash hash_of(const char *uri, const char *blob, const float *numbers, struct ft_content *copy)
+{
+    struct ft_document document;
+    struct ft_hash hash;
+    struct packed p;
+
+    pack_content(start(&p), uri, blob, numbers);
+    if (ft_document_read(&arena, finish(&p), &document) < 0 || ft_content_copy(&arena, &document.content, copy) < 0)
+        abort();
+    hash = ft_document_hash(&document);
+    drop(&p);
+    return hash;
+}
+
+static bool same(struct ft_hash a, struct ft_hash b)
+{
+    return a.low == b.low && a.high == b.high;
+}
+
+/* Equal uris or equal bytes are one content, and a text that reads like them is another. */
+static void test_content(void)
+{
+    const float v[2] = {1, 2}, w[2] = {1, 3};
+    struct ft_wire_tensor tensor;
+    struct ft_content c, d;
+    struct ft_hash uri = hash_of("a.png", NULL, NULL, &c), blob = hash_of(NULL, "a.png", NULL, &d), numbers;
+
+    ok(ft_string_is(c.uri, "a.png") && !c.text.data && !c.blob.data && !c.tensor && ft_string_is(d.blob, "a.png") && !d.uri.data,
+       "a document's uri and blob");
+    ok(ft_string_is(ft_content_name(&c), "a.png") && !ft_content_name(&d).size, "one of them is a name");
+    ok(!same(uri, blob) && !same(uri, ft_hash_bytes("a.png", 5)) && !same(blob, ft_hash_bytes("a.png", 5)), "are no text and not each other");
+    ok(same(uri, ft_content_hash(&c)) && same(blob, ft_content_hash(&d)) && same(uri, hash_of("a.png", "else", v, &d)),
+       "a copy hashes alike, and the uri comes first");
+    ok(!same(uri, hash_of("b.png", NULL, NULL, &d)) && !same(blob, hash_of(NULL, "b.png", NULL, &d)), "others differ");
+    numbers = hash_of(NULL, NULL, v, &c);
+    ok(same(numbers, ft_content_hash(&c)) && !same(numbers, hash_of(NULL, NULL, w, &d)), "numbers are hashed");
+    ok(c.tensor && ft_wire_read(c.tensor, &tensor) == 0 && tensor.count == 2 && memcmp(tensor.data, v, sizeof v) == 0, "and outlive the record");
+    ok(ft_content_empty(&(struct ft_content){.text = {"", 0}}) && !ft_content_empty(&c), "an empty text is no content");
 }
 
 /* A batch of `rows` documents, each with `chunks` chunks (0: none). */
@@ -224,12 +277,18 @@ static void test_batch(void)
         drop(&p);
     }
     ok(try_batch(&p, FT_BATCH_PAIRS, 2, 2, NULL, pairs, NULL, &batch) == 0 && batch.number == 5 && batch.epoch == 1 && batch.rows == 2 &&
-           batch.items == 4 && batch.row[1] == 0 && batch.row[2] == 1 && ft_string_is(batch.text[3], "p") && batch.role[3] == 1 &&
+           batch.items == 4 && batch.row[1] == 0 && batch.row[2] == 1 && ft_string_is(batch.content[3].text, "p") && batch.role[3] == 1 &&
            !batch.label && !batch.score && batch.object, "items are the chunks, in order");
     sum = ft_batch_checksum((struct ft_hash){0, 0}, &batch);
-    batch.text[3] = FT_STRING("P");
+    ok(sum.high == 0xed41046232d91d27 && sum.low == 0x4ad817960c89a34d, "the checksum by which runs of texts are resumed has not changed");
+    batch.content[3] = (struct ft_content){.uri = FT_STRING("p")};
+    ok(!same(sum, ft_batch_checksum((struct ft_hash){0, 0}, &batch)), "it sees uris");
+    batch.content[3] = (struct ft_content){.blob = FT_STRING("p")};
+    ok(!same(sum, ft_batch_checksum((struct ft_hash){0, 0}, &batch)), "and bytes");
+    batch.content[3] = (struct ft_content){.text = FT_STRING("p")};
+    batch.content[3].text = FT_STRING("P");
     ok(sum.low != ft_batch_checksum((struct ft_hash){0, 0}, &batch).low, "the checksum sees texts");
-    batch.text[3] = FT_STRING("p"), batch.role[3] = 2;
+    batch.content[3].text = FT_STRING("p"), batch.role[3] = 2;
     ok(sum.low != ft_batch_checksum((struct ft_hash){0, 0}, &batch).low, "and roles");
     batch.role[3] = 1;
     ok(sum.low == ft_batch_checksum((struct ft_hash){0, 0}, &batch).low && sum.low != ft_batch_checksum(sum, &batch).low, "and what was before");
@@ -246,6 +305,7 @@ int main(void)
 {
     test_tensor();
     test_document();
+    test_content();
     test_batch();
     ft_arena_free(&arena);
     return done();

@@ -236,9 +236,9 @@ static void check_take_back(void)
 
 static void check_skip(void)
 {
-    struct ft_string text[2] = {FT_STRING("a"), FT_STRING("b")}, other[2] = {FT_STRING("a"), FT_STRING("c")};
+    struct ft_content content[2] = {{FT_STRING("a")}, {FT_STRING("b")}}, other[2] = {{FT_STRING("a")}, {FT_STRING("c")}};
     int32_t row[2] = {0, 1}, label[2] = {0, 1};
-    struct ft_batch batch = {.number = 1, .epoch = 1, .rows = 2, .items = 2, .text = text, .row = row, .label = label};
+    struct ft_batch batch = {.number = 1, .epoch = 1, .rows = 2, .items = 2, .content = content, .row = row, .label = label};
     struct ft_progress start = {0}, seen = {0};
 
     for (batch.number = 1; batch.number <= 3; batch.number++)
@@ -256,10 +256,10 @@ static void check_skip(void)
     ok(ft_progress_skip(&start, &seen, &batch) < 0 && ft_error_status() == FT_BAD, "none is left out");
     seen = (struct ft_progress){0};
     batch.number = 1, ft_progress_skip(&start, &seen, &batch);
-    batch.text = other;
+    batch.content = other;
     batch.number = 2;
     ok(ft_progress_skip(&start, &seen, &batch) == 1, "a batch that differs");
-    batch.text = text;
+    batch.content = content;
     batch.number = 3;
     ok(ft_progress_skip(&start, &seen, &batch) < 0 && ft_error_status() == FT_BAD &&
        strstr(ft_error(), "the first 3 batches are not those that the run was trained on"), "is found at the last of them");

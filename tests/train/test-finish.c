@@ -38,9 +38,9 @@ static struct ft_settings settings_of(const struct ft_callbacks *callbacks)
 /* Batch `number`: its gradient is a function of the number alone. */
 static int step(struct ft_trainer *t, uint64_t number)
 {
-    struct ft_string text[TEXTS] = {FT_STRING("the cat sat"), FT_STRING("the dog"), FT_STRING("play music"), FT_STRING("what time is it")};
+    struct ft_content content[TEXTS] = {{FT_STRING("the cat sat")}, {FT_STRING("the dog")}, {FT_STRING("play music")}, {FT_STRING("what time is it")}};
     int32_t row[TEXTS] = {0, 1, 2, 3}, label[TEXTS] = {0, 0, 1, 1};
-    struct ft_batch b = {.number = number, .epoch = 1, .kind = FT_BATCH_CLASSES, .rows = TEXTS, .items = TEXTS, .text = text, .label = label, .row = row};
+    struct ft_batch b = {.number = number, .epoch = 1, .kind = FT_BATCH_CLASSES, .rows = TEXTS, .items = TEXTS, .content = content, .label = label, .row = row};
     const struct ft_model *model = ft_trainer_model(t);
     float *gradient = ft_arena_take(&arena, TEXTS * model->dim * sizeof *gradient), *embedding = ft_arena_take(&arena, TEXTS * model->dim * sizeof *embedding);
     struct ft_step_report report;
@@ -48,7 +48,7 @@ static int step(struct ft_trainer *t, uint64_t number)
 
     for (size_t i = 0; i < TEXTS * model->dim; i++)
         gradient[i] = (float)sin((double)(i * number) * .7 + (double)number);
-    if (ft_trainer_skip(t, &b) != 0 || ft_encode_texts(&arena, model, &(struct ft_prompts){{NULL}}, 0, text, NULL, TEXTS, &packed) < 0 || ft_trainer_begin(t, &b, &packed) < 0 ||
+    if (ft_trainer_skip(t, &b) != 0 || ft_encode_items(&arena, model, &(struct ft_prompts){{NULL}}, 0, content, NULL, TEXTS, &packed) < 0 || ft_trainer_begin(t, &b, &packed) < 0 ||
         ft_trainer_forward(t, embedding) < 0)
         return -1;
     return ft_trainer_apply(t, 1, gradient, &report);

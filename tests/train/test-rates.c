@@ -26,11 +26,12 @@ static struct ft_settings plain(void)
 
 static struct ft_batch batch_of(uint64_t number)
 {
-    static struct ft_string text[2][4] = {{FT_STRING("the cat"), FT_STRING("a cat sat"), FT_STRING("my balance"), FT_STRING("what is my balance")},
-                                          {FT_STRING("music"), FT_STRING("play music"), FT_STRING("edit photo"), FT_STRING("photo on web")}};
+    static struct ft_content content[2][4] = {
+        {{FT_STRING("the cat")}, {FT_STRING("a cat sat")}, {FT_STRING("my balance")}, {FT_STRING("what is my balance")}},
+        {{FT_STRING("music")}, {FT_STRING("play music")}, {FT_STRING("edit photo")}, {FT_STRING("photo on web")}}};
     static int32_t label[] = {0, 0, 1, 1}, row[] = {0, 1, 2, 3};
 
-    return (struct ft_batch){.number = number, .epoch = (number + 1) / 2, .rows = 4, .items = 4, .text = text[number % 2], .label = label, .row = row};
+    return (struct ft_batch){.number = number, .epoch = (number + 1) / 2, .rows = 4, .items = 4, .content = content[number % 2], .label = label, .row = row};
 }
 
 /* The changes of the parameters by batches 1..last of `steps`; the first `skip` have a gradient of nothing. */

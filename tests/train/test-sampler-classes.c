@@ -36,7 +36,7 @@ static int check_classes(struct ft_random *random, struct ft_sampler_options opt
         batches++;
         wrong += batch.number != batches || batch.rows != w.header.rows || batch.items != batch.rows || batch.epoch > epochs;
         for (size_t i = 0; i < batch.items; i++) {
-            int document = number_of(batch.text[i]);
+            int document = number_of(batch.content[i].text);
 
             seen[document]++;
             wrong += batch.label[i] != label[document] || batch.row[i] != (int)i;
@@ -50,12 +50,12 @@ static int check_classes(struct ft_random *random, struct ft_sampler_options opt
             wrong += of_label[c] && of_label[c] != (int)k;
         for (size_t i = 0; i < batch.items; i++)   /* a document twice in a batch only where its class is short of documents */
             for (size_t j = 0; j < i; j++)
-                wrong += (uint64_t)class_size[batch.label[i]] >= k && ft_string_equal(batch.text[i], batch.text[j]);
+                wrong += (uint64_t)class_size[batch.label[i]] >= k && ft_string_equal(batch.content[i].text, batch.content[j].text);
         for (int i = 0; i < n; i++) {              /* and then all of them come, equally often but for one */
             uint64_t times = 0, of = (uint64_t)class_size[label[i]];
 
             for (size_t j = 0; j < batch.items; j++)
-                times += number_of(batch.text[j]) == i;
+                times += number_of(batch.content[j].text) == i;
             wrong += of_label[label[i]] && of < k && (times < k / of || times > (k + of - 1) / of);
         }
     }
@@ -111,7 +111,7 @@ static void test_classes_exact(void)
     ok(!warned(&w, ""), "nothing to warn of");
     while (ft_sampler_next(w.sampler, &batch, &documents) > 0)
         for (size_t i = 0; i < batch.items; i++)
-            seen[number_of(batch.text[i])]++;
+            seen[number_of(batch.content[i].text)]++;
     for (int i = 0; i < 15000; i++) {
         least = seen[i] < least ? seen[i] : least;
         most = seen[i] > most ? seen[i] : most;
@@ -137,12 +137,12 @@ static void test_left_overs(void)
     ok(plan(&w) == 0 && w.header.steps == 3, "5 + 5 documents by fours: one batch, then two");
     ft_sampler_next(w.sampler, &batch, &documents);
     for (int i = 0; i < 8; i++)
-        seen[number_of(batch.text[i])]++;
+        seen[number_of(batch.content[i].text)]++;
     for (int i = 0; i < 10; i++)
         once += seen[i];
     ft_sampler_next(w.sampler, &batch, &documents);
     for (size_t i = 0; i < 8; i++)
-        twice += seen[number_of(batch.text[i])]++ == 0;
+        twice += seen[number_of(batch.content[i].text)]++ == 0;
     ok(once == 8 && twice == 2 && batch.epoch == 2, "what was left over comes in the next epoch's first batch");
     close_world(&w);
 }
@@ -166,7 +166,7 @@ static void test_raised(void)
     ok(warned(&w, "3 labels, fewer than the 8 places of a batch: 10 documents of each instead of 4"), "K raised, and said");
     ft_sampler_next(w.sampler, &batch, &documents);
     for (size_t i = 0; i < batch.items; i++)
-        bottom += number_of(batch.text[i]) < 3;
+        bottom += number_of(batch.content[i].text) < 3;
     ok(bottom == 10, "a short class is topped up with repeats of its own");
     close_world(&w);
 }
@@ -193,7 +193,7 @@ static void test_crowded_classes(void)
     ok(w.header.steps == 123 && warned(&w, "label 'l0' has 492 of 500 documents: 123 batches"), "a label that outnumbers the others sets the epoch");
     while (ft_sampler_next(w.sampler, &batch, &documents) > 0)
         for (size_t i = 0; i < batch.items; i++)
-            seen[number_of(batch.text[i])]++;
+            seen[number_of(batch.content[i].text)]++;
     for (int i = 0; i < 500; i++)
         missed += seen[i] == 0;
     ok(missed == 0, "and every document comes");

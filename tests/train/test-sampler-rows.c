@@ -60,13 +60,13 @@ static int check_pairs(struct ft_random *random, struct ft_sampler_options optio
         for (size_t i = 0; i < batch.items; i++) {
             wrong += batch.role[i] != (i % 2 ? FT_POSITIVE : FT_ANCHOR) || batch.row[i] != (int)i / 2;
             for (size_t j = 0; j < i; j++)
-                wrong += ft_string_equal(batch.text[i], batch.text[j]);
+                wrong += ft_string_equal(batch.content[i].text, batch.content[j].text);
         }
         for (size_t i = 0; i < batch.rows; i++) {
             int row = -1;
 
             for (int r = 0; r < rows && row < 0; r++)   /* equal rows are counted on the first that is not seen enough */
-                if (text[r][0] == number_of(batch.text[2 * i]) && text[r][1] == number_of(batch.text[2 * i + 1]) &&
+                if (text[r][0] == number_of(batch.content[2 * i].text) && text[r][1] == number_of(batch.content[2 * i + 1].text) &&
                     seen[r] < (int)batch.epoch)
                     row = r;
             wrong += row < 0;
@@ -74,7 +74,7 @@ static int check_pairs(struct ft_random *random, struct ft_sampler_options optio
                 seen[row]++;
             for (size_t j = 0; j < i; j++)
                 for (int r = 0; r < rows; r++)
-                    if (text[r][0] == number_of(batch.text[2 * j]) && text[r][1] == number_of(batch.text[2 * j + 1])) {
+                    if (text[r][0] == number_of(batch.content[2 * j].text) && text[r][1] == number_of(batch.content[2 * j + 1].text)) {
                         wrong += group[r] == group[row];
                         break;
                     }
@@ -168,9 +168,9 @@ static void test_finetuner_examples(void)
                     for (size_t j = 0; j < batch.items; j++) {
                         bool negatives = triplets ? batch.role[i] == FT_ANCHOR && batch.role[j] == FT_NEGATIVE && batch.row[i] == batch.row[j]
                                                   : batch.row[i] != batch.row[j];
-                        bool both = number_of(batch.text[i]) < 3 && number_of(batch.text[j]) < 3;
+                        bool both = number_of(batch.content[i].text) < 3 && number_of(batch.content[j].text) < 3;
 
-                        wrong += negatives && (ft_string_equal(batch.text[i], batch.text[j]) || both);
+                        wrong += negatives && (ft_string_equal(batch.content[i].text, batch.content[j].text) || both);
                     }
             ok(wrong == 0, "%s, %s: no document is its own negative", example ? "q1,d1 / q2,d2 / q1,d2" : "q1,d1 / q2,d1",
                triplets ? "triplets" : "pairs");
@@ -214,20 +214,20 @@ static int check_labelled(struct ft_random *random, int kind, uint64_t seed)
         batches++;
         wrong += batch.items != each * batch.rows;
         for (size_t r = 0; r < batch.rows; r++) {
-            const struct ft_string *item = batch.text + each * r;
-            int a = number_of(item[0]), p = number_of(item[1]), la = label[a] == 1 ? 0 : label[a];
+            const struct ft_content *item = batch.content + each * r;
+            int a = number_of(item[0].text), p = number_of(item[1].text), la = label[a] == 1 ? 0 : label[a];
             int lp = label[p] == 1 ? 0 : label[p];
 
             seen[a]++;
             seen[p] += kind == FT_BATCH_PAIRS;
             wrong += a == p || la != lp || batch.role[each * r] != FT_ANCHOR || batch.role[each * r + 1] != FT_POSITIVE;
             if (each == 3) {
-                int ln = label[number_of(item[2])] == 1 ? 0 : label[number_of(item[2])];
+                int ln = label[number_of(item[2].text)] == 1 ? 0 : label[number_of(item[2].text)];
 
                 wrong += ln == la || batch.role[each * r + 2] != FT_NEGATIVE;
             } else {
                 for (size_t q = 0; q < r; q++)
-                    wrong += (label[number_of(batch.text[2 * q])] == 1 ? 0 : label[number_of(batch.text[2 * q])]) == la;
+                    wrong += (label[number_of(batch.content[2 * q].text)] == 1 ? 0 : label[number_of(batch.content[2 * q].text)]) == la;
             }
         }
     }
@@ -275,7 +275,7 @@ static void test_made_rows(void)
        used == documents[0].size && ft_document_read(&arena, &unpacked.data, &d) == 0, "a made row is one document");
     ok(ft_string_is(d.id, ft_string_is(d.chunks[0].id, "0") ? "0|1|2" : "1|0|2"), "its id is made of its parts': %.*s", (int)d.id.size, d.id.data);
     ok(d.chunk_count == 3 && d.chunks[0].role == FT_ANCHOR && d.chunks[1].role == FT_POSITIVE && d.chunks[2].role == FT_NEGATIVE &&
-       ft_string_is(d.chunks[2].text, "tc") && ft_string_is(d.chunks[2].label, "y"), "its chunks keep text and label and have roles");
+       ft_string_is(d.chunks[2].content.text, "tc") && ft_string_is(d.chunks[2].label, "y"), "its chunks keep text and label and have roles");
     const msgpack_object *tags = ft_map_get(d.chunks[1].object, "tags"), *value = tags ? ft_map_get(tags, "other") : NULL;
     if (value && value->type == MSGPACK_OBJECT_POSITIVE_INTEGER)
         other = (int64_t)value->via.u64;
@@ -327,7 +327,7 @@ static void test_scored_triplets(void)
     while (ft_sampler_next(w.sampler, &batch, &documents) > 0) {
         wrong += batch.kind != FT_BATCH_TRIPLETS || batch.score || !batch.item_score;
         for (size_t i = 0; batch.item_score && i < batch.items; i += 3, rows++) {
-            float want = ft_string_is(batch.text[i + 1], "n2") ? .125f : ft_string_is(batch.text[i + 2], "n1") ? .5f : .25f;
+            float want = ft_string_is(batch.content[i + 1].text, "n2") ? .125f : ft_string_is(batch.content[i + 2].text, "n1") ? .5f : .25f;
 
             wrong += batch.item_score[i] != 0 || batch.item_score[i + 1] != want || batch.item_score[i + 2] != 0;
         }
@@ -364,7 +364,7 @@ static void test_scored_and_random(void)
     ok(plan(&w) == 0 && w.header.steps == 14, "scored: 50 rows, 7 batches an epoch");
     while (ft_sampler_next(w.sampler, &batch, &documents) > 0)
         for (size_t r = 0; r < batch.rows; r++) {
-            int i = number_of(batch.text[2 * r]);
+            int i = number_of(batch.content[2 * r].text);
 
             seen[i]++;
             wrong += batch.score[r] != (float)(i / 64.0) || batch.label || batch.role;
@@ -383,7 +383,7 @@ static void test_scored_and_random(void)
     wrong = plan(&w) < 0 || w.header.classes != 1;
     while (ft_sampler_next(w.sampler, &batch, &documents) > 0)
         for (size_t i = 0; i < batch.items; i++)
-            wrong += batch.label[i] != (number_of(batch.text[i]) % 2 ? 0 : -1);
+            wrong += batch.label[i] != (number_of(batch.content[i].text) % 2 ? 0 : -1);
     ok(wrong == 0, "random: labels where known, -1 where not");
     close_world(&w);
 }

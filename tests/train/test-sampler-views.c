@@ -32,9 +32,9 @@ static void test_classes(uint64_t views, const char *label, uint64_t batch_rows)
         wrong += batch.kind != FT_BATCH_CLASSES || batch.items % views != 0 || batch.items > batch_rows || !batch.label;
         epochs = (int)batch.epoch;
         for (size_t i = 0; i < batch.items && !wrong; i++) {
-            seen[number_of(batch.text[i])] += i % views == 0;
+            seen[number_of(batch.content[i].text)] += i % views == 0;
             for (size_t j = 0; j < batch.items; j++)
-                wrong += (batch.label[i] == batch.label[j]) != ft_string_equal(batch.text[i], batch.text[j]) ||
+                wrong += (batch.label[i] == batch.label[j]) != ft_string_equal(batch.content[i].text, batch.content[j].text) ||
                          (batch.label[i] == batch.label[j]) != (i / views == j / views);
         }
     }
@@ -62,8 +62,8 @@ static void test_pairs(void)
     while (ft_sampler_next(w.sampler, &batch, &documents) > 0)
         for (size_t i = 0; i < batch.items; i += 2) {
             wrong += batch.kind != FT_BATCH_PAIRS || batch.role[i] != FT_ANCHOR || batch.role[i + 1] != FT_POSITIVE ||
-                     !ft_string_equal(batch.text[i], batch.text[i + 1]);
-            seen[number_of(batch.text[i])]++;
+                     !ft_string_equal(batch.content[i].text, batch.content[i + 1].text);
+            seen[number_of(batch.content[i].text)]++;
         }
     for (int i = 0; i < TEXTS; i++)
         wrong += seen[i] != 2;

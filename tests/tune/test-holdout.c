@@ -51,7 +51,7 @@ static const char *trained_text[MOST];
 
 static int take(void *argument, const struct ft_document *d, struct ft_string bytes)
 {
-    const struct ft_string text = d->chunk_count ? d->chunks[0].text : d->text;
+    const struct ft_string text = d->chunk_count ? d->chunks[0].content.text : d->content.text;
 
     (void)argument;
     (void)bytes;

@@ -17,7 +17,7 @@ static struct ft_room *fill(const struct ft_settings *s, size_t memory)
     int bad = !room;
 
     for (size_t i = 0; !bad && i < DOCUMENTS; i++) {
-        const struct ft_document d = {.text = {words, 3 + i * 7919 % 76}, .role = FT_NO_ROLE};
+        const struct ft_document d = {.content.text = {words, 3 + i * 7919 % 76}, .role = FT_NO_ROLE};
 
         bad = ft_room_add(room, &d) < 0;
     }
