@@ -90,7 +90,7 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
             split(dx, dy, rows, width / 3, (size_t)i);
             break;
         case FT_STEP_ATTENTION:
-            k->attention_backward(dx, dy, x, &dropout, &shard->rows, node->heads, width, worker->scratch.data);
+            k->attention_backward(dx, NULL, dy, x, &node->attention, &dropout, &shard->rows, width, worker->scratch.data);
             break;
         case FT_STEP_ACTIVATION:
             if (value->late)

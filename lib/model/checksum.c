@@ -45,12 +45,17 @@ static size_t cut(const struct ft_model *model, struct piece *pieces)
 static uint32_t sum_node(uint32_t sum, const struct ft_model *model, const struct ft_node *node)
 {
     char text[512];
+    const struct ft_attention *attention = &node->attention;
     int length = snprintf(text, sizeof text, "%s %d,%d,%d %d,%d,%d %zu %a %zu %d %d %zu\n", ft_op_name(node->op),
                           node->inputs[0], node->inputs[1], node->inputs[2], node->parameters[0], node->parameters[1],
-                          node->parameters[2], node->width, (double)node->epsilon, node->heads, (int)node->activation,
+                          node->parameters[2], node->width, (double)node->epsilon, attention->heads, (int)node->activation,
                           (int)node->pooling, node->first_position);
 
     sum = ft_crc32c(sum, text, (size_t)length);
+    if (attention->scale > 0 || attention->causal || attention->buckets) {   /* added later: other models keep their sums */
+        length = snprintf(text, sizeof text, "%a %d %zu %zu\n", (double)attention->scale, attention->causal, attention->buckets, attention->distance);
+        sum = ft_crc32c(sum, text, (size_t)length);
+    }
     for (int i = 0; i < node->parameter_count; i++) {
         const struct ft_parameter *p = model->parameters + node->parameters[i];
 

@@ -20,7 +20,7 @@ enum ft_op {
     FT_OP_LINEAR,        /* parameters weight [O, I], bias [O] or none */
     FT_OP_LAYER_NORM,    /* parameters gain, bias; epsilon */
     FT_OP_DROPOUT,       /* rate */
-    FT_OP_ATTENTION,     /* inputs query, key, value; heads; rate (on the probabilities) */
+    FT_OP_ATTENTION,     /* inputs query, key, value; attention; rate (on the probabilities) */
     FT_OP_ACTIVATION,    /* activation */
     FT_OP_ADD,           /* two inputs */
     FT_OP_POOL,          /* [R, W], or a map -> [S, W]; pooling */
@@ -69,7 +69,7 @@ struct ft_node {
     bool frozen;             /* all its parameters are */
     /* attributes, those its op has */
     float epsilon, rate;
-    size_t heads;
+    struct ft_attention attention;        /* its bias is a parameter: NULL here */
     enum ft_activation activation;
     enum ft_pooling pooling;
     size_t first_position;   /* embedding: 0 for BERT, 2 for RoBERTa */

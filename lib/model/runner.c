@@ -143,7 +143,7 @@ int ft_runner_batch(struct ft_runner *r, const struct ft_packed *packed, const s
 
         for (int n = 0; n < r->model->node_count; n++)
             if (r->model->nodes[n].op == FT_OP_ATTENTION) {
-                size_t need = ft_attention_scratch(cut->longest, r->model->nodes[n].heads, r->model->nodes[n].width);
+                size_t need = ft_attention_scratch(cut->longest, r->model->nodes[n].attention.heads, r->model->nodes[n].width);
 
                 attention = need > attention ? need : attention;
             }
@@ -265,7 +265,7 @@ void ft_running_forward(const struct ft_running *run, const struct ft_step *step
         join(y, in, rows, width / 3);
         break;
     case FT_STEP_ATTENTION:
-        k->attention_forward(y, in[0], &dropout, &shard->rows, node->heads, width, worker->scratch.data);
+        k->attention_forward(y, in[0], &node->attention, &dropout, &shard->rows, width, worker->scratch.data);
         break;
     case FT_STEP_ACTIVATION:
         k->activation_forward(node->activation, y, in[0], rows * width);

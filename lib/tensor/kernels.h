@@ -48,6 +48,15 @@ struct ft_windows {
     size_t height, across, channels, out_height, out_across, kernel, stride, above, left;
 };
 
+/* What an attention is, beside the width of its rows. */
+struct ft_attention {
+    size_t heads;
+    float scale;                 /* of the scores; 0 is 1 / sqrt(width of a head) */
+    bool causal;                 /* a query sees no key that comes after it */
+    const float *bias;           /* [buckets, heads], added to the scaled scores by how far the key is from the query (Raffel et al. 2020), or NULL */
+    size_t buckets, distance;    /* its rows, as ft_attention_bucket gives them; every distance from `distance` on is in the last */
+};
+
 enum ft_activation { FT_IDENTITY, FT_GELU, FT_GELU_TANH, FT_QUICK_GELU, FT_RELU, FT_TANH, FT_SILU, FT_SIGMOID, FT_RELU6 };
 enum ft_pooling { FT_POOL_MEAN, FT_POOL_MAX, FT_POOL_CLS, FT_POOL_MEAN_SQRT };
 
@@ -104,13 +113,14 @@ struct ft_kernels {
     void (*dropout_add)(float *y, const float *x, const float *residual, const struct ft_dropout *dropout,
                         const struct ft_rows *rows, size_t W);
 
-    /* Scaled dot-product self-attention in each sequence (Vaswani et al. 2017), no mask, heads side by side:
-     * qkv[R, 3W] rows are query | key | value; y[R, W]. scale = 1/sqrt(W/H). Dropout is on the probabilities.
-     * The backward recomputes the probabilities. `scratch` holds ft_attention_scratch floats. */
-    void (*attention_forward)(float *y, const float *qkv, const struct ft_dropout *dropout, const struct ft_rows *rows,
-                              size_t H, size_t W, float *scratch);
-    void (*attention_backward)(float *dqkv, const float *dy, const float *qkv, const struct ft_dropout *dropout,
-                               const struct ft_rows *rows, size_t H, size_t W, float *scratch);
+    /* Scaled dot-product self-attention in each sequence (Vaswani et al. 2017), heads side by side: qkv[R, 3W] rows are
+     * query | key | value; y[R, W]. Dropout is on the probabilities. The backward recomputes the probabilities, and writes each
+     * sequence's part of the bias' gradient to its row of dbias[S, buckets H] (NULL: not wanted). `scratch` holds
+     * ft_attention_scratch floats. */
+    void (*attention_forward)(float *y, const float *qkv, const struct ft_attention *attention, const struct ft_dropout *dropout,
+                              const struct ft_rows *rows, size_t W, float *scratch);
+    void (*attention_backward)(float *dqkv, float *dbias, const float *dy, const float *qkv, const struct ft_attention *attention,
+                               const struct ft_dropout *dropout, const struct ft_rows *rows, size_t W, float *scratch);
 
     /* y[R,W] = word[id[r]] + position[p(r)] + type[t(r)], p the place in the sequence + `first`, t by rows->second; type may be NULL: none is added */
     void (*embedding_forward)(float *y, const int32_t *id, const float *word, const float *position, const float *type,
@@ -178,5 +188,12 @@ const struct ft_kernels *ft_kernels_named(const char *name, enum ft_precision pr
 
 /* Floats of scratch for attention over sequences of at most `length`. */
 size_t ft_attention_scratch(size_t length, size_t H, size_t W);
+
+/* The bias' row for a key `apart` places after the query. Half of the rows is for keys after it; of each half, the first half is for a distance each,
+ * the rest for ranges that grow with the logarithm (the bidirectional buckets of Raffel et al. 2020, to the bit those of transformers). */
+size_t ft_attention_bucket(const struct ft_attention *attention, ptrdiff_t apart);
+
+/* What the scores are multiplied by, for heads of that width. */
+float ft_attention_scale(const struct ft_attention *attention, size_t width);
 
 #endif

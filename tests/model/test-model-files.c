@@ -51,7 +51,7 @@ static void test_nodes(const struct ft_model *m)
     ok(before, "a node reads only nodes before it");
     ok(strcmp(m->nodes[m->node_count - 2].name, "pooling") == 0 && strcmp(m->nodes[m->node_count - 1].name, "normalize") == 0, "pooling and normalize last");
     ok(add && add->input_count == 2 && strcmp(m->nodes[add->inputs[1]].name, "encoder.layer.1.attention.output.LayerNorm") == 0, "the residual");
-    ok(self && self->heads == 4 && self->input_count == 3 && fabsf(self->rate - .1f) < 1e-7f && self->width == 20, "attention");
+    ok(self && self->attention.heads == 4 && self->input_count == 3 && fabsf(self->rate - .1f) < 1e-7f && self->width == 20, "attention");
     ok(m->nodes[0].parameter_count == 3 && node_of(m, "encoder.layer.0.intermediate.act")->activation == FT_GELU, "embedding and activation");
     ok(node_of(m, "embeddings.LayerNorm")->epsilon == 1e-12f, "epsilon");
 }

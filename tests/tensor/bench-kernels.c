@@ -16,7 +16,7 @@ struct bench {
     size_t R;
     uint32_t offset[129], number[129];
     int32_t *id;
-    float *x, *y, *wide, *wide2, *weight, *dweight, *stat, *scratch;
+    float *x, *y, *wide, *wide2, *weight, *dweight, *stat, *scratch, *dbias;
 };
 
 static void run_qkv(struct bench *b) { b->k->linear_forward(b->wide, b->x, b->weight, NULL, b->weight, b->R, W, 3 * W); }
@@ -31,11 +31,24 @@ static void grad_qkv(struct bench *b) { b->k->linear_gradient(b->dweight, b->sta
 static void grad_out(struct bench *b) { b->k->linear_gradient(b->dweight, b->stat, b->y, b->x, NULL, NULL, b->R, W, W, 0, W); }
 static void grad_up(struct bench *b) { b->k->linear_gradient(b->dweight, b->stat, b->wide2, b->x, NULL, NULL, b->R, W, INNER, 0, INNER); }
 static void grad_down(struct bench *b) { b->k->linear_gradient(b->dweight, b->stat, b->x, b->wide2, NULL, NULL, b->R, INNER, W, 0, W); }
-static void run_attention(struct bench *b) { b->k->attention_forward(b->y, b->wide2, &b->dropout, &b->rows, HEADS, W, b->scratch); }
-static void run_attention_0(struct bench *b) { b->k->attention_forward(b->y, b->wide2, NULL, &b->rows, HEADS, W, b->scratch); }
+static const struct ft_attention attention = {.heads = HEADS};
+static void run_attention(struct bench *b) { b->k->attention_forward(b->y, b->wide2, &attention, &b->dropout, &b->rows, W, b->scratch); }
+static void run_attention_0(struct bench *b) { b->k->attention_forward(b->y, b->wide2, &attention, NULL, &b->rows, W, b->scratch); }
 static void back_attention(struct bench *b)
 {
-    b->k->attention_backward(b->wide, b->x, b->wide2, &b->dropout, &b->rows, HEADS, W, b->scratch);
+    b->k->attention_backward(b->wide, NULL, b->x, b->wide2, &attention, &b->dropout, &b->rows, W, b->scratch);
+}
+static void run_biased(struct bench *b)
+{
+    const struct ft_attention biased = {.heads = HEADS, .bias = b->weight, .buckets = 32, .distance = 128};
+
+    b->k->attention_forward(b->y, b->wide2, &biased, &b->dropout, &b->rows, W, b->scratch);
+}
+static void back_biased(struct bench *b)
+{
+    const struct ft_attention biased = {.heads = HEADS, .bias = b->weight, .buckets = 32, .distance = 128};
+
+    b->k->attention_backward(b->wide, b->dbias, b->x, b->wide2, &biased, &b->dropout, &b->rows, W, b->scratch);
 }
 static void run_gelu(struct bench *b) { b->k->activation_forward(FT_GELU, b->wide, b->wide2, b->R * INNER); }
 static void back_gelu(struct bench *b) { b->k->activation_backward(FT_GELU, b->wide, b->wide2, b->wide2, b->R * INNER); }
@@ -84,6 +97,8 @@ static const struct {
     {"dropout_add", run_dropout_add, 12. * W, 2, false},
     {"dropout (backward)", back_dropout, 8. * W, 2, false},
     {"add", run_add, 12. * W, 2, false},
+    {"attention forward, biased", run_biased, 0, 0, false},
+    {"attention backward, biased", back_biased, 0, 0, false},
     {"attention forward, rate 0", run_attention_0, 0, 0, false},
     {"embedding forward", run_embedding, 16. * W, 0, false},
     {"embedding gradient", grad_embedding, 20. * W, 0, false},
@@ -125,6 +140,7 @@ static void bench(size_t sequences, size_t length)
     b.weight = floats(W * big), b.dweight = floats(W * big);
     b.stat = floats(2 * b.R + big);
     b.id = calloc(b.R, sizeof *b.id);
+    b.dbias = floats(sequences * 32 * HEADS);
     b.scratch = floats(ft_attention_scratch(length, HEADS, W));
     for (size_t i = 0; i < b.R * W; i++)
         b.x[i] = (float)ft_random_normal(&random);
@@ -143,7 +159,7 @@ static void bench(size_t sequences, size_t length)
     for (int i = 0; i < ITEMS; i++)
         printf("  %-26s %8.1f us %7.1f %s  %5.1f %%\n", items[i].name, took[i] * 1e6, items[i].work * (double)b.R / took[i] * 1e-9,
                items[i].product ? "GFLOP/s" : "GB/s   ", 100 * took[i] * items[i].times / products);
-    free(b.x), free(b.y), free(b.wide), free(b.wide2), free(b.weight), free(b.dweight), free(b.stat), free(b.id), free(b.scratch);
+    free(b.x), free(b.y), free(b.wide), free(b.wide2), free(b.weight), free(b.dweight), free(b.stat), free(b.id), free(b.scratch), free(b.dbias);
 }
 
 int main(void)
@@ -152,5 +168,6 @@ int main(void)
     bench(2, 88);
     bench(46, 11);
     bench(6, 89);
+    bench(2, 512);
     return 0;
 }

@@ -185,25 +185,43 @@ static void add_backward_op(const struct op *op, struct problem *p, float *const
     memcpy(d[1], dy, p->R * p->shape.W * sizeof *dy);
 }
 
-/* attention: qkv[R, 3W] */
+/* attention: qkv[R, 3W], and where it is BIASED bias[BUCKETS, H] */
+enum { CAUSAL = 1, SCALED = 2, BIASED = 4, BUCKETS = 8, DISTANCE = 6 };
 
 static void attention_sizes(const struct problem *p, size_t size[], size_t *output)
 {
     size[0] = p->R * 3 * p->shape.W;
+    size[1] = BUCKETS * p->shape.H;
     *output = p->R * p->shape.W;
+}
+
+static struct ft_attention attention_of(const struct op *op, const struct problem *p, float *const in[])
+{
+    return (struct ft_attention){
+        .heads = p->shape.H, .scale = op->setting & SCALED ? 0.25f : 0, .causal = op->setting & CAUSAL,
+        .bias = op->setting & BIASED ? in[1] : NULL, .buckets = op->setting & BIASED ? BUCKETS : 0, .distance = DISTANCE,
+    };
 }
 
 static void attention_forward_op(const struct op *op, struct problem *p, float *y, float *const in[])
 {
-    (void)op;
-    p->k->attention_forward(y, in[0], &p->dropout, &p->rows, p->shape.H, p->shape.W, p->scratch);
+    const struct ft_attention attention = attention_of(op, p, in);
+
+    p->k->attention_forward(y, in[0], &attention, &p->dropout, &p->rows, p->shape.W, p->scratch);
 }
 
 static void attention_backward_op(const struct op *op, struct problem *p, float *const d[], const float *dy, float *const in[],
                                   const float *y)
 {
-    (void)op, (void)y;
-    p->k->attention_backward(d[0], dy, in[0], &p->dropout, &p->rows, p->shape.H, p->shape.W, p->scratch);
+    const struct ft_attention attention = attention_of(op, p, in);
+    size_t size = BUCKETS * p->shape.H;
+    float *dbias = attention.bias != NULL ? malloc((p->rows.sequences * size + 1) * sizeof *dbias) : NULL;
+
+    (void)y;
+    p->k->attention_backward(d[0], dbias, dy, in[0], &attention, &p->dropout, &p->rows, p->shape.W, p->scratch);
+    for (size_t s = 0; dbias != NULL && s < p->rows.sequences; s++)
+        p->k->add(d[1], dbias + s * size, size);
+    free(dbias);
 }
 
 /* embedding: word[O, W], position[longest + 2, W], type[W]; positions begin at 2 */
@@ -309,6 +327,11 @@ static const struct op ops[] = {
     {"dropout_add 0", 2, 0, 0, rows_sizes, dropout_add_forward_op, dropout_add_backward_op, ENTRY(dropout_add), 0, ROWWISE},
     {"attention", 1, 0, 0, ATTENTION, 2e-6, true, false},
     {"attention with dropout", 1, 0, 0.1f, ATTENTION, 2e-6, true, false},
+    {"attention, causal", 1, CAUSAL, 0, ATTENTION, 2e-6, true, false},
+    {"attention, scaled", 1, SCALED, 0, ATTENTION, 2e-6, true, false},
+    {"attention with bias", 2, BIASED, 0, ATTENTION, 2e-6, true, false},
+    {"attention, causal, with bias", 2, CAUSAL | SCALED | BIASED, 0, ATTENTION, 2e-6, true, false},
+    {"attention with all", 2, CAUSAL | SCALED | BIASED, 0.1f, ATTENTION, 2e-6, true, false},
     {"embedding", 3, 0, 0, embedding_sizes, embedding_forward_op, embedding_backward_op, ENTRY(embedding_forward), 1e-6, true, false},
     {"embedding of two texts", 3, 1, 0, embedding_two_sizes, embedding_forward_op, embedding_backward_op, ENTRY(embedding_forward), 1e-6, true,
      false},

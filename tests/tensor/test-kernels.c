@@ -97,7 +97,7 @@ static void test_attention_mask(const struct ft_kernels *k)
     for (size_t j = 0; j < L; j++)
         for (size_t h = 0; h < H; h++)
             qkv[j * 3 * W + 2 * W + h * D + j] = L;
-    k->attention_forward(y, qkv, &p.dropout, &p.rows, H, W, p.scratch);
+    k->attention_forward(y, qkv, &(struct ft_attention){.heads = H}, &p.dropout, &p.rows, W, p.scratch);
     for (uint32_t h = 0; h < H; h++)
         for (uint32_t i = 0; i < L; i++)
             for (uint32_t j = 0; j < L; j++) {

@@ -51,7 +51,7 @@ static int build_attention(struct ft_builder *b, const struct ft_postnorm *e, in
     for (int i = 0; i < 3; i++)
         ft_build_give(b, nodes[i], ft_build_parameter(b, prefix[i], "bias", 1, e->width, FT_BUILD_VECTOR | (i ? FT_BUILD_JOINED : 0)));
     node = ft_build_node(b, FT_OP_ATTENTION, e->width, nodes[0], nodes[1], nodes[2], "%s", in_layer(name, e, number, e->names->attention));
-    ft_build_at(b, node)->heads = e->heads;
+    ft_build_at(b, node)->attention.heads = e->heads;
     ft_build_at(b, node)->rate = (float)e->attention_dropout;
     return node;
 }

@@ -117,11 +117,11 @@ const struct ft_kernels *ft_kernels_named(const char *name, enum ft_precision pr
     return level != NULL ? &level->tables[precision] : NULL;
 }
 
-/* The plain attention needs three rows, the fast one (fast-attention.h) two transposed matrices, two blocks of 64 rows and their masks, with
- * rows of whole 16s. */
+/* The plain attention needs seven rows, the fast one (fast-attention.h) two transposed matrices, two blocks of 64 rows and their masks, a bias
+ * and its gradient of two rows each, and a row of buckets, with rows of whole 16s. */
 size_t ft_attention_scratch(size_t length, size_t H, size_t W)
 {
     size_t stride = (length + 15) / 16 * 16;
 
-    return 2 * (W / H) * stride + 2 * 64 * stride + 2 * stride + 16;
+    return 2 * (W / H) * stride + 2 * 64 * stride + 7 * stride + 3 * 16;
 }

@@ -29,10 +29,10 @@ void ft_plain_dropout(float *y, const float *x, const struct ft_dropout *dropout
 void ft_plain_dropout_add(float *y, const float *x, const float *residual, const struct ft_dropout *dropout,
                           const struct ft_rows *rows, size_t W);
 
-void ft_plain_attention_forward(float *y, const float *qkv, const struct ft_dropout *dropout, const struct ft_rows *rows,
-                                size_t H, size_t W, float *scratch);
-void ft_plain_attention_backward(float *dqkv, const float *dy, const float *qkv, const struct ft_dropout *dropout,
-                                 const struct ft_rows *rows, size_t H, size_t W, float *scratch);
+void ft_plain_attention_forward(float *y, const float *qkv, const struct ft_attention *attention, const struct ft_dropout *dropout,
+                                const struct ft_rows *rows, size_t W, float *scratch);
+void ft_plain_attention_backward(float *dqkv, float *dbias, const float *dy, const float *qkv, const struct ft_attention *attention,
+                                 const struct ft_dropout *dropout, const struct ft_rows *rows, size_t W, float *scratch);
 
 void ft_plain_embedding_forward(float *y, const int32_t *id, const float *word, const float *position, const float *type,
                                 const struct ft_rows *rows, size_t first, size_t W);

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import torch
 import torch.nn.functional as F
+from transformers.models.t5.modeling_t5 import T5Attention
 
 torch.manual_seed(1)
 torch.set_num_threads(1)
@@ -26,6 +27,24 @@ def attention(qkv):
         q, k, v = (t.reshape(len(s), H, W // H).transpose(0, 1) for t in s.split(W, dim=1))
         out.append(F.scaled_dot_product_attention(q, k, v).transpose(0, 1).reshape(len(s), W))
     return torch.cat(out)
+
+
+def masked(causal=False, scale=None):
+    def run(qkv, bias=None):
+        out = []
+        for s in sequences(qkv):
+            n = len(s)
+            q, k, v = (t.reshape(n, H, W // H).transpose(0, 1) for t in s.split(W, dim=1))
+            mask = torch.zeros(H, n, n, dtype=torch.float64)
+            if bias is not None:
+                apart = torch.arange(n)[None, :] - torch.arange(n)[:, None]
+                bucket = T5Attention._relative_position_bucket(apart, bidirectional=True, num_buckets=8, max_distance=6)
+                mask = F.embedding(bucket, bias).permute(2, 0, 1)
+            if causal:
+                mask = mask.masked_fill(torch.ones(n, n, dtype=torch.bool).triu(1), -torch.inf)
+            out.append(F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale).transpose(0, 1).reshape(n, W))
+        return torch.cat(out)
+    return run
 
 
 def embedding(word, position, token_type):
@@ -62,6 +81,10 @@ OPS = {
     "pool mean_sqrt": (pool(lambda s: s.sum(0) / len(s) ** 0.5), [ROWS]),
     "normalize": (lambda x: F.normalize(x, dim=1), [ROWS]),
     "embedding of two texts": (embedding_two, [(O, W), (max(LENGTHS) + 2, W), (2, W)]),
+    "attention, causal": (masked(causal=True), [(R, 3 * W)]),
+    "attention, scaled": (masked(scale=0.25), [(R, 3 * W)]),
+    "attention with bias": (masked(), [(R, 3 * W), (8, H)]),
+    "attention, causal, with bias": (masked(causal=True, scale=0.25), [(R, 3 * W), (8, H)]),
 }
 
 for name, (function, shapes) in OPS.items():
