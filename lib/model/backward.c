@@ -56,6 +56,7 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
     const struct ft_node *node = &r->model->nodes[step->node];
     const struct ft_value *value = &r->plan->values[step->out];
     size_t rows = value->of_items ? shard->rows.sequences : shard->tokens, width = value->width;
+    const struct ft_rows *places = value->of_items ? &shard->items : &shard->rows;
     const struct ft_dropout dropout = ft_running_dropout(run, step);
     const float *block = r->model->block, *dy = ft_running_gradient(run, step->out, shard);
     const float *x = step->in_count ? ft_running_value(run, step->in[0], shard, worker) : NULL;
@@ -78,11 +79,11 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
                                    block + r->model->parameters[step->weight].offset, rows, width);
             break;
         case FT_STEP_DROPOUT:
-            k->dropout(dx, dy, &dropout, &shard->rows, width);
+            k->dropout(dx, dy, &dropout, places, width);
             break;
         case FT_STEP_DROPOUT_ADD:
             if (i == 0)
-                k->dropout(dx, dy, &dropout, &shard->rows, width);
+                k->dropout(dx, dy, &dropout, places, width);
             else
                 memcpy(dx, dy, rows * width * sizeof(float));
             break;
@@ -101,6 +102,10 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
         case FT_STEP_POOL:
             k->pool_backward(node->pooling, dx, dy, (uint32_t *)ft_running_saved(run, step, shard, width, NULL),
                              &shard->rows, width);
+            break;
+        case FT_STEP_GEM:
+            k->gem_backward(dx, dy, ft_running_value(run, step->out, shard, worker), x, ft_running_power(run, step), node->epsilon,
+                            &shard->rows, width);
             break;
         case FT_STEP_NORMALIZE:
             k->normalize_backward(dx, dy, ft_running_value(run, step->out, shard, worker),
@@ -138,11 +143,28 @@ static float *parameter_gradient(const struct ft_running *run, int number)
     return p && ft_parameter_learns(p) ? run->gradient + p->offset : NULL;
 }
 
+/* What lies in a table, or goes through a pooling, is taken shard by shard, as rows have to be told apart; in their order. */
+static void slice_of_shard(const struct ft_running *run, const struct ft_step *step, const struct ft_slice *slice, const struct ft_shard *shard)
+{
+    struct ft_runner *r = run->runner;
+    const struct ft_node *node = &r->model->nodes[step->node];
+    const float *dy = ft_running_gradient(run, step->out, shard);
+
+    if (step->kind == FT_STEP_GEM)
+        r->kernels->gem_gradient(parameter_gradient(run, step->weight), dy, ft_running_value(run, step->out, shard, NULL),
+                                 ft_running_value(run, step->in[0], shard, NULL), ft_running_power(run, step), node->epsilon, &shard->rows,
+                                 r->plan->values[step->out].width);
+    else
+        r->kernels->embedding_gradient(parameter_gradient(run, node->parameters[0]), parameter_gradient(run, node->parameters[1]),
+                                       parameter_gradient(run, node->parameter_count > 2 ? node->parameters[2] : -1), dy,
+                                       run->id + shard->first_token, &shard->rows, node->first_position,
+                                       r->plan->values[step->out].width, slice->from, slice->to);
+}
+
 static void slice_of_chunk(const struct ft_running *run, const struct ft_slice *slice, int worker)
 {
     struct ft_runner *r = run->runner;
     const struct ft_step *step = &r->plan->steps[slice->step];
-    const struct ft_node *node = &r->model->nodes[step->node];
     const struct ft_value *value = &r->plan->values[step->out];
     const struct ft_shard whole = {.first_token = 0};   /* rows from the chunk's first */
     size_t rows = value->of_items ? run->sequences : run->tokens;
@@ -160,15 +182,8 @@ static void slice_of_chunk(const struct ft_running *run, const struct ft_slice *
         r->kernels->layer_norm_gradient(dw, db, dy, x, ft_running_saved(run, step, &whole, 2, NULL), rows, value->width,
                                         slice->from, slice->to);
     else
-        for (size_t s = run->first_shard, i = 0; i < run->shard_count; i++) {
-            const struct ft_shard *shard = &r->shards[s + i];
-
-            r->kernels->embedding_gradient(parameter_gradient(run, node->parameters[0]),
-                                           parameter_gradient(run, node->parameters[1]),
-                                           parameter_gradient(run, node->parameter_count > 2 ? node->parameters[2] : -1),
-                                           dy + shard->first_token * value->width, run->id + shard->first_token,
-                                           &shard->rows, node->first_position, value->width, slice->from, slice->to);
-        }
+        for (size_t i = 0; i < run->shard_count; i++)
+            slice_of_shard(run, step, slice, &r->shards[run->first_shard + i]);
 }
 
 /* Chunks in their order, so that sums are the same however many go together. */

@@ -56,6 +56,8 @@ static uint32_t sum_node(uint32_t sum, const struct ft_model *model, const struc
         length = snprintf(text, sizeof text, "%a %d %zu %zu\n", (double)attention->scale, attention->causal, attention->buckets, attention->distance);
         sum = ft_crc32c(sum, text, (size_t)length);
     }
+    if (node->op == FT_OP_GEM && !node->parameter_count)
+        sum = ft_crc32c(sum, &node->power, sizeof node->power);
     for (int i = 0; i < node->parameter_count; i++) {
         const struct ft_parameter *p = model->parameters + node->parameters[i];
 

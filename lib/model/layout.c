@@ -30,9 +30,9 @@ static void find_lives(const struct ft_plan *plan, struct life *life)
             life[step->in[k]].readers++;
         }
         if (step->kind == FT_STEP_LINEAR || step->kind == FT_STEP_NORM || step->kind == FT_STEP_ACTIVATION ||
-            step->kind == FT_STEP_ATTENTION)
+            step->kind == FT_STEP_ATTENTION || step->kind == FT_STEP_GEM)
             life[step->in[0]].backward = true;
-        if (step->kind == FT_STEP_NORMALIZE)
+        if (step->kind == FT_STEP_NORMALIZE || step->kind == FT_STEP_GEM)
             life[step->out].backward = true;
     }
     life[plan->steps[plan->step_count - 1].out].last = plan->step_count;
@@ -113,7 +113,7 @@ static bool has_trainable(const struct ft_plan *plan, const struct ft_step *step
 
 static size_t slice_size(const struct ft_plan *plan, const struct ft_step *step)
 {
-    return step->kind == FT_STEP_LINEAR ? step->outputs : plan->values[step->out].width;
+    return step->kind == FT_STEP_LINEAR ? step->outputs : step->kind == FT_STEP_GEM ? 1 : plan->values[step->out].width;
 }
 
 static int cut_segments(struct ft_arena *arena, struct ft_plan *plan, struct life *life)

@@ -71,6 +71,14 @@ int ft_head_build(struct ft_builder *build, const struct ft_family *family, cons
 /* "torch.nn.modules.activation.Tanh", "torch.nn.modules.linear.Identity" as the value of `key` in `path`. */
 int ft_torch_activation_parse(const char *type, const char *path, const char *key, enum ft_activation *activation);
 
+/* Ways to pool: our name, sentence-transformers' name, and the flag its versions before 5 write. */
+enum { FT_POOLING_MODES = 6 };
+struct ft_pooling_mode {
+    const char *ours, *name, *old;
+    enum ft_pooling pooling;
+};
+extern const struct ft_pooling_mode ft_pooling_modes[FT_POOLING_MODES];
+
 /* What modules.json says, the same for reading and for saving. Without the file there are a body and mean pooling. */
 enum ft_module_type { FT_MODULE_BODY, FT_MODULE_POOLING, FT_MODULE_DENSE, FT_MODULE_NORMALIZE };
 struct ft_module {

@@ -24,6 +24,7 @@ enum ft_op {
     FT_OP_ACTIVATION,    /* activation */
     FT_OP_ADD,           /* two inputs */
     FT_OP_POOL,          /* [R, W], or a map -> [S, W]; pooling */
+    FT_OP_GEM,           /* the same by the generalised mean: parameter p, or none and power is; epsilon */
     FT_OP_NORMALIZE,     /* rows to unit length */
     FT_OP_VECTOR,        /* feature vectors -> [S, W] */
     FT_OP_PIXELS,        /* 8-bit pixels -> a map of 3 channels; multiply, add */
@@ -68,7 +69,7 @@ struct ft_node {
     size_t height, across;   /* of a map, the output of an image's nodes: height x across positions, `width` channels each; else 0 */
     bool frozen;             /* all its parameters are */
     /* attributes, those its op has */
-    float epsilon, rate;
+    float epsilon, rate, power;
     struct ft_attention attention;        /* its bias is a parameter: NULL here */
     enum ft_activation activation;
     enum ft_pooling pooling;

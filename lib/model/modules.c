@@ -75,16 +75,18 @@ int ft_modules_read(struct ft_arena *arena, const char *directory, struct ft_mod
     return result;
 }
 
+const struct ft_pooling_mode ft_pooling_modes[FT_POOLING_MODES] = {
+    {"cls", "cls", "pooling_mode_cls_token", FT_POOL_CLS},
+    {"max", "max", "pooling_mode_max_tokens", FT_POOL_MAX},
+    {"mean", "mean", "pooling_mode_mean_tokens", FT_POOL_MEAN},
+    {"mean-sqrt", "mean_sqrt_len_tokens", "pooling_mode_mean_sqrt_len_tokens", FT_POOL_MEAN_SQRT},
+    {"weighted-mean", "weightedmean", "pooling_mode_weightedmean_tokens", FT_POOL_WEIGHTED_MEAN},
+    {"last", "lasttoken", "pooling_mode_lasttoken", FT_POOL_LAST},
+};
+
 /* The old spelling has a flag for each mode, the new one a name or a list of names; several at once are concatenated there. */
 static int read_pooling(const json_t *json, const char *path, enum ft_pooling *pooling)
 {
-    static const struct { const char *name, *old; enum ft_pooling pooling; bool known; } modes[] = {
-        {"cls", "pooling_mode_cls_token", FT_POOL_CLS, true}, {"max", "pooling_mode_max_tokens", FT_POOL_MAX, true},
-        {"mean", "pooling_mode_mean_tokens", FT_POOL_MEAN, true},
-        {"mean_sqrt_len_tokens", "pooling_mode_mean_sqrt_len_tokens", FT_POOL_MEAN_SQRT, true},
-        {"weightedmean", "pooling_mode_weightedmean_tokens", FT_POOL_MEAN, false},
-        {"lasttoken", "pooling_mode_lasttoken", FT_POOL_MEAN, false},
-    };
     const json_t *mode = json_object_get(json, "pooling_mode");
     const char *name = NULL;
     int count = 0;
@@ -97,18 +99,19 @@ static int read_pooling(const json_t *json, const char *path, enum ft_pooling *p
         return ft_fail(FT_BAD, "%s: pooling_mode is not a name", path);
     if (mode)
         name = json_string_value(mode);
-    for (size_t i = 0; !mode && i < sizeof modes / sizeof *modes; i++)
-        if (json_is_true(json_object_get(json, modes[i].old))) {
-            name = modes[i].name;
+    for (size_t i = 0; !mode && i < FT_POOLING_MODES; i++)
+        if (json_is_true(json_object_get(json, ft_pooling_modes[i].old))) {
+            name = ft_pooling_modes[i].name;
             if (++count > 1)
-                return ft_fail(FT_BAD, "%s: more than one pooling mode (%s is the second), expected one", path, modes[i].old);
+                return ft_fail(FT_BAD, "%s: more than one pooling mode (%s is the second), expected one", path, ft_pooling_modes[i].old);
         }
-    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
-        if (modes[i].known && strcmp(name ? name : "mean", modes[i].name) == 0) {
-            *pooling = modes[i].pooling;
+    for (size_t i = 0; i < FT_POOLING_MODES; i++)
+        if (strcmp(name ? name : "mean", ft_pooling_modes[i].name) == 0) {
+            *pooling = ft_pooling_modes[i].pooling;
             return 0;
         }
-    return ft_fail(FT_BAD, "%s: pooling mode '%.64s' is not supported, expected mean, max, cls or mean_sqrt_len_tokens", path, name);
+    return ft_fail(FT_BAD, "%s: pooling mode '%.64s' is not supported, expected mean, max, cls, mean_sqrt_len_tokens, weightedmean or lasttoken",
+                   path, name);
 }
 
 /* A width that the file states must be the one that arrives. */

@@ -40,7 +40,7 @@ static struct ft_step *new_step(struct build *b, enum ft_step_kind kind, int nod
 {
     struct ft_plan *plan = b->plan;
     struct ft_step *step = &plan->steps[plan->step_count++];
-    bool of_items = kind == FT_STEP_POOL || (in >= 0 && plan->values[in].of_items);
+    bool of_items = kind == FT_STEP_POOL || kind == FT_STEP_GEM || (in >= 0 && plan->values[in].of_items);
 
     *step = (struct ft_step){.kind = kind, .node = node, .random = node, .weight = -1, .bias = -1};
     if (in >= 0)
@@ -150,7 +150,7 @@ static void plain_step(struct build *b, int i, enum ft_step_kind kind)
     const struct ft_node *n = node_at(b, i);
     struct ft_step *step = new_step(b, kind, i, n->input_count ? b->value[n->inputs[0]] : -1, n->width);
 
-    if (n->op == FT_OP_LAYER_NORM)
+    if (n->op == FT_OP_LAYER_NORM || n->op == FT_OP_GEM)
         set_parameters(step, n);
     if (n->op == FT_OP_DROPOUT)
         step->rate = n->rate;
@@ -169,6 +169,7 @@ static int node_steps(struct build *b, int i)
     case FT_OP_LAYER_NORM: plain_step(b, i, FT_STEP_NORM); break;
     case FT_OP_ACTIVATION: plain_step(b, i, FT_STEP_ACTIVATION); break;
     case FT_OP_POOL: plain_step(b, i, FT_STEP_POOL); break;
+    case FT_OP_GEM: plain_step(b, i, FT_STEP_GEM); break;
     case FT_OP_NORMALIZE: plain_step(b, i, FT_STEP_NORMALIZE); break;
     case FT_OP_ATTENTION: attention_steps(b, i); break;
     case FT_OP_ADD: add_step(b, i); break;

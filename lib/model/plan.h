@@ -17,7 +17,7 @@
 
 enum ft_step_kind {
     FT_STEP_EMBEDDING, FT_STEP_LINEAR, FT_STEP_NORM, FT_STEP_DROPOUT, FT_STEP_DROPOUT_ADD, FT_STEP_JOIN,
-    FT_STEP_ATTENTION, FT_STEP_ACTIVATION, FT_STEP_POOL, FT_STEP_NORMALIZE,
+    FT_STEP_ATTENTION, FT_STEP_ACTIVATION, FT_STEP_POOL, FT_STEP_GEM, FT_STEP_NORMALIZE,
 };
 
 struct ft_value {
@@ -36,7 +36,7 @@ struct ft_step {
     int node;                /* the node it computes, the last one where several became one */
     int random;              /* the node that names its random numbers */
     int in[3], in_count, out;/* values; DROPOUT_ADD: in[1] is the residual */
-    int weight, bias;        /* parameters (the first of a joined matrix), -1 = none; NORM: gain, bias */
+    int weight, bias;        /* parameters (the first of a joined matrix), -1 = none; NORM: gain, bias; GEM: p */
     size_t inputs, outputs;  /* LINEAR: I, O */
     float rate;              /* dropout while training */
     size_t saved;            /* floats a row it saves beside its values (statistics), offset among the kept floats */

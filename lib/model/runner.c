@@ -97,7 +97,7 @@ static int lay_out_shards(struct ft_runner *r)
     r->chunk_rows = ft_arena_zero(&r->batch_arena, cut->chunk_count + 1, sizeof *r->chunk_rows);
     if (!number || !offset || !r->shards || !r->chunk_rows)
         return -1;
-    for (size_t i = 0; i < packed->texts; i++)
+    for (size_t i = 0; i <= packed->texts; i++)
         number[i] = (uint32_t)i;
     for (size_t c = 0; c < cut->chunk_count; c++) {
         struct ft_span texts = cut->chunk[c];
@@ -110,6 +110,7 @@ static int lay_out_shards(struct ft_runner *r)
             struct ft_shard *shard = &r->shards[s];
 
             shard->rows = (struct ft_rows){span.count, offset, number + span.first, packed->second ? packed->second + span.first : NULL};
+            shard->items = (struct ft_rows){span.count, number, number + span.first, NULL};
             shard->chunk = c;
             shard->first_token = packed->offset[span.first] - chunk_start;
             shard->first_text = span.first - texts.first;
@@ -221,6 +222,13 @@ static const float *parameter(const struct ft_runner *r, int number)
     return number < 0 ? NULL : r->model->block + r->model->parameters[number].offset;
 }
 
+float ft_running_power(const struct ft_running *run, const struct ft_step *step)
+{
+    const float *learnt = parameter(run->runner, step->weight);
+
+    return learnt ? *learnt : run->runner->model->nodes[step->node].power;
+}
+
 static void join(float *y, const float *const in[3], size_t rows, size_t width)
 {
     for (size_t r = 0; r < rows; r++)
@@ -236,6 +244,7 @@ void ft_running_forward(const struct ft_running *run, const struct ft_step *step
     const struct ft_node *node = &r->model->nodes[step->node];
     const struct ft_value *value = &r->plan->values[step->out];
     size_t rows = value->of_items ? shard->rows.sequences : shard->tokens, width = value->width;
+    const struct ft_rows *places = value->of_items ? &shard->items : &shard->rows;   /* of dropout's elements */
     const struct ft_dropout dropout = ft_running_dropout(run, step);
     float *y = ft_running_value(run, step->out, shard, worker);
     const float *in[3] = {NULL, NULL, NULL};
@@ -256,10 +265,10 @@ void ft_running_forward(const struct ft_running *run, const struct ft_step *step
                               parameter(r, step->bias), node->epsilon, rows, width);
         break;
     case FT_STEP_DROPOUT:
-        k->dropout(y, in[0], &dropout, &shard->rows, width);
+        k->dropout(y, in[0], &dropout, places, width);
         break;
     case FT_STEP_DROPOUT_ADD:
-        k->dropout_add(y, in[0], in[1], &dropout, &shard->rows, width);
+        k->dropout_add(y, in[0], in[1], &dropout, places, width);
         break;
     case FT_STEP_JOIN:
         join(y, in, rows, width / 3);
@@ -273,6 +282,9 @@ void ft_running_forward(const struct ft_running *run, const struct ft_step *step
     case FT_STEP_POOL:
         k->pool_forward(node->pooling, y, (uint32_t *)ft_running_saved(run, step, shard, width, worker->temporary), in[0],
                         &shard->rows, width);
+        break;
+    case FT_STEP_GEM:
+        k->gem_forward(y, in[0], ft_running_power(run, step), node->epsilon, &shard->rows, width);
         break;
     case FT_STEP_NORMALIZE:
         k->normalize_forward(y, ft_running_saved(run, step, shard, 1, worker->temporary), in[0], rows, width);

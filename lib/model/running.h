@@ -20,7 +20,7 @@ struct ft_worker {
 };
 
 struct ft_shard {
-    struct ft_rows rows;
+    struct ft_rows rows, items;  /* items: one row each, for what has one row an item */
     size_t chunk, tokens;
     size_t first_token, first_text;   /* counted from the chunk's first */
 };
@@ -98,6 +98,7 @@ float *ft_running_saved(const struct ft_running *run, const struct ft_step *step
                         float *otherwise);
 /* A shard's rows of the gradient of a value. */
 float *ft_running_gradient(const struct ft_running *run, int value, const struct ft_shard *shard);
+float ft_running_power(const struct ft_running *run, const struct ft_step *step);   /* a generalised mean's p */
 struct ft_dropout ft_running_dropout(const struct ft_running *run, const struct ft_step *step);
 void ft_running_forward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard,
                         const struct ft_worker *worker);

@@ -82,8 +82,6 @@ static int copy_matching(const char *from, const char *to, const char *const *pa
  * read. */
 static int write_modules(struct ft_arena *arena, const struct ft_model *model, const char *directory)
 {
-    static const char *const flags[] = {"pooling_mode_mean_tokens", "pooling_mode_max_tokens", "pooling_mode_cls_token",
-                                        "pooling_mode_mean_sqrt_len_tokens"};
     const char *pooling = ft_arena_print(arena, "%s/1_Pooling", directory), *config = ft_arena_print(arena, "%s/1_Pooling/config.json", directory);
     const char *modules = ft_arena_print(arena, "%s/modules.json", directory);
     const char *limits = ft_arena_print(arena, "%s/sentence_bert_config.json", directory);
@@ -94,8 +92,9 @@ static int write_modules(struct ft_arena *arena, const struct ft_model *model, c
     json_t *limit = json_pack("{s:I,s:b}", "max_seq_length", (json_int_t)model->max_length, "do_lower_case", 0);
     int result = pooling && config && modules && limits && list && pool && limit ? 0 : -1;
 
-    for (int i = 0; result == 0 && i < 4; i++)
-        result = json_object_set_new(pool, flags[i], json_boolean(model->nodes[model->node_count - 1].pooling == (enum ft_pooling)i));
+    for (int i = 0; result == 0 && i < FT_POOLING_MODES; i++)
+        result = json_object_set_new(pool, ft_pooling_modes[i].old,
+                                     json_boolean(model->nodes[model->node_count - 1].pooling == ft_pooling_modes[i].pooling));
     if (result < 0)
         ft_fail(FT_SYSTEM, "out of memory");
     if (result == 0 && (ft_directory_make(pooling) < 0 || ft_json_save(config, pool) < 0 ||

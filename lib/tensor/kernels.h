@@ -58,7 +58,7 @@ struct ft_attention {
 };
 
 enum ft_activation { FT_IDENTITY, FT_GELU, FT_GELU_TANH, FT_QUICK_GELU, FT_RELU, FT_TANH, FT_SILU, FT_SIGMOID, FT_RELU6 };
-enum ft_pooling { FT_POOL_MEAN, FT_POOL_MAX, FT_POOL_CLS, FT_POOL_MEAN_SQRT };
+enum ft_pooling { FT_POOL_MEAN, FT_POOL_MAX, FT_POOL_CLS, FT_POOL_MEAN_SQRT, FT_POOL_LAST, FT_POOL_WEIGHTED_MEAN };
 
 /* How products of linear layers are computed: of fp32 numbers, or of operands rounded to bf16. Sums, and everything else, are fp32 always. */
 enum ft_precision { FT_FP32, FT_BF16 };
@@ -129,9 +129,16 @@ struct ft_kernels {
     void (*embedding_gradient)(float *dword, float *dposition, float *dtype, const float *dy, const int32_t *id,
                                const struct ft_rows *rows, size_t first, size_t W, size_t from, size_t to);
 
-    /* y[S,W] from x[R,W]; max remembers the row it took in `arg`[S,W] (others leave it alone; may be NULL then). */
+    /* y[S,W] from x[R,W]; max remembers the row it took in `arg`[S,W] (others leave it alone; may be NULL then). The weighted mean weighs the first
+     * row by 1, the next by 2 and so on (Muennighoff 2022). */
     void (*pool_forward)(enum ft_pooling how, float *y, uint32_t *arg, const float *x, const struct ft_rows *rows, size_t W);
     void (*pool_backward)(enum ft_pooling how, float *dx, const float *dy, const uint32_t *arg, const struct ft_rows *rows, size_t W);
+
+    /* Generalised mean (Radenovic, Tolias and Chum 2018): y[S,W] = (mean of max(x, epsilon)^p)^(1/p) over the rows of a sequence; 0 of an empty one.
+     * p > 0, epsilon > 0. The backward wants the forward's x and y; gem_gradient is one number, dp += over all of S and W. */
+    void (*gem_forward)(float *y, const float *x, float p, float epsilon, const struct ft_rows *rows, size_t W);
+    void (*gem_backward)(float *dx, const float *dy, const float *y, const float *x, float p, float epsilon, const struct ft_rows *rows, size_t W);
+    void (*gem_gradient)(float *dp, const float *dy, const float *y, const float *x, float p, float epsilon, const struct ft_rows *rows, size_t W);
 
     /* y = x / max(|x|, 1e-12); norm[R] = |x|  (torch.nn.functional.normalize). y may be x. */
     void (*normalize_forward)(float *y, float *norm, const float *x, size_t R, size_t W);

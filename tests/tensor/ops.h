@@ -303,6 +303,34 @@ static void pool_backward_op(const struct op *op, struct problem *p, float *cons
     p->k->pool_backward((enum ft_pooling)op->setting, d[0], dy, p->arg, &p->rows, p->shape.W);
 }
 
+/* gem: x[R, W], p[1]; p is moved to where it makes sense */
+
+static float gem_power(float in)
+{
+    return 3 + in / 4;
+}
+
+static void gem_sizes(const struct problem *p, size_t size[], size_t *output)
+{
+    pool_sizes(p, size, output);
+    size[1] = 1;
+}
+
+static void gem_forward_op(const struct op *op, struct problem *p, float *y, float *const in[])
+{
+    (void)op;
+    p->k->gem_forward(y, in[0], gem_power(in[1][0]), 1e-6f, &p->rows, p->shape.W);
+}
+
+static void gem_backward_op(const struct op *op, struct problem *p, float *const d[], const float *dy, float *const in[], const float *y)
+{
+    (void)op;
+    p->k->gem_backward(d[0], dy, y, in[0], gem_power(in[1][0]), 1e-6f, &p->rows, p->shape.W);
+    d[1][0] *= 4;
+    p->k->gem_gradient(d[1], dy, y, in[0], gem_power(in[1][0]), 1e-6f, &p->rows, p->shape.W);
+    d[1][0] /= 4;
+}
+
 #define ROWWISE .by_row = true, .in_place = true
 #define LINEAR linear_sizes, linear_forward_op, linear_backward_op, ENTRY(linear_forward)
 #define ACTIVATION rows_sizes, activation_forward_op, activation_backward_op, ENTRY(activation_forward)
@@ -339,6 +367,9 @@ static const struct op ops[] = {
     {"pool max", 1, FT_POOL_MAX, 0, POOL, 0, true, false},
     {"pool cls", 1, FT_POOL_CLS, 0, POOL, 0, true, false},
     {"pool mean_sqrt", 1, FT_POOL_MEAN_SQRT, 0, POOL, 5e-7, true, false},
+    {"pool last", 1, FT_POOL_LAST, 0, POOL, 0, true, false},
+    {"pool weighted_mean", 1, FT_POOL_WEIGHTED_MEAN, 0, POOL, 5e-7, true, false},
+    {"gem", 2, 0, 0, gem_sizes, gem_forward_op, gem_backward_op, ENTRY(gem_forward), 2e-6, true, false},
     {"normalize", 1, 0, 0, rows_sizes, normalize_forward_op, normalize_backward_op, ENTRY(normalize_forward), 1e-6, ROWWISE},
     {"add", 2, 0, 0, rows_sizes, add_forward_op, add_backward_op, ENTRY(add), 0, ROWWISE},
 };

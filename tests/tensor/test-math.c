@@ -61,6 +61,7 @@ static double worst(vf (*fast)(vf), double (*exact)(double), double from, double
 }
 
 static vf exp_of(vf x) { return v_exp(x); }
+static vf log_of(vf x) { return v_log(x); }
 static vf tanh_of(vf x) { return v_tanh(x); }
 static vf sigmoid_of(vf x) { return v_sigmoid(x); }
 
@@ -78,6 +79,9 @@ __attribute__((noinline)) static void test(void)
     check(worst(exp_of, exp, -87.33, 88.72, MANY, normal_least), 2, "exp, ulp");
     check(worst(exp_of, exp, -1, 1, MANY, normal_least), 2, "exp near 0, ulp");
     check(worst(exp_of, exp, -104, -87.33, MANY / 8, normal_least), 2, "exp to subnormal numbers, ulp");
+    check(worst(log_of, log, 1e-6, 1e4, MANY, 1), 2, "log, ulp");
+    check(worst(log_of, log, 1e-37, 1e-6, MANY, 1), 2, "log of small numbers, ulp");
+    check(worst(log_of, log, .5, 2, MANY, 1), 1, "log near 1, ulp of 1");
     check(worst(tanh_of, tanh, -10, 10, MANY, normal_least), 4, "tanh, ulp");
     check(worst(tanh_of, tanh, -1e-3, 1e-3, MANY / 8, normal_least), 4, "tanh near 0, ulp");
     check(worst(sigmoid_of, sigmoid, -87, 20, MANY, normal_least), 4, "sigmoid, ulp");
@@ -89,6 +93,7 @@ __attribute__((noinline)) static void test(void)
     ok(y[0] == 0 && y[V - 1] == 0, "%s: exp(-inf) is 0", LEVEL_NAME);
     y = v_exp(v_set(INFINITY));
     ok(isinf(y[0]) && v_exp(v_set(89))[0] > 3e38f, "%s: exp(inf) is infinite", LEVEL_NAME);
+    ok(isinf(v_log(v_set(INFINITY))[0]) && isnan(v_log(v_set(NAN))[0]) && v_log(v_set(1))[0] == 0, "%s: log at the ends and at 1", LEVEL_NAME);
     y = v_exp(v_set(0));
     ok(y[0] == 1, "%s: exp(0) is 1", LEVEL_NAME);
     ok(isnan(v_exp(v_set(NAN))[0]) && isnan(v_tanh(v_set(NAN))[0]) && isnan(v_sigmoid(v_set(NAN))[0]) && isnan(tail(v_set(NAN))[0]),

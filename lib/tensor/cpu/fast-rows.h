@@ -61,7 +61,17 @@ INLINE void pool_max(float *y, uint32_t *arg, const float *x, size_t begin, size
 
 INLINE float pool_weight(enum ft_pooling how, size_t length)
 {
+    if (how == FT_POOL_WEIGHTED_MEAN)
+        return 1 / ((float)length * (float)(length + 1) / 2);
     return how == FT_POOL_MEAN_SQRT ? 1 / sqrtf((float)length) : 1 / (float)length;
+}
+
+/* Rows 1 .. R times their numbers. */
+INLINE void pool_counted(float *y, const float *x, size_t R, size_t W)
+{
+    for (size_t r = 0; r < R; r++)
+        for (V_EACH(i, W, m))
+            v_put(y + i, v_fma(v_get(x + r * W + i, m), v_set((float)(r + 1)), v_get(y + i, m)), m);
 }
 
 static void pool_forward(enum ft_pooling how, float *y, uint32_t *arg, const float *x, const struct ft_rows *rows, size_t W)
@@ -71,13 +81,16 @@ static void pool_forward(enum ft_pooling how, float *y, uint32_t *arg, const flo
 
         if (how == FT_POOL_MAX) {
             pool_max(y, arg + s * W, x, begin, end, W);
-        } else if (how == FT_POOL_CLS && begin < end) {
-            memcpy(y, x + begin * W, W * sizeof *y);
+        } else if ((how == FT_POOL_CLS || how == FT_POOL_LAST) && begin < end) {
+            memcpy(y, x + (how == FT_POOL_CLS ? begin : end - 1) * W, W * sizeof *y);
         } else {
             memset(y, 0, W * sizeof *y);
             if (begin == end)
                 continue;
-            column_sums(y, NULL, x + begin * W, NULL, NULL, end - begin, W, 0, W);
+            if (how == FT_POOL_WEIGHTED_MEAN)
+                pool_counted(y, x + begin * W, end - begin, W);
+            else
+                column_sums(y, NULL, x + begin * W, NULL, NULL, end - begin, W, 0, W);
             for (V_EACH(i, W, m))
                 v_put(y + i, v_get(y + i, m) * pool_weight(how, end - begin), m);
         }
@@ -92,15 +105,18 @@ static void pool_backward(enum ft_pooling how, float *dx, const float *dy, const
 
         if (begin == end)
             continue;
-        if (how == FT_POOL_MAX || how == FT_POOL_CLS) {
+        if (how == FT_POOL_MAX || how == FT_POOL_CLS || how == FT_POOL_LAST) {
             memset(dx + begin * W, 0, (end - begin) * W * sizeof *dx);
             for (size_t i = 0; i < W; i++)
-                dx[(how == FT_POOL_MAX ? arg[s * W + i] : begin) * W + i] = dy[i];
+                dx[(how == FT_POOL_MAX ? arg[s * W + i] : how == FT_POOL_CLS ? begin : end - 1) * W + i] = dy[i];
             continue;
         }
-        for (size_t r = begin; r < end; r++)
+        for (size_t r = begin; r < end; r++) {
+            float weight = pool_weight(how, end - begin) * (how == FT_POOL_WEIGHTED_MEAN ? (float)(r - begin + 1) : 1);
+
             for (V_EACH(i, W, m))
-                v_put(dx + r * W + i, v_get(dy + i, m) * pool_weight(how, end - begin), m);
+                v_put(dx + r * W + i, v_get(dy + i, m) * weight, m);
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 #include "tensor/cpu/fast-activation.h"
 #include "tensor/cpu/fast-attention.h"
 #include "tensor/cpu/fast-dropout.h"
+#include "tensor/cpu/fast-gem.h"
 #include "tensor/cpu/fast-norm.h"
 #include "tensor/cpu/fast-rows.h"
 #include "tensor/cpu/tables.h"
@@ -36,6 +37,9 @@ const struct ft_kernels FT_TABLE = {
     .embedding_gradient = embedding_gradient,
     .pool_forward = pool_forward,
     .pool_backward = pool_backward,
+    .gem_forward = gem_forward,
+    .gem_backward = gem_backward,
+    .gem_gradient = gem_gradient,
     .normalize_forward = normalize_forward,
     .normalize_backward = normalize_backward,
     .add = add,

@@ -1,4 +1,4 @@
-/* vector-math.h - exp, tanh, the logistic function and the normal distribution on vectors.
+/* vector-math.h - exp, log, tanh, the logistic function and the normal distribution on vectors.
  *
  * The polynomials were fitted for this file (least squares at Chebyshev nodes, reweighted towards the minimax). The bounds below are over all
  * floats, with or without fused multiply-add; tests/tensor/test-math.c holds them against libm in double. NaN gives NaN. */
@@ -42,6 +42,25 @@ INLINE vf v_exp(vf x)
         return p * v_power_of_two(half) * v_power_of_two(whole - half);
     }
 #endif
+}
+
+/* ln x within 2 ulp of a float near it, or of 1 near x = 1, for x that are positive and normal; infinity and NaN stay what they are.
+ *
+ * x = 2^e m with m between sqrt(1/2) and sqrt 2; ln m = 2 artanh s, s = (m - 1) / (m + 1), whose series at s^2 <= 0.0295 needs five terms. */
+INLINE vf v_log(vf x)
+{
+    vi bits = (vi)x - 0x3f3504f3, e = bits >> 23;
+    vf m = (vf)((bits & 0x7fffff) + 0x3f3504f3), s = (m - 1.0f) / (m + 1.0f), z = s * s, p, n;
+
+    n = (vf)((e + 0x4b400000)) - 12582912.0f;   /* 1.5 * 2^23 and a small integer in its low bits, which may be negative */
+    p = v_set(2.222222222222222e-1f);
+    p = v_fma(p, z, v_set(2.857142857142857e-1f));
+    p = v_fma(p, z, v_set(4e-1f));
+    p = v_fma(p, z, v_set(6.666666666666667e-1f));
+    p = v_fma(p * z, s, s + s);
+    p = v_fma(n, v_set(-2.12194440e-4f), p);
+    p = v_fma(n, v_set(0.693359375f), p);
+    return v_pick(v_less(x, v_set(__builtin_inff())), p, x);
 }
 
 /* 1 / a within 2 ulp where neither is subnormal or infinite: an estimate of 14 bits and a step of Newton's, in a third of the time of a division. */

@@ -33,10 +33,17 @@ void ft_plain_embedding_gradient(float *dword, float *dposition, float *dtype, c
             }
 }
 
-/* What the sum over a sequence's rows is multiplied by. */
-static double weight(enum ft_pooling how, size_t length)
+/* What row `place` of a sequence is multiplied by in the sum over its rows. */
+static double weight(enum ft_pooling how, size_t place, size_t length)
 {
+    if (how == FT_POOL_WEIGHTED_MEAN)
+        return (double)(place + 1) / ((double)length * (double)(length + 1) / 2);
     return how == FT_POOL_MEAN_SQRT ? 1 / sqrt((double)length) : 1 / (double)length;
+}
+
+static bool takes_one_row(enum ft_pooling how)
+{
+    return how == FT_POOL_MAX || how == FT_POOL_CLS || how == FT_POOL_LAST;
 }
 
 /* An empty sequence pools to zeros. Of equal maxima the first is taken; a NaN is larger than everything. */
@@ -50,7 +57,7 @@ void ft_plain_pool_forward(enum ft_pooling how, float *y, uint32_t *arg, const f
             for (size_t r = begin; r < end; r++) {
                 float here = x[r * W + i];
 
-                sum += here;
+                sum += here * weight(how, r - begin, end - begin);
                 if (here > x[best * W + i] || isnan(here))
                     best = isnan(x[best * W + i]) ? best : r;
             }
@@ -58,10 +65,10 @@ void ft_plain_pool_forward(enum ft_pooling how, float *y, uint32_t *arg, const f
                 arg[s * W + i] = (uint32_t)best;
             if (begin == end)
                 y[s * W + i] = 0;
-            else if (how == FT_POOL_MAX || how == FT_POOL_CLS)
-                y[s * W + i] = x[(how == FT_POOL_MAX ? best : begin) * W + i];
+            else if (takes_one_row(how))
+                y[s * W + i] = x[(how == FT_POOL_MAX ? best : how == FT_POOL_CLS ? begin : end - 1) * W + i];
             else
-                y[s * W + i] = (float)(sum * weight(how, end - begin));
+                y[s * W + i] = (float)sum;
         }
 }
 
@@ -71,11 +78,12 @@ void ft_plain_pool_backward(enum ft_pooling how, float *dx, const float *dy, con
     for (size_t s = 0; s < rows->sequences; s++)
         for (size_t r = rows->offset[s]; r < rows->offset[s + 1]; r++)
             for (size_t i = 0; i < W; i++) {
-                size_t taken = how == FT_POOL_MAX ? arg[s * W + i] : rows->offset[s];
+                size_t begin = rows->offset[s], end = rows->offset[s + 1];
+                size_t taken = how == FT_POOL_MAX ? arg[s * W + i] : how == FT_POOL_CLS ? begin : end - 1;
 
-                if (how == FT_POOL_MAX || how == FT_POOL_CLS)
+                if (takes_one_row(how))
                     dx[r * W + i] = r == taken ? dy[s * W + i] : 0;
                 else
-                    dx[r * W + i] = (float)(dy[s * W + i] * weight(how, rows->offset[s + 1] - rows->offset[s]));
+                    dx[r * W + i] = (float)(dy[s * W + i] * weight(how, r - begin, end - begin));
             }
 }

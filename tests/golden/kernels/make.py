@@ -61,6 +61,11 @@ def pool(how):
     return lambda x: torch.stack([how(s) for s in sequences(x)])
 
 
+def gem(x, p):
+    p = 3 + p / 4
+    return torch.stack([s.clamp(min=1e-6).pow(p).mean(0).pow(1 / p) for s in sequences(x)])
+
+
 ROWS = (R, W)
 OPS = {
     "linear": (F.linear, [ROWS, (O, W), (O,)]),
@@ -85,6 +90,9 @@ OPS = {
     "attention, scaled": (masked(scale=0.25), [(R, 3 * W)]),
     "attention with bias": (masked(), [(R, 3 * W), (8, H)]),
     "attention, causal, with bias": (masked(causal=True, scale=0.25), [(R, 3 * W), (8, H)]),
+    "pool last": (pool(lambda s: s[-1]), [ROWS]),
+    "pool weighted_mean": (pool(lambda s: (s * torch.arange(1, len(s) + 1)[:, None]).sum(0) / torch.arange(1, len(s) + 1).sum()), [ROWS]),
+    "gem": (gem, [ROWS, (1,)]),
 }
 
 for name, (function, shapes) in OPS.items():
