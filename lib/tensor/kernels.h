@@ -171,13 +171,16 @@ struct ft_kernels {
     /* From x: dz = dy * f'(x * scale + shift), and, where y is not NULL, y as the forward gives it. dz may be dy. */
     void (*affine_backward)(enum ft_activation f, float *dz, float *y, const float *dy, const float *x, const float *scale, const float *shift,
                             size_t R, size_t W);
-    /* y = x * a + z * b + c, each of a, b, c [W]; z and b may be NULL. y may be x or z. */
+    /* y = x * a + z * b + c, each of a, b, c [W]; z may be NULL for zeros, b for ones. y may be x or z. */
     void (*columns_mix)(float *y, const float *x, const float *a, const float *z, const float *b, const float *c, size_t R, size_t W);
-    /* sum[W] += column sums of x, product[W] += column sums of x * (z - centre); columns from..to, rows in order, in double. centre is [W]. */
+    /* sum[W] += column sums of x, product[W] += column sums of x * (z - centre), in double (runs of 16 rows in float); columns from..to, rows in order.
+     * centre is [W]. Either of sum and product may be NULL, with it z and centre. */
     void (*columns_sum)(double *sum, double *product, const float *x, const float *z, const float *centre, size_t R, size_t W, size_t from, size_t to);
 
-    /* y[S*P,C] = the largest under each window that lies on the map, arg the position (y * across + x) it was at, the first of equals */
+    /* y[S*P,C] = the largest under each window that lies on the map, arg the position (y * across + x) it was at, the first of equals;
+     * a NaN is larger than everything. Each window lies on the map at least in part. */
     void (*max_pool_forward)(float *y, uint32_t *arg, const float *x, const struct ft_windows *g, size_t S);
+    /* dx = */
     void (*max_pool_backward)(float *dx, const float *dy, const uint32_t *arg, const struct ft_windows *g, size_t S);
 
     /* y[S*P,C] = x[S*P,C] * s[S,C];  dx = dy * s, ds = sum over positions of dy * x (either may be NULL). y may be x, dx may be dy. */

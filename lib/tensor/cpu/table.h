@@ -6,6 +6,7 @@
 #include "tensor/cpu/fast-norm.h"
 #include "tensor/cpu/fast-rows.h"
 #include "tensor/cpu/tables.h"
+#include "tensor/plain/plain.h"
 
 static void linear_gradient(float *dw, float *db, const float *dy, const float *x, const float *dy_packed, const float *x_packed,
                             size_t R, size_t I, size_t O, size_t from, size_t to)
@@ -43,4 +44,18 @@ const struct ft_kernels FT_TABLE = {
     .normalize_forward = normalize_forward,
     .normalize_backward = normalize_backward,
     .add = add,
+    .pixels_forward = ft_plain_pixels_forward,
+    .windows_gather = ft_plain_windows_gather,
+    .windows_scatter = ft_plain_windows_scatter,
+    .depthwise_forward = ft_plain_depthwise_forward,
+    .depthwise_backward = ft_plain_depthwise_backward,
+    .depthwise_gradient = ft_plain_depthwise_gradient,
+    .affine_forward = ft_plain_affine_forward,
+    .affine_backward = ft_plain_affine_backward,
+    .columns_mix = ft_plain_columns_mix,
+    .columns_sum = ft_plain_columns_sum,
+    .max_pool_forward = ft_plain_max_pool_forward,
+    .max_pool_backward = ft_plain_max_pool_backward,
+    .scale_forward = ft_plain_scale_forward,
+    .scale_backward = ft_plain_scale_backward,
 };

@@ -45,6 +45,24 @@ void ft_plain_gem_gradient(float *dp, const float *dy, const float *y, const flo
 void ft_plain_pool_backward(enum ft_pooling how, float *dx, const float *dy, const uint32_t *arg, const struct ft_rows *rows,
                             size_t W);
 
+void ft_plain_pixels_forward(float *y, const uint8_t *x, const float multiply[3], const float add[3], size_t R);
+void ft_plain_windows_gather(float *col, const float *x, const struct ft_windows *g, size_t from, size_t until, size_t first, size_t taps);
+void ft_plain_windows_scatter(float *dx, const float *dcol, const struct ft_windows *g, size_t from, size_t until);
+void ft_plain_depthwise_forward(enum ft_activation f, float *y, const float *x, const float *w, const float *b, const struct ft_windows *g, size_t S);
+void ft_plain_depthwise_backward(float *dx, const float *dy, const float *w, const struct ft_windows *g, size_t S);
+void ft_plain_depthwise_gradient(float *dw, float *db, const float *dy, const float *x, const struct ft_windows *g, size_t S, size_t from, size_t to);
+void ft_plain_max_pool_forward(float *y, uint32_t *arg, const float *x, const struct ft_windows *g, size_t S);
+void ft_plain_max_pool_backward(float *dx, const float *dy, const uint32_t *arg, const struct ft_windows *g, size_t S);
+
+void ft_plain_affine_forward(enum ft_activation f, float *y, const float *x, const float *scale, const float *shift, size_t R, size_t W);
+void ft_plain_affine_backward(enum ft_activation f, float *dz, float *y, const float *dy, const float *x, const float *scale, const float *shift,
+                              size_t R, size_t W);
+void ft_plain_columns_mix(float *y, const float *x, const float *a, const float *z, const float *b, const float *c, size_t R, size_t W);
+void ft_plain_columns_sum(double *sum, double *product, const float *x, const float *z, const float *centre, size_t R, size_t W,
+                          size_t from, size_t to);
+void ft_plain_scale_forward(float *y, const float *x, const float *s, size_t S, size_t P, size_t C);
+void ft_plain_scale_backward(float *dx, float *ds, const float *dy, const float *x, const float *s, size_t S, size_t P, size_t C);
+
 /* What an element that is kept is multiplied by; 0 for one that is dropped. `element` is e in the comment on struct ft_dropout. */
 float ft_plain_keep(const struct ft_dropout *dropout, uint32_t number, size_t element);
 
