@@ -1,20 +1,22 @@
-/* ft-ingest - rows of text files to a stream of documents; every complaint has its file and line. */
+/* ft-ingest - rows of text files, and folders of pictures, to a stream of documents; every complaint has its file and line. */
 #include "base/file.h"
+#include "base/pool.h"
 #include "base/tool.h"
-#include "data/rows.h"
+#include "data/ahead.h"
 
 #include <stdio.h>
 #include <string.h>
 
 static struct ft_rows_options rows_options = {.format = "auto", .dialect = "auto", .output = -1};
 static const char *delimiter, *columns, *rate, *output;
-static bool labeled, pairs, triplets, scored, unlabeled, force;
+static bool labeled, pairs, triplets, scored, text_image, unlabeled, vectors, force;
+static struct ft_media media;
 static struct ft_list where;
-static long limit, max_errors, seed;
+static long limit, max_errors, seed, threads;
 static double low = 0, high = 1;
 
 static const struct ft_option options[] = {
-    {0, "format", FT_CHOICE, &rows_options.format, NULL, "of the files; auto goes by name, then by the first bytes", "auto csv tsv lines jsonl beir"},
+    {0, "format", FT_CHOICE, &rows_options.format, NULL, "of the files; auto goes by name, then by the first bytes", "auto csv tsv lines jsonl images beir"},
     {0, "dialect", FT_CHOICE, &rows_options.dialect, NULL, "of CSV; auto finds the delimiter among tab, comma, semicolon and bar",
      "auto excel excel-tab unix"},
     {0, "delimiter", FT_TEXT, &delimiter, "C", "one character between fields", NULL},
@@ -23,13 +25,18 @@ static const struct ft_option options[] = {
     {0, "pairs", FT_FLAG, &pairs, NULL, "a row is two texts that belong together", NULL},
     {0, "triplets", FT_FLAG, &triplets, NULL, "a row is an anchor, a positive and one or more negatives", NULL},
     {0, "scored", FT_FLAG, &scored, NULL, "a row is two texts and how alike they are", NULL},
+    {0, "text-image", FT_FLAG, &text_image, NULL, "a row is a text and an image, in either order", NULL},
     {0, "unlabeled", FT_FLAG, &unlabeled, NULL, "a row is a text; without a header, each cell is", NULL},
+    {0, "vectors", FT_FLAG, &vectors, NULL, "a row is numbers, and perhaps a label and an id", NULL},
     {0, "header", FT_FLAG, &rows_options.header, NULL, "the first row names the columns (inferred from names such as text, label, anchor)", NULL},
     {0, "columns", FT_TEXT, &columns, "[ROLE=]NAME|N,...", "what columns are: id text image label score anchor positive negative", NULL},
     {0, "where", FT_LIST, &where, "COLUMN=VALUE", "only rows where this holds, or with != does not; may repeat", NULL},
     {0, "limit", FT_COUNT, &limit, "N", "only the first N documents", NULL},
     {0, "rate", FT_TEXT, &rate, "LO:HI", "a share of the documents by hash of the text: 0:.9 and .9:1 are complements", NULL},
+    {0, "root", FT_TEXT, &media.root, "DIR", "relative paths are relative to DIR, and none may lead out of it (default: the file's folder)", NULL},
+    {0, "blob", FT_FLAG, &media.blob, NULL, "carry the bytes of images too, not only their paths", NULL},
     {0, "max-errors", FT_COUNT, &max_errors, "N", "bad records reported and left out (default: none)", NULL},
+    {0, "threads", FT_COUNT, &threads, "N", "threads (default: the CPUs allowed)", NULL},
     {0, "seed", FT_COUNT, &seed, "S", "of the whole pipe, kept in the stream's header (default: 0)", NULL},
     {'o', "output", FT_TEXT, &output, "PATH", "write to PATH, which appears when complete", NULL},
     {0, "force", FT_FLAG, &force, NULL, "replace PATH if it exists", NULL},
@@ -39,12 +46,13 @@ static const struct ft_option options[] = {
 static const char *const examples[] = {
     "ft-ingest train.csv | ft-train -o tuned",
     "ft-ingest --columns text=synopsis,label=section --rate 0:.9 packages.csv | ft-sample --classes | ft-cat --limit 1",
+    "ft-ingest --format images photos | ft-cat --limit 3",
     NULL,
 };
 
 static struct ft_tool tool = {
     .name = "ft-ingest",
-    .purpose = "read CSV, TSV, lines and JSON lines as documents",
+    .purpose = "read CSV, TSV, lines, JSON lines and folders of images as documents",
     .operands = "[FILE...]",
     .options = options,
     .examples = examples,
@@ -56,9 +64,9 @@ static char first_odd_score[512];
 
 static int parse_kind(void)
 {
-    const bool given[] = {false, labeled, pairs, triplets, scored, unlabeled};
+    const bool given[FT_ROW_KINDS] = {false, labeled, pairs, triplets, scored, text_image, unlabeled, vectors};
 
-    for (int kind = FT_ROW_LABELED; kind <= FT_ROW_UNLABELED; kind++) {
+    for (int kind = FT_ROW_LABELED; kind < FT_ROW_KINDS; kind++) {
         if (given[kind] && rows_options.kind != FT_ROW_GUESS)
             return ft_fail(FT_USAGE, "%s and %s: a row is one thing only", ft_row_kind_option(rows_options.kind),
                            ft_row_kind_option((enum ft_row_kind)kind));
@@ -139,16 +147,10 @@ static int tolerate(void)
 static int write_row(const struct ft_rows *rows, const struct ft_row *row, const char *path)
 {
     msgpack_packer *pk;
-    double share;
 
-    tool.in++;
-    if (rate) {
-        share = ft_row_share(row);
-        if (share < low || share >= high)
-            return 0;
-    }
     if (row->scored && row->kind == FT_ROW_SCORED && !(row->score >= -1 && row->score <= 1) && odd_scores++ == 0)
         snprintf(first_odd_score, sizeof first_odd_score, "%s:%lu: %g", ft_rows_name(rows), row->line, row->score);
+    rows_options.width = row->items[0].width;
     pk = ft_writer_begin(tool.output);
     ft_row_write(pk, row, path);
     tool.out++;
@@ -175,13 +177,15 @@ static int announce(const struct ft_rows *rows)
     return 0;
 }
 
-static int ingest_rows(struct ft_rows *rows, const char *path)
+static int ingest_rows(struct ft_rows *rows, struct ft_ahead *ahead, const char *path)
 {
+    unsigned long before = tool.in;
     struct ft_row row;
     bool announced = false;
     int got;
 
-    while (!is_enough() && (got = ft_rows_next(rows, &row)) != 0) {
+    while (!is_enough() && (got = ft_ahead_next(ahead, limit > 0 ? (size_t)limit - tool.out : SIZE_MAX, &row)) != 0) {
+        tool.in = before + ft_ahead_passed(ahead);
         if (!announced && ft_rows_kind(rows) != FT_ROW_GUESS) {
             struct ft_error_copy error;
 
@@ -194,6 +198,7 @@ static int ingest_rows(struct ft_rows *rows, const char *path)
         if (got < 0 ? tolerate() < 0 : write_row(rows, &row, path) < 0)
             return -1;
     }
+    tool.in = before + ft_ahead_passed(ahead);
     return 0;
 }
 
@@ -204,8 +209,10 @@ static int ingest_file(const char *path)
     bool folder = strcmp(rows_options.format, "beir") == 0 && ft_directory_exists(path);
     const char *file = folder ? ft_arena_print(&arena, "%s/corpus.jsonl", path) : path;
     struct ft_rows *rows = file ? ft_rows_open(file, &rows_options) : NULL;
-    int done = rows ? ingest_rows(rows, file) : -1;
+    struct ft_ahead *ahead = rows ? ft_ahead_open(rows, &media, low, high) : NULL;
+    int done = ahead ? ingest_rows(rows, ahead, file) : -1;
 
+    ft_ahead_close(ahead);
     ft_rows_close(rows);
     ft_arena_free(&arena);
     return done;
@@ -216,8 +223,9 @@ static int run(void)
     struct ft_header header = {.kind = FT_DOCUMENTS, .seed = (uint64_t)seed};
     struct ft_writer *writer;
 
-    if (parse_options() < 0)
+    if (parse_options() < 0 || ft_media_begin(&media) < 0)
         return -1;
+    ft_pool_set_threads(threads);
     writer = tool.output = ft_writer_open(output, force);
     if (!writer || ft_writer_header(writer, &header, tool.whole_argc, tool.whole_argv) < 0)
         return -1;
@@ -240,5 +248,7 @@ int main(int argc, char **argv)
 
     if (status >= 0)
         return status;
-    return ft_tool_end(&tool, run());
+    status = run();
+    ft_media_end(&media);
+    return ft_tool_end(&tool, status);
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_COLUMNS = 4096 };
+enum { MOST_COLUMNS = 4096, MOST_NUMBERS = 16384, MOST_SAID = 16 };
 
 /* What is being decided: a role for each column, and which columns may be given one. */
 struct plan {
@@ -86,7 +86,23 @@ static enum ft_row_kind plan_kind(const struct plan *plan)
     return text && image ? FT_ROW_PAIRS : FT_ROW_UNLABELED;
 }
 
-bool ft_names_are_header(const struct ft_string *names, size_t count, const struct ft_selection *selection)
+/* pandas writes numbers as names, and the label's after them. */
+static bool are_vector_names(const struct ft_string *names, size_t count)
+{
+    size_t numbers = 0;
+    double number;
+
+    for (size_t i = 0; i < count; i++) {
+        enum ft_column role = ft_name_known(names[i]);
+
+        if (role == FT_COLUMN_LABEL || role == FT_COLUMN_ID)
+            return true;
+        numbers += ft_string_number(names[i], &number);
+    }
+    return numbers == 0;
+}
+
+bool ft_names_are_header(const struct ft_string *names, size_t count, const struct ft_selection *selection, enum ft_row_kind kind)
 {
     enum ft_column role[64] = {0};
     struct plan plan = {.count = count, .role = role};
@@ -100,6 +116,8 @@ bool ft_names_are_header(const struct ft_string *names, size_t count, const stru
     }
     if (chosen)
         return true;
+    if (kind == FT_ROW_VECTORS)
+        return are_vector_names(names, count);
     for (size_t i = 0; i < count; i++) {
         if (names[i].size == 0 || names[i].size > 64 || count > 64)
             return false;
@@ -249,6 +267,50 @@ static int assign_chunks(struct ft_layout *layout, struct plan *plan, const stru
     return layout->item_count < 3 ? too_few(layout, "3 (anchor, positive, negative)") : 0;
 }
 
+/* The numbers: the columns that --columns gives in order, else all that are left. In JSON they are one key's. */
+static int assign_vector(struct ft_layout *layout, struct plan *plan, const struct ft_sample *sample)
+{
+    if (plan_has(plan, FT_COLUMN_LABEL))
+        layout->label = plan_take(plan, FT_COLUMN_LABEL, FT_COLUMN_NONE, FT_COLUMN_NONE);
+    for (size_t i = 0; sample && i < plan->order_count; i++) {
+        size_t c = plan->order[i];
+
+        if (plan->used[c] || plan->role[c] == FT_COLUMN_ID)
+            continue;
+        plan->used[c] = true;
+        layout->vector[layout->vector_count++] = c;
+    }
+    return layout->vector_count || !sample ? 0 : too_few(layout, "columns of numbers");
+}
+
+/* The image is the column so named, or the one with more addresses and paths of pictures in the sample; the text comes first. */
+static int assign_text_image(struct ft_layout *layout, struct plan *plan, const struct ft_sample *sample)
+{
+    bool named = plan_has(plan, FT_COLUMN_IMAGE), text_named = plan_has(plan, FT_COLUMN_TEXT);
+    long image = named ? plan_take(plan, FT_COLUMN_IMAGE, FT_COLUMN_NONE, FT_COLUMN_NONE) : -1;
+    long text = plan_take(plan, FT_COLUMN_TEXT, FT_COLUMN_ANCHOR, FT_COLUMN_POSITIVE), other;
+    struct ft_column_facts first, second;
+
+    if (image < 0)
+        image = plan_take(plan, FT_COLUMN_POSITIVE, FT_COLUMN_NONE, FT_COLUMN_NONE);
+    if (text < 0 || image < 0)
+        return too_few(layout, "2 (text, image)");
+    if (!named && !text_named && sample) {
+        if (ft_sample_facts(sample, (size_t)text, &first) < 0 || ft_sample_facts(sample, (size_t)image, &second) < 0)
+            return -1;
+        if (first.uris == second.uris)
+            return ft_fail(FT_USAGE, "--text-image: column %ld or column %ld, which holds the images? Say --columns text=%ld,image=%ld", text + 1,
+                           image + 1, text + 1, image + 1);
+        other = text;
+        text = first.uris > second.uris ? image : text;
+        image = first.uris > second.uris ? other : image;
+    }
+    add_item(layout, text, FT_ANCHOR);
+    add_item(layout, image, FT_POSITIVE);
+    layout->items[1].uri = layout->items[1].named = true;
+    return 0;
+}
+
 /* What has no use: the id, tags, or, where nothing names columns, too much. */
 static int assign_rest(struct ft_layout *layout, struct plan *plan, bool strict)
 {
@@ -262,23 +324,26 @@ static int assign_rest(struct ft_layout *layout, struct plan *plan, bool strict)
         else if (strict)
             return ft_fail(FT_USAGE, "%s: %zu columns, expected %zu: choose with --columns, or --header if the first row names them",
                            ft_row_kind_option(layout->kind), layout->columns,
-                           layout->item_count + (layout->label >= 0) + (layout->score >= 0));
+                           layout->item_count + layout->vector_count + (layout->label >= 0) + (layout->score >= 0));
         else if (!ft_string_is(name, "finetuner_label") && !ft_string_is(name, "finetuner_score"))
             layout->tags[layout->tag_count++] = c;
     }
     return 0;
 }
 
-/* Addresses: a column named image, or one of addresses only in the sample. The text of a text and an image comes first. */
+/* Addresses: a column named image, or one not named text of addresses only in the sample. The text of a text and an image comes first. */
 static int find_uris(struct ft_layout *layout, const struct plan *plan, const struct ft_sample *sample)
 {
     struct ft_column_facts facts;
+
+    if (layout->kind == FT_ROW_TEXT_IMAGE)
+        return 0;
 
     for (size_t i = 0; i < layout->item_count; i++) {
         struct ft_layout_item *item = &layout->items[i];
 
         item->uri = item->named = plan->role[item->column] == FT_COLUMN_IMAGE;
-        if (item->uri || !sample)
+        if (item->uri || !sample || plan->role[item->column] == FT_COLUMN_TEXT)
             continue;
         if (ft_sample_facts(sample, item->column, &facts) < 0)
             return -1;
@@ -322,6 +387,7 @@ static bool label_is_score(const struct plan *plan, const struct ft_sample *samp
 static int layout_fill(struct ft_layout *layout, struct plan *plan, const struct ft_string *names,
                        const struct ft_selection *selection, const struct ft_sample *sample)
 {
+    bool given = layout->kind != FT_ROW_GUESS;
     int made;
 
     if (copy_names(layout, names) < 0 || plan_selection(plan, names, selection) < 0)
@@ -333,10 +399,15 @@ static int layout_fill(struct ft_layout *layout, struct plan *plan, const struct
     if (layout->kind == FT_ROW_GUESS && guess_kind(layout, plan, sample) < 0)
         return -1;
     made = layout->kind == FT_ROW_LABELED || layout->kind == FT_ROW_UNLABELED ? assign_single(layout, plan, names)
-                                                                              : assign_chunks(layout, plan, names);
+         : layout->kind == FT_ROW_VECTORS ? assign_vector(layout, plan, sample)
+         : layout->kind == FT_ROW_TEXT_IMAGE ? assign_text_image(layout, plan, sample) : assign_chunks(layout, plan, names);
     if (made < 0 || assign_rest(layout, plan, !names && selection->count == 0) < 0)
         return -1;
-    return find_uris(layout, plan, sample);
+    if (find_uris(layout, plan, sample) < 0)
+        return -1;
+    if (!given && layout->kind == FT_ROW_PAIRS && layout->items[0].uri != layout->items[1].uri)
+        layout->kind = FT_ROW_TEXT_IMAGE;
+    return 0;
 }
 
 int ft_layout_make(struct ft_layout *layout, const struct ft_string *names, size_t count, const struct ft_selection *selection,
@@ -345,20 +416,21 @@ int ft_layout_make(struct ft_layout *layout, const struct ft_string *names, size
     struct ft_arena *arena = &layout->arena;
     struct plan plan = {.count = count, .by_name = !sample && !selection->order};
 
-    if (count > MOST_COLUMNS && kind != FT_ROW_UNLABELED)
-        return ft_fail(FT_BAD, "%zu columns, expected at most %d", count, MOST_COLUMNS);
+    if (count > (kind == FT_ROW_VECTORS ? MOST_NUMBERS : MOST_COLUMNS) && kind != FT_ROW_UNLABELED)
+        return ft_fail(FT_BAD, "%zu columns, expected at most %d", count, kind == FT_ROW_VECTORS ? MOST_NUMBERS : MOST_COLUMNS);
 
     ft_arena_reset(arena);
     *layout = (struct ft_layout){.kind = kind, .columns = count, .header = names && sample, .id = -1, .label = -1, .score = -1,
                                  .arena = *arena};
     layout->names = ft_arena_zero(arena, count, sizeof *layout->names);
     layout->items = ft_arena_zero(arena, count + 1, sizeof *layout->items);
+    layout->vector = ft_arena_zero(arena, count, sizeof *layout->vector);
     layout->tags = ft_arena_zero(arena, count, sizeof *layout->tags);
     plan.role = ft_arena_zero(arena, count, sizeof *plan.role);
     plan.fixed = ft_arena_zero(arena, count, sizeof *plan.fixed);
     plan.used = ft_arena_zero(arena, count, sizeof *plan.used);
     plan.order = ft_arena_zero(arena, count + selection->count, sizeof *plan.order);
-    if (!layout->names || !layout->items || !layout->tags || !plan.role || !plan.fixed || !plan.used || !plan.order)
+    if (!layout->names || !layout->items || !layout->vector || !layout->tags || !plan.role || !plan.fixed || !plan.used || !plan.order)
         return -1;
     return layout_fill(layout, &plan, names, selection, sample);
 }
@@ -368,6 +440,24 @@ void ft_layout_free(struct ft_layout *layout)
     ft_arena_free(&layout->arena);
 }
 
+static bool is_found_image(const struct ft_layout *layout, size_t item)
+{
+    return layout->items[item].uri && !(layout->header && layout->items[item].named);
+}
+
+/* Which columns were found to hold images; one that the header names for them needs no word. */
+static void say_images(const struct ft_layout *layout, char *text, size_t size, size_t used)
+{
+    size_t count = 0, said = 0;
+
+    for (size_t i = 0; i < layout->item_count; i++)
+        count += is_found_image(layout, i);
+    for (size_t i = 0; i < layout->item_count && used < size; i++)
+        if (is_found_image(layout, i))
+            used += (size_t)snprintf(text + used, size - used, "%s%zu", said++ ? ", " : count > 1 ? ", images in columns " : ", images in column ",
+                                     layout->items[i].column + 1);
+}
+
 void ft_layout_say(const struct ft_layout *layout, char *text, size_t size)
 {
     size_t used = 0;
@@ -375,10 +465,17 @@ void ft_layout_say(const struct ft_layout *layout, char *text, size_t size)
     if (layout->header) {
         used += (size_t)snprintf(text, size, "header ");
         for (size_t c = 0; c < layout->columns && used < size; c++)
-            used += (size_t)snprintf(text + used, size - used, "%s%.40s", c ? "," : "", layout->names[c].data);
+            if (layout->columns <= MOST_SAID || c < MOST_SAID / 2 || c + 1 == layout->columns)
+                used += (size_t)snprintf(text + used, size - used, "%s%.40s", c ? "," : "", layout->names[c].data);
+            else if (c == MOST_SAID / 2)
+                used += (size_t)snprintf(text + used, size - used, ",...");
     } else {
         used += (size_t)snprintf(text, size, "%zu column%s, no header", layout->columns, layout->columns == 1 ? "" : "s");
     }
     if (used < size)
-        snprintf(text + used, size - used, ": %s%s", ft_row_kind_name(layout->kind), layout->reason);
+        used += (size_t)snprintf(text + used, size - used, ": %s%s%s", layout->kind == FT_ROW_VECTORS && layout->label >= 0 ? "labelled " : "",
+                                 ft_row_kind_name(layout->kind), layout->reason);
+    if (layout->vector_count && used < size)
+        snprintf(text + used, size - used, " of %zu number%s", layout->vector_count, layout->vector_count == 1 ? "" : "s");
+    say_images(layout, text, size, used);
 }

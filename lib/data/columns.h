@@ -8,7 +8,9 @@
  *      (or image) and a label make labelled rows, a text alone unlabelled ones; a text and an image make a pair.
  *   5. Without roles the number of columns tells, as in Finetuner: 1 unlabelled; 2 pairs, or labelled where column 2 looks like labels in
  *      the sample (data/guess.h); 3 scored where the third column holds numbers, else triplets.
- * Columns without a role become tags. A guess is always said; see ft_layout_say. */
+ * Columns without a role become tags. A column named for an image holds images, and so does one without a name for a text whose cells in the
+ * sample are all addresses or paths of pictures. Of vectors (by option only) an id and a label have roles, all other columns, or those that
+ * --columns gives without a role, are the numbers. A guess is always said; see ft_layout_say. */
 #ifndef FT_DATA_COLUMNS_H
 #define FT_DATA_COLUMNS_H
 
@@ -32,14 +34,17 @@ struct ft_layout {
     long id, label, score;         /* columns, -1 = none */
     struct ft_layout_item *items;
     size_t item_count;
+    size_t *vector;                /* [vector_count] the columns of the numbers; then there is no item */
+    size_t vector_count;
     size_t *tags;
     size_t tag_count;
     char reason[256], question[256];   /* of a guess */
     struct ft_arena arena;
 };
 
-/* Do these cells name columns? Known names only decide where they suffice to say what a row is. */
-bool ft_names_are_header(const struct ft_string *names, size_t count, const struct ft_selection *selection);
+/* Do these cells name columns? Known names only decide where they suffice to say what a row is; of vectors, a row without a number, or with a
+ * name for a label or id, is one. */
+bool ft_names_are_header(const struct ft_string *names, size_t count, const struct ft_selection *selection, enum ft_row_kind kind);
 
 /* `names` NULL where there is no header; `sample` (NULL for JSON) decides rule 5 and which columns hold addresses. -1: FT_USAGE or FT_BAD
  * with what was expected. */

@@ -2,6 +2,7 @@
 #include "data/jsonl.h"
 #include "base/error.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,7 +97,7 @@ static int parse(struct ft_jsonl *jsonl, struct ft_string line)
     jsonl->root = json_loadb(line.data, line.size, JSON_REJECT_DUPLICATES, &error);
     if (!jsonl->root)
         return ft_fail(FT_BAD, "column %d: %s", error.column, error.text);
-    if (!json_is_object(jsonl->root))
+    if (!json_is_object(jsonl->root) && jsonl->option != FT_ROW_VECTORS)
         return ft_fail(FT_BAD, "expected an object, {\"text\": ...}, got an array");
     if (!ft_json_is_shallow(jsonl->root, DEPTH))
         return ft_fail(FT_BAD, "nested deeper than %d levels", DEPTH);
@@ -222,13 +223,73 @@ static int take_item(struct ft_jsonl *jsonl, const struct ft_layout_item *item)
     return 0;
 }
 
+/* The list of numbers: the key that --columns gives, else DocArray's tensor, else the only list. NULL: FT_BAD. */
+static const json_t *find_vector(const struct ft_jsonl *jsonl, const char **key)
+{
+    const struct ft_selection *selection = jsonl->selection;
+    const json_t *found = json_object_get(jsonl->root, *key = "tensor");
+    const char *name;
+    json_t *value;
+    size_t lists = 0;
+
+    if (json_is_array(jsonl->root))
+        return jsonl->root;
+    for (size_t i = selection->count; i-- > 0;)
+        if (selection->column[i].role == FT_COLUMN_NONE)
+            found = json_object_get(jsonl->root, *key = selection->column[i].name);
+    if (found || selection->order) {
+        if (!json_is_array(found))
+            ft_fail(FT_BAD, "\"%s\": expected a list of numbers", *key);
+        return json_is_array(found) ? found : NULL;
+    }
+    json_object_foreach(jsonl->root, name, value)
+        if (json_is_array(value)) {
+            found = value;
+            *key = name;
+            lists++;
+        }
+    if (lists != 1)
+        ft_fail(FT_BAD, "%zu lists, expected one of numbers, a \"tensor\", or --columns KEY", lists);
+    return lists == 1 ? found : NULL;
+}
+
+/* The vector; what held it travels no more. */
+static int take_vector(struct ft_jsonl *jsonl, const char **key)
+{
+    const json_t *list = find_vector(jsonl, key);
+    size_t width = json_array_size(list);
+    float *vector = list ? ft_arena_take(&jsonl->arena, width * sizeof *vector) : NULL;
+
+    if (!vector)
+        return -1;
+    if (width == 0)
+        return ft_fail(FT_BAD, "an empty list, expected numbers");
+    for (size_t i = 0; i < width; i++) {
+        const json_t *number = json_array_get(list, i);
+
+        vector[i] = (float)json_number_value(number);
+        if (!json_is_number(number))
+            return ft_fail(FT_BAD, "member %zu of the list is no number", i + 1);
+        if (!isfinite(vector[i]))
+            return ft_fail(FT_BAD, "number %zu is %g, too large for a 32-bit number", i + 1, json_number_value(number));
+    }
+    jsonl->items[jsonl->item_count++] = (struct ft_row_item){.role = FT_NO_ROLE, .vector = vector, .width = width};
+    jsonl->kind = FT_ROW_VECTORS;
+    if (list != jsonl->root)
+        json_object_set_new(jsonl->root, *key, json_null());
+    return 0;
+}
+
 /* By the names of the keys, as columns by the names of a header. */
 static int read_keys(struct ft_jsonl *jsonl)
 {
     struct ft_layout *layout = &jsonl->layout;
+    const char *vector = NULL;
 
+    if (jsonl->option == FT_ROW_VECTORS && take_vector(jsonl, &vector) < 0)
+        return -1;
     collect_names(jsonl);
-    if (jsonl->count == 0)
+    if (jsonl->count == 0 && jsonl->kind != FT_ROW_VECTORS)
         return ft_fail(FT_BAD, "no known key: expected text, anchor and positive, query and pos, or --columns");
     if (!same_names(jsonl) && ft_layout_make(layout, jsonl->names, jsonl->count, jsonl->selection, jsonl->option, NULL) < 0) {
         layout->columns = 0;
@@ -246,7 +307,8 @@ static int read_keys(struct ft_jsonl *jsonl)
                                                                           : take_score(jsonl, jsonl->values[layout->score])) < 0)
         return -1;
     for (size_t i = 0; i < layout->tag_count; i++)
-        add_tag(jsonl, jsonl->names[layout->tags[i]].data, jsonl->values[layout->tags[i]]);
+        if (!vector || !ft_string_is(jsonl->names[layout->tags[i]], vector))
+            add_tag(jsonl, jsonl->names[layout->tags[i]].data, jsonl->values[layout->tags[i]]);
     return 0;
 }
 
@@ -352,6 +414,8 @@ static int read_root(struct ft_jsonl *jsonl)
             !(jsonl->matches && (strcmp(key, "text") == 0 || strcmp(key, "uri") == 0)))
             add_tag(jsonl, key, value);
     jsonl->kind = jsonl->item_count > 1 + jsonl->positives ? FT_ROW_TRIPLETS : jsonl->scored ? FT_ROW_SCORED : FT_ROW_PAIRS;
+    if (jsonl->option == FT_ROW_TEXT_IMAGE && jsonl->kind == FT_ROW_PAIRS && jsonl->items[0].uri != jsonl->items[1].uri)
+        jsonl->kind = FT_ROW_TEXT_IMAGE;
     if (jsonl->option != FT_ROW_GUESS && jsonl->kind != jsonl->option)
         return ft_fail(FT_BAD, "%s, expected %s", ft_row_kind_name(jsonl->kind), ft_row_kind_name(jsonl->option));
     return 0;
@@ -416,8 +480,8 @@ long ft_jsonl_read(struct ft_jsonl *jsonl, struct ft_string line)
         return -1;
     chunks = json_object_get(jsonl->root, "chunks");
     matches = json_object_get(jsonl->root, "matches");
-    rooted = json_array_size(chunks) > 0 || is_session(matches);
-    if (json_array_size(chunks) > 0)
+    rooted = jsonl->option != FT_ROW_VECTORS && (json_array_size(chunks) > 0 || is_session(matches));
+    if (rooted && json_array_size(chunks) > 0)
         read = read_chunks(jsonl, chunks);
     else if (rooted)
         read = read_session(jsonl, matches);

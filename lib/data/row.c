@@ -4,10 +4,10 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
-static const char *const kind_names[] = {"rows", "labelled rows", "pairs", "triplets", "scored pairs", "unlabelled rows"};
-static const char *const kind_options[] = {"", "--labeled", "--pairs", "--triplets", "--scored", "--unlabeled"};
+static const char *const kind_names[] = {"rows", "labelled rows", "pairs", "triplets", "scored pairs", "texts with images", "unlabelled rows",
+                                         "vectors"};
+static const char *const kind_options[] = {"", "--labeled", "--pairs", "--triplets", "--scored", "--text-image", "--unlabeled", "--vectors"};
 
 const char *ft_row_kind_name(enum ft_row_kind kind)
 {
@@ -19,37 +19,21 @@ const char *ft_row_kind_option(enum ft_row_kind kind)
     return kind_options[kind];
 }
 
-static bool begins_with(struct ft_string s, const char *prefix)
-{
-    size_t size = strlen(prefix);
-
-    return s.size >= size && strncasecmp(s.data, prefix, size) == 0;
-}
-
-bool ft_content_is_uri(struct ft_string s)
-{
-    static const char *const endings[] = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", NULL};
-    bool blank;
-
-    if (s.size == 0)
-        return false;
-    blank = memchr(s.data, ' ', s.size) || memchr(s.data, '\n', s.size) || memchr(s.data, '\t', s.size);
-    if (begins_with(s, "http://") || begins_with(s, "https://") || begins_with(s, "data:"))
-        return !blank;
-    if (s.size > 4096 || (blank && s.data[0] != '/' && s.data[0] != '.'))
-        return false;
-    for (const char *const *e = endings; *e; e++) {
-        size_t size = strlen(*e);
-
-        if (s.size > size && strncasecmp(s.data + s.size - size, *e, size) == 0)
-            return true;
-    }
-    return false;
-}
-
 double ft_row_share(const struct ft_row *row)
 {
-    return ldexp((double)(ft_hash_bytes(row->items[0].content.data, row->items[0].content.size).low >> 11), -53);
+    const struct ft_row_item *first = &row->items[0];
+    struct ft_hash hash = first->vector ? ft_hash_bytes(first->vector, first->width * sizeof *first->vector)
+                                        : ft_hash_bytes(first->content.data, first->content.size);
+
+    return ldexp((double)(hash.low >> 11), -53);
+}
+
+bool ft_row_has_uri(const struct ft_row *row)
+{
+    for (size_t i = 0; i < row->item_count; i++)
+        if (row->items[i].uri)
+            return true;
+    return false;
 }
 
 bool ft_json_is_shallow(const json_t *value, int depth)
@@ -192,10 +176,38 @@ static void write_kept(msgpack_packer *pk, const json_t *object)
         }
 }
 
-static void write_content(msgpack_packer *pk, const struct ft_row_item *item)
+/* What an item is: text, or of a picture address, type and bytes, or numbers. Rows of DocArray may bring modality and type themselves. */
+static uint32_t count_content(const struct ft_row_item *item, const json_t *object, bool modality)
 {
-    ft_pack_text(pk, item->uri ? "uri" : "text");
-    ft_pack_string(pk, item->content);
+    return (uint32_t)(item->content.data != NULL) + (item->blob.data != NULL) + (item->vector != NULL) + (modality && !get(object, "modality")) +
+           (item->mime_type && !get(object, "mime_type"));
+}
+
+static void write_content(msgpack_packer *pk, const struct ft_row_item *item, const json_t *object, bool modality)
+{
+    uint64_t shape[1] = {item->width};
+
+    if (item->content.data) {
+        ft_pack_text(pk, item->uri ? "uri" : "text");
+        ft_pack_string(pk, item->content);
+    }
+    if (item->blob.data) {
+        ft_pack_text(pk, "blob");
+        msgpack_pack_bin(pk, item->blob.size);
+        msgpack_pack_bin_body(pk, item->blob.data, item->blob.size);
+    }
+    if (item->vector) {
+        ft_pack_text(pk, "tensor");
+        ft_wire_write(pk, FT_WIRE_F4, 1, shape, item->vector);
+    }
+    if (modality && !get(object, "modality")) {
+        ft_pack_text(pk, "modality");
+        ft_pack_text(pk, item->uri ? "image" : "text");
+    }
+    if (item->mime_type && !get(object, "mime_type")) {
+        ft_pack_text(pk, "mime_type");
+        ft_pack_text(pk, item->mime_type);
+    }
 }
 
 static void write_chunk(msgpack_packer *pk, const struct ft_row_item *item, bool modality)
@@ -204,17 +216,12 @@ static void write_chunk(msgpack_packer *pk, const struct ft_row_item *item, bool
     bool old_role = get(tags, "role");
     const char *key;
 
-    modality = modality && !get(item->object, "modality");
-    msgpack_pack_map(pk, 2u + !!id + modality + count_kept(item->object));
+    msgpack_pack_map(pk, 1u + !!id + count_content(item, item->object, modality) + count_kept(item->object));
     if (id) {
         ft_pack_text(pk, "id");
         ft_json_write(pk, id);
     }
-    write_content(pk, item);
-    if (modality) {
-        ft_pack_text(pk, "modality");
-        ft_pack_text(pk, item->uri ? "image" : "text");
-    }
+    write_content(pk, item, item->object, modality);
     write_kept(pk, item->object);
     ft_pack_text(pk, "tags");
     msgpack_pack_map(pk, 1u + item->scored + (tags ? json_object_size(tags) : 0) - old_role);
@@ -281,20 +288,12 @@ static void write_tags(msgpack_packer *pk, const struct ft_row *row)
 
 void ft_row_write(msgpack_packer *pk, const struct ft_row *row, const char *path)
 {
-    bool tagged = row->tag_count > 0 || row->label.data || row->scored, alone = row->items[0].role == FT_NO_ROLE, any_uri = false;
-    bool modality;
+    bool tagged = row->tag_count > 0 || row->label.data || row->scored, alone = row->items[0].role == FT_NO_ROLE, any_uri = ft_row_has_uri(row);
 
-    for (size_t i = 0; i < row->item_count; i++)
-        any_uri |= row->items[i].uri;
-    modality = alone && any_uri && !get(row->object, "modality");
-    msgpack_pack_map(pk, 2u + modality + tagged + count_kept(row->object));
+    msgpack_pack_map(pk, 2u - alone + (alone ? count_content(&row->items[0], row->object, any_uri) : 0) + tagged + count_kept(row->object));
     write_id(pk, row, path);
     if (alone)
-        write_content(pk, &row->items[0]);
-    if (modality) {
-        ft_pack_text(pk, "modality");
-        ft_pack_text(pk, "image");
-    }
+        write_content(pk, &row->items[0], row->object, any_uri);
     write_kept(pk, row->object);
     if (tagged)
         write_tags(pk, row);

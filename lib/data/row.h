@@ -1,22 +1,30 @@
 /* row.h - a row as the library sees it, whatever file it came from, and its document in the stream.
  *
- * A labelled or unlabelled row is one item; a pair, triplet or scored pair has one item for each of its chunks, anchor first.
+ * A labelled or unlabelled row is one item, a vector too; a pair, triplet, scored pair or text with its image has one item for each of its
+ * chunks, anchor first (of a text and an image the text).
  * Strings and arrays belong to whoever made the row. */
 #ifndef FT_DATA_ROW_H
 #define FT_DATA_ROW_H
 
+#include "data/uri.h"
 #include "stream/document.h"
 
 #include <jansson.h>
 
-enum ft_row_kind { FT_ROW_GUESS, FT_ROW_LABELED, FT_ROW_PAIRS, FT_ROW_TRIPLETS, FT_ROW_SCORED, FT_ROW_UNLABELED };
+enum ft_row_kind {
+    FT_ROW_GUESS, FT_ROW_LABELED, FT_ROW_PAIRS, FT_ROW_TRIPLETS, FT_ROW_SCORED, FT_ROW_TEXT_IMAGE, FT_ROW_UNLABELED, FT_ROW_VECTORS, FT_ROW_KINDS,
+};
 const char *ft_row_kind_name(enum ft_row_kind kind);      /* "labelled rows", "pairs", ... */
 const char *ft_row_kind_option(enum ft_row_kind kind);    /* "--labeled", ... */
 
 struct ft_row_item {
     enum ft_role role;
-    struct ft_string content;      /* text, or an address or path where uri is set */
-    bool uri;
+    struct ft_string content;      /* text, or an address or path where uri is set; data NULL: nothing but the blob or the vector */
+    bool uri, local;               /* local: a path, whatever it looks like */
+    struct ft_string blob;         /* data NULL, or the bytes that go along */
+    const char *mime_type;         /* of what was looked at; else NULL */
+    const float *vector;           /* NULL, or [width] */
+    size_t width;
     const json_t *object;          /* NULL, or the DocArray document this is: its other fields travel too */
     bool scored;                   /* of triplets with a score for each text */
     double score;
@@ -44,11 +52,11 @@ struct ft_row {
 /* What --rate goes by: the first item's content, so that all rows of one anchor fall on the same side. In [0, 1). */
 double ft_row_share(const struct ft_row *row);
 
+/* Does it name a picture? */
+bool ft_row_has_uri(const struct ft_row *row);
+
 /* Pack the row as a document; `path` is for its id. */
 void ft_row_write(msgpack_packer *pk, const struct ft_row *row, const char *path);
-
-/* Is this content an address (http, https or data, no blanks) or a path to a picture (by its ending; blanks only after a leading / or .)? */
-bool ft_content_is_uri(struct ft_string content);
 
 /* Is this a field of DocArray documents that travels as it is (mime_type, modality, weight, embedding, matches), of the right type? */
 bool ft_json_is_field(const char *key, const json_t *value);

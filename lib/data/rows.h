@@ -1,4 +1,4 @@
-/* rows.h - the rows of a file, whatever its format: csv, tsv, lines, JSON lines.
+/* rows.h - the rows of a file, whatever its format: csv, tsv, lines, JSON lines; or of a folder of pictures.
  *
  * Opening decides the format (by name, then first bytes), the delimiter (data/csv.h) and the layout (data/columns.h) from a bounded sample;
  * from then on memory is that sample, one block and one record. */
@@ -16,12 +16,14 @@ struct ft_where {
 int ft_where_parse(struct ft_where *where, const char *text);
 
 struct ft_rows_options {
-    const char *format;            /* auto, csv, tsv, lines, jsonl, beir: JSON lines whose texts begin with their "title", if they have one */
+    const char *format;            /* auto, csv, tsv, lines, jsonl, beir: JSON lines whose texts begin with their "title", if they have one;
+                                    * images: a folder (data/folder.h) */
     const char *dialect;           /* auto, excel, excel-tab, unix */
     char delimiter;                /* 0: as the dialect says */
     const char *encoding;          /* NULL: UTF-8 */
     enum ft_row_kind kind;         /* FT_ROW_GUESS: inferred */
     enum ft_row_kind usual;        /* what earlier files hold: decides where this one would be guessed; else FT_ROW_GUESS */
+    size_t width;                  /* numbers of a vector in earlier files, or 0 */
     bool header;
     struct ft_selection selection;
     const struct ft_where *where;
@@ -42,6 +44,10 @@ int ft_rows_next(struct ft_rows *rows, struct ft_row *row);
 /* FT_ROW_GUESS until a row was read from JSON lines. */
 enum ft_row_kind ft_rows_kind(const struct ft_rows *rows);
 const char *ft_rows_name(const struct ft_rows *rows);
+
+/* The folder that relative paths of pictures are relative to, ending in '/', or "": the file's own, of a folder itself. */
+const char *ft_rows_base(const struct ft_rows *rows);
+bool ft_rows_is_folder(const struct ft_rows *rows);
 
 /* What was inferred, in one line, and a question where the guess may be wrong, else "". */
 const char *ft_rows_said(const struct ft_rows *rows);

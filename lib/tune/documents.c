@@ -2,7 +2,7 @@
 #include "tune/documents.h"
 #include "base/error.h"
 #include "base/stop.h"
-#include "data/rows.h"
+#include "data/ahead.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -48,15 +48,17 @@ static int take_bytes(struct ft_arena *arena, struct ft_string bytes, ft_documen
 static int read_rows(const char *path, ft_documents_take *take, void *argument)
 {
     const struct ft_rows_options how = {.format = "auto", .dialect = "auto", .output = -1};
+    const struct ft_media media = {.root = NULL};
     struct ft_rows *rows = ft_rows_open(path, &how);
+    struct ft_ahead *ahead = rows ? ft_ahead_open(rows, &media, 0, 1) : NULL;
     struct ft_buffer bytes = {0};
     struct ft_arena arena = {0};
     struct ft_row row;
     msgpack_packer pk;
-    int more = rows ? 1 : -1;
+    int more = ahead ? 1 : -1;
 
     msgpack_packer_init(&pk, &bytes, ft_buffer_write);
-    while (more > 0 && (more = ft_rows_next(rows, &row)) > 0) {
+    while (more > 0 && (more = ft_ahead_next(ahead, SIZE_MAX, &row)) > 0) {
         bytes.size = 0;
         ft_row_write(&pk, &row, path);
         if (take_bytes(&arena, (struct ft_string){bytes.data, bytes.size}, take, argument) < 0)
@@ -64,6 +66,7 @@ static int read_rows(const char *path, ft_documents_take *take, void *argument)
     }
     ft_buffer_free(&bytes);
     ft_arena_free(&arena);
+    ft_ahead_close(ahead);
     ft_rows_close(rows);
     return more;
 }

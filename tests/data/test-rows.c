@@ -36,8 +36,11 @@ static void add_row(struct out *out, const struct ft_row *row)
     for (size_t i = 0; i < row->item_count; i++) {
         const struct ft_row_item *item = &row->items[i];
 
-        add(out, " %.1s%s%.*s", item->role == FT_NO_ROLE ? "t" : &letters[item->role], item->uri ? "@" : "=", (int)item->content.size,
-            item->content.data);
+        if (item->content.data)
+            add(out, " %.1s%s%.*s", item->role == FT_NO_ROLE ? "t" : &letters[item->role], item->uri ? "@" : "=", (int)item->content.size,
+                item->content.data);
+        for (size_t j = 0; j < item->width; j++)
+            add(out, "%s%g", j ? "," : " v=", item->vector[j]);
         if (item->scored)
             add(out, "(%g)", item->score);
     }
@@ -142,7 +145,7 @@ static void test_headers(void)
     is_text(rows_of("sentence1,sentence2,score\na,b,.5\n"), "2 a=a p=b S=0.5; scored pairs", "sentence1,sentence2,score");
     is_text(rows_of("sentence1,sentence2,label\na,b,1\n"), "2 a=a p=b S=1; scored pairs", "a label that is a number, of two sentences");
     is_text(rows_of("sentence1,sentence2,label\na,b,entailment\n"), "2 a=a p=b label=entailment; pairs", "a label that is none");
-    is_text(rows_of("image,text\nx.jpg,a\n"), "2 a=a p@x.jpg; pairs", "image,text");
+    is_text(rows_of("image,text\nx.jpg,a\n"), "2 a=a p@x.jpg; texts with images", "image,text");
     is_text(rows_of("image,label\nx.jpg,a\n"), "2 t@x.jpg L=a; labelled rows", "image,label");
     is_text(rows_of("text\na\n"), "2 t=a; unlabelled rows", "text alone");
     is_text(rows_of("text,text\na,b\n"), "1 a=text p=text;2 a=a p=b; pairs", "a name twice is no header");
@@ -329,11 +332,42 @@ static void test_document(void)
 static void test_uris(void)
 {
     ok(ft_content_is_uri(FT_STRING("https://x/y")) && ft_content_is_uri(FT_STRING("data:image/png;base64,AA")), "addresses");
+    ok(ft_content_is_uri(FT_STRING("file:///a/b")) && !ft_content_is_uri(FT_STRING("file: a note")), "file:");
     ok(ft_content_is_uri(FT_STRING("a.JPG")) && ft_content_is_uri(FT_STRING("/my files/a.png")), "paths");
     ok(!ft_content_is_uri(FT_STRING("see https://x/y")) && !ft_content_is_uri(FT_STRING("look at my photo.jpg")) &&
        !ft_content_is_uri(FT_STRING(".jpg")) && !ft_content_is_uri(FT_STRING("")), "texts");
     is_text(rows_of("http://x/1,http://x/2\nnone,http://x/3\nhttp://x/4,http://x/5\n"),
-            "1 a=http://x/1 p@http://x/2;2 a=none p@http://x/3;3 a=http://x/4 p@http://x/5; pairs", "a column is of addresses or it is not");
+            "1 a=http://x/1 p@http://x/2;2 a=none p@http://x/3;3 a=http://x/4 p@http://x/5; texts with images", "a column is of addresses or it is not");
+}
+
+static void test_vectors(void)
+{
+    struct ft_rows_options o = plain();
+
+    is_text(rows_as(FT_ROW_VECTORS, NULL, "1,2.5,-3e2\n4,5,6\n"), "1 v=1,2.5,-300;2 v=4,5,6; vectors", "numbers alone");
+    is_text(rows_as(FT_ROW_VECTORS, NULL, "1\t2\n3\t4\n"), "1 v=1,2;2 v=3,4; vectors", "tabs");
+    is_text(rows_as(FT_ROW_VECTORS, NULL, "x1,x2,label\n1,2,a\n3,4,b\n"), "2 v=1,2 L=a;3 v=3,4 L=b; vectors", "a header");
+    is_text(rows_as(FT_ROW_VECTORS, NULL, "id,0,1,class\nq,1,2,7\n"), "2#q v=1,2 L=7; vectors", "a header with numbers in it, as pandas writes it");
+    is_text(rows_as(FT_ROW_VECTORS, "label=3", "1,2,a\n3,4,b\n"), "1 v=1,2 L=a;2 v=3,4 L=b; vectors", "--columns label=3");
+    is_text(rows_as(FT_ROW_VECTORS, "label=kind,x,y", "kind,x,note,y\na,1,n,2\n"), "2 v=1,2 L=a note=n; vectors", "--columns gives the numbers");
+    is_text(rows_as(FT_ROW_VECTORS, NULL, "1,2\n3\n4,x\n5,\n6,nan\n7,1e39\n8,0x1\n9,10\n"),
+            "1 v=1,2;!2: 1 field, expected 2 as in the first row;!3: column 2 is 'x', expected a number, or --columns label=COLUMN;"
+            "!4: column 2 is '', expected a number, or --columns label=COLUMN;!5: column 2 is 'nan', expected a number, or --columns label=COLUMN;"
+            "!6: column 2 is 1e+39, too large for a 32-bit number;!7: column 2 is '0x1', expected a number, or --columns label=COLUMN;"
+            "8 v=9,10; vectors", "what is no number");
+    is_text(rows_as(FT_ROW_VECTORS, NULL, "[1,2]\n[3,4.5]\n[5]\n[]\n[1,\"2\"]\n[1,1e39]\n"),
+            "1 v=1,2;2 v=3,4.5;!3: 1 number, expected 2 as in the rows before;!4: an empty list, expected numbers;"
+            "!5: member 2 of the list is no number;!6: number 2 is 1e+39, too large for a 32-bit number; vectors", "JSON lists");
+    is_text(rows_as(FT_ROW_VECTORS, NULL, "{\"id\":\"i\",\"x\":[1,2],\"label\":\"a\",\"lang\":\"en\"}\n{\"tensor\":[3,4],\"x\":[5]}\n"),
+            "1#i v=1,2 L=a lang=;2 v=3,4 x=; vectors", "JSON objects: the only list, or tensor");
+    is_text(rows_as(FT_ROW_VECTORS, "b", "{\"a\":[1],\"b\":[2,3]}\n{\"a\":[1]}\n"), "1 v=2,3 a=;!2: \"b\": expected a list of numbers; vectors", "--columns KEY");
+    is_text(rows_as(FT_ROW_VECTORS, NULL, "{\"a\":[1],\"b\":[2,3]}\n{\"a\":1}\n"),
+            "!1: 2 lists, expected one of numbers, a \"tensor\", or --columns KEY;!2: 0 lists, expected one of numbers, a \"tensor\", or --columns KEY;"
+            " rows", "none, or too many");
+    ok(strncmp(rows_as(FT_ROW_VECTORS, "label=1", "a\nb\n"), "!2 --vectors: 1 column, expected columns of numbers", 51) == 0, "a label alone");
+    o.kind = FT_ROW_VECTORS;
+    o.width = 3;
+    is_text(read_rows("1,2\n", 4, &o), "!1: 2 numbers, expected 3 as in the rows before; vectors", "as in the files before");
 }
 
 int main(void)
@@ -351,6 +385,7 @@ int main(void)
     test_sample();
     test_document();
     test_uris();
+    test_vectors();
     unlink(path);
     return done();
 }

@@ -62,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     for (size_t f = 0; f < sizeof formats / sizeof *formats; f++)
-        for (int kind = FT_ROW_GUESS; kind <= FT_ROW_UNLABELED; kind++) {
+        for (int kind = FT_ROW_GUESS; kind < FT_ROW_KINDS; kind++) {
             options.format = formats[f];
             options.kind = (enum ft_row_kind)kind;
             options.encoding = size % 7 == 0 ? "utf-16" : size % 5 == 0 ? "cp1252" : NULL;
@@ -80,6 +80,8 @@ static const char *const seeds[] = {
     "id,anchor,positive,negative_1,negative_2,x\n1,a,b,c,d,e\n",
     "sentence1,sentence2,score\na,b,.5\n",
     "\xef\xbb\xbf" "a;b\r\nc;d\r\n",
+    "1,2.5,-3e2\n4,5,6\n7,x,1e39\n",
+    "id,x1,x2,label\na,1,2.5,cat\n",
     "x.jpg,y.png\nhttp://a/b,https://c/d\n",
 };
 FUZZ_MAIN(seeds, "\",\n\r\t; \\|\xff\xfe\xc3")

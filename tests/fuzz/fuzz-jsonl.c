@@ -10,6 +10,7 @@ static const char *const seeds[] = {
     "{\"text\":\"a\",\"uri\":\"a.txt\",\"weight\":2,\"modality\":\"text\",\"embedding\":[1,2],\"tags\":{\"finetuner_label\":1,\"role\":\"x\"}}",
     "{\"chunks\":[{\"text\":\"a\",\"tags\":{\"role\":\"anchor\"}},{\"uri\":\"b.png\",\"id\":\"c\"}],\"tags\":{\"finetuner_score\":0.9}}",
     "{\"text\":\"a\",\"matches\":[{\"text\":\"n\",\"tags\":{\"finetuner_label\":-1}},{\"text\":\"p\",\"tags\":{\"finetuner_label\":1}}]}",
+    "[1,2.5,-3e2]\n[4,5,6]\n{\"tensor\":[1,2,3],\"label\":\"a\",\"embedding\":[1]}\n{\"x\":[1,2,3]}",
     "{\"text\":\"\\ud83d\\ude00 \\u0041\",\"x\":[[[[[[]]]]]]}",
 };
 FUZZ_MAIN(seeds, "{}[]\":,\\u09-.eE\n")

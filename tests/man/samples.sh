@@ -44,4 +44,16 @@ make_documents () {
     printf '%s\n' '{"text": "first", "label": "a"}' '{"text": "second", ' '{"text": "third", "label": "b"}' >articles.jsonl
 }
 
-make_labelled && make_pairs && make_documents
+# Pictures of two pixels.
+make_pictures () {
+    mkdir photos photos/cats photos/dogs &&
+    for i in 1 2 3 4; do
+        for label in cats dogs; do
+            echo R0lGODdhAgABAIEAAAAA/wAAAAAAAAAAACwAAAAAAgABAAAIBQABAAgIADs= | base64 -d >photos/$label/$i.gif
+        done
+        echo "picture $i of a cat,photos/cats/$i.gif"
+    done >captions.csv &&
+    printf '%s\n' 1,2,.5,x 2,3,-.5,x 9,8,1e3,y >vectors.csv
+}
+
+make_labelled && make_pairs && make_documents && make_pictures

@@ -90,16 +90,6 @@ test_expect_success 'doubled quotes' '
     test_grep "What is the rule for a ..follow on.. in Test Cricket?\",\"tags\":{\"finetuner_label\":\"62120\"}" got
 '
 
-test_expect_success 'pictures travel as uri: labelled, pairs, with texts in either order' '
-    docs "$SAMPLES"/labelled-images.csv >got &&
-    test_grep "\"uri\":\"/Users/images/apples/green_apple.jpg\",\"modality\":\"image\",\"tags\":{\"finetuner_label\":\"picture of apple\"}" got &&
-    docs "$SAMPLES"/image-image.csv >got && count 2 grep "\"uri\".*\"uri\"" got &&
-    docs "$SAMPLES"/text-image.csv | sed "s/.*chunks/chunks/" >one &&
-    docs "$SAMPLES"/image-text.csv | sed "s/.*chunks/chunks/" >other &&
-    test_cmp one other &&
-    count 2 grep "{\"text\":.*\"modality\":\"text\",\"tags\":{\"role\":\"anchor\"}},{\"uri\":.*\"role\":\"positive\"" one
-'
-
 test_expect_success 'unlabelled: a column, a row, lines' '
     count 4 docs "$SAMPLES"/column.csv &&
     count 4 docs --unlabeled "$SAMPLES"/row.csv &&
@@ -180,7 +170,7 @@ test_expect_success '--max-errors: that many are reported and left out, one more
 test_expect_success 'usage' '
     printf "a,b\n" >t.csv &&
     refuses 2 "a row is one thing" --pairs --labeled t.csv &&
-    refuses 2 "one of auto csv tsv lines jsonl beir" --format xml t.csv &&
+    refuses 2 "one of auto csv tsv lines jsonl images beir" --format xml t.csv &&
     refuses 2 "role .colour. is not known" --columns colour=1 t.csv &&
     refuses 2 "no column .body." --columns text=body t.csv &&
     refuses 2 "no condition" --where x t.csv &&
@@ -235,6 +225,23 @@ test_expect_success 'JSON lines: tags, chunks, several positives, sessions' '
     echo "{\"id\":\"-:1\",\"text\":\"a\",\"uri\":\"a.txt\",\"weight\":2,\"modality\":\"text\",\"tags\":{\"finetuner_label\":\"1\"}}" >want &&
     test_cmp want got &&
     echo "{\"text\":\"a\",\"embedding\":[1,2.5],\"tags\":{}}" | docs >got && test_grep "\"embedding\":{\"tensor\":\"<f4 .2.\"}" got
+'
+
+test_expect_success '--vectors: rows of numbers become tensors' '
+    printf "id,x1,x2,label\na,1,2.5,cat\nb,-3,1e-3,dog\n" >v.csv && docs --vectors v.csv >got &&
+    cat >want <<-\EOF &&
+	{"id":"a","tensor":{"tensor":"<f4 [2]"},"tags":{"finetuner_label":"cat"}}
+	{"id":"b","tensor":{"tensor":"<f4 [2]"},"tags":{"finetuner_label":"dog"}}
+	EOF
+    test_cmp want got && test_grep "v.csv: header id,x1,x2,label: labelled vectors of 2 numbers$" docs.err &&
+    ft-cat -q --full docs.ft | grep -o "\"data\":\"[^\"]*" | cut -d\" -f4 | base64 -d | od -An -tf4 | tr -s " \n" "  " >numbers &&
+    test "$(cat numbers)" = " 1 2.5 -3 0.001 " &&
+    printf "{\"tensor\":[1,2]}\n" >w.jsonl && docs --vectors v.csv w.jsonl >got && test "$(wc -l <got)" -eq 3 &&
+    printf "1,2,3\n" >u.csv && refuses 3 "^ft-ingest: u.csv:1: 3 numbers, expected 2 as in the rows before$" -q --vectors v.csv u.csv &&
+    printf "1,2\n3,cat\n" >u.csv && refuses 3 "u.csv:2: column 2 is .cat., expected a number" -q --vectors u.csv &&
+    docs --vectors --rate 0:.5 v.csv >low && docs --vectors --rate .5:1 v.csv >high && test "$(cat low high | wc -l)" -eq 2 &&
+    refuses 2 "--vectors and --labeled\|--labeled and --vectors" -q --vectors --labeled v.csv &&
+    docs --vectors --where label=dog v.csv >got && test "$(wc -l <got)" -eq 1
 '
 
 test_expect_success 'scores outside -1..1 are questioned, guesses too, also with -q' '
