@@ -30,7 +30,7 @@ endif
 # -ffp-contract=off: a fused multiply-add only where the code says so, so that the same source gives the same bits.
 ALL_CFLAGS = -std=gnu11 $(WARN) -Ilib -D_GNU_SOURCE -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread $(if $(ONEDNN),-DFT_ONEDNN) $(CFLAGS)
 # OpenBLAS and oneDNN are loaded when they are first called (lib/tensor/blas.h).
-LDLIBS  = -lcsv $(MSGPACK) -ljansson -lutf8proc -lpcre2-8 -lm
+LDLIBS  = -lcsv $(MSGPACK) -ljansson -lutf8proc -lpcre2-8 -ljpeg -lspng -lwebpdemux -lwebp -lgif -lm
 
 find     = $(shell find $(1) -name '$(2)' 2>/dev/null | LC_ALL=C sort)
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(call find,lib,*.c))
@@ -52,7 +52,7 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Kernels are the one place where more than -O2 pays.
-$(BUILD)/lib/tensor/%.o: CFLAGS += -O3
+$(BUILD)/lib/tensor/%.o $(BUILD)/lib/data/resize.o: CFLAGS += -O3
 
 link = $(call say,LD,$@)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
 

@@ -64,7 +64,11 @@ look () {
             have openblas libopenblas-dev links cblas.h -lopenblas
             have jansson libjansson-dev links jansson.h -ljansson
             have utf8proc libutf8proc-dev links utf8proc.h -lutf8proc
-            have pcre2 libpcre2-dev links pcre2posix.h -lpcre2-8 ;;
+            have pcre2 libpcre2-dev links pcre2posix.h -lpcre2-8
+            have libjpeg libjpeg-dev links jpeglib.h -ljpeg
+            have libspng libspng-dev links spng.h -lspng
+            have libwebp libwebp-dev links webp/demux.h -lwebpdemux
+            have giflib libgif-dev links gif_lib.h -lgif ;;
         fast)
             have onednn libdnnl-dev links dnnl.h -ldnnl ;;
         test)

@@ -38,7 +38,7 @@ world () {
 
 test_expect_success 'all there: nothing to do, nothing said' '
     world -lmsgpack-c "" "" &&
-    deps check build >out && test_grep "^on: cc make libcsv msgpack openblas jansson utf8proc pcre2$" out &&
+    deps check build >out && test_grep "^on: cc make libcsv msgpack openblas jansson utf8proc pcre2 libjpeg libspng libwebp giflib$" out &&
     deps install build >out && test_cmp /dev/null out && test_no_file apt.log
 '
 
