@@ -48,19 +48,21 @@ static void split(float *dx, const float *dy, size_t rows, size_t width, size_t 
         memcpy(dx + r * width, dy + (r * 3 + which) * width, width * sizeof(float));
 }
 
-static void step_backward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard,
-                          const struct ft_worker *worker, bool *written)
+static void step_backward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker, bool *written)
 {
     struct ft_runner *r = run->runner;
     const struct ft_kernels *k = r->kernels;
     const struct ft_node *node = &r->model->nodes[step->node];
     const struct ft_value *value = &r->plan->values[step->out];
     size_t rows = value->of_items ? shard->rows.sequences : shard->tokens, width = value->width;
-    const struct ft_rows *places = value->of_items ? &shard->items : &shard->rows;
     const struct ft_dropout dropout = ft_running_dropout(run, step);
+    const struct ft_rows items = ft_running_rows_in(run, step, shard, worker);
     const float *block = r->model->block, *dy = ft_running_gradient(run, step->out, shard);
     const float *x = step->in_count ? ft_running_value(run, step->in[0], shard, worker) : NULL;
+    const float *y = ft_running_value(run, step->out, shard, worker);
 
+    if (step->kind == FT_STEP_BATCH_NORM && !step->meets)
+        ft_norm_backward_activation(run, step, shard, worker);
     for (int i = 0; i < step->in_count; i++) {
         struct target target = aim(run, step->in[i], shard, written, worker);
         float *dx = target.where;
@@ -72,18 +74,18 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
             break;
         case FT_STEP_LINEAR:
             k->linear_backward(dx, dy, block + r->model->parameters[step->weight].offset,
-                               ft_running_packed(r, step, true), rows, step->inputs, step->outputs);
+                               ft_running_packed(r, step, true), rows * value->positions, step->inputs, step->outputs);
             break;
         case FT_STEP_NORM:
             k->layer_norm_backward(dx, dy, x, ft_running_saved(run, step, shard, 2, NULL),
                                    block + r->model->parameters[step->weight].offset, rows, width);
             break;
         case FT_STEP_DROPOUT:
-            k->dropout(dx, dy, &dropout, places, width);
+            k->dropout(dx, dy, &dropout, &items, width);
             break;
         case FT_STEP_DROPOUT_ADD:
             if (i == 0)
-                k->dropout(dx, dy, &dropout, places, width);
+                k->dropout(dx, dy, &dropout, &items, width);
             else
                 memcpy(dx, dy, rows * width * sizeof(float));
             break;
@@ -97,43 +99,80 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
             if (value->late)
                 k->activation_again(node->activation, ft_running_value(run, step->out, shard, worker), dx, dy, x, rows * width);
             else
-                k->activation_backward(node->activation, dx, dy, x, rows * width);
+                k->activation_backward(node->activation, dx, dy, ft_step_told_by_output(r->model, step) ? y : x, rows * width);
             break;
         case FT_STEP_POOL:
-            k->pool_backward(node->pooling, dx, dy, (uint32_t *)ft_running_saved(run, step, shard, width, NULL),
-                             &shard->rows, width);
+            k->pool_backward(node->pooling, dx, dy, (uint32_t *)ft_running_saved(run, step, shard, width, NULL), &items, width);
             break;
         case FT_STEP_GEM:
             k->gem_backward(dx, dy, ft_running_value(run, step->out, shard, worker), x, ft_running_power(run, step), node->epsilon,
-                            &shard->rows, width);
+                            &items, width);
             break;
         case FT_STEP_NORMALIZE:
-            k->normalize_backward(dx, dy, ft_running_value(run, step->out, shard, worker),
-                                  ft_running_saved(run, step, shard, 1, NULL), rows, width);
+            k->normalize_backward(dx, dy, y, ft_running_saved(run, step, shard, 1, NULL), rows, width);
+            break;
+        case FT_STEP_BATCH_NORM:
+            ft_norm_backward(run, step, shard, worker, dx);
+            break;
+        default:
+            ft_map_backward(run, step, shard, worker, i, dx);
             break;
         }
         hit(k, target);
     }
 }
 
-static int segment_shard(void *argument, size_t index, int worker)
+/* Which gradients the steps of the segment after step s have begun. */
+static void find_written(const struct ft_plan *plan, const struct ft_segment *segment, int s, bool *written)
+{
+    memset(written, 0, (size_t)plan->value_count * sizeof *written);
+    while (++s <= segment->last)
+        for (int k = 0; k < plan->steps[s].in_count && plan->values[plan->steps[s].out].needs_gradient; k++)
+            written[plan->steps[s].in[k]] = true;
+}
+
+static int segment_shard(void *argument, size_t index, int number)
 {
     const struct ft_group *group = argument;
     struct ft_runner *r = group->runner;
     const struct ft_shard *shard = &r->shards[group->first_shard + index];
     const struct ft_running *run = ft_group_run(group, shard);
-    bool *written = r->workers[worker].written;
+    struct ft_worker *worker = &r->workers[number];
 
-    memset(written, 0, (size_t)r->plan->value_count * sizeof *written);
-    for (int s = group->segment->last; s >= group->segment->first; s--) {
+    find_written(r->plan, group->segment, group->last, worker->written);
+    for (int s = group->last; s >= group->first; s--) {
         const struct ft_step *step = &r->plan->steps[s];
+        const struct ft_value *out = &r->plan->values[step->out];
 
-        if (r->plan->values[step->out].recomputed && !r->plan->values[step->out].late)
-            ft_running_forward(run, step, shard, &r->workers[worker]);
-        if (r->plan->values[step->out].needs_gradient)
-            step_backward(run, step, shard, &r->workers[worker], written);
+        if (out->recomputed && !out->late && !out->unread)
+            ft_running_forward(run, step, shard, worker);
+        if (group->halts && s == group->first)
+            ft_norm_backward_activation(run, step, shard, worker);
+        else if (out->needs_gradient)
+            step_backward(run, step, shard, worker, worker->written);
     }
     return 0;
+}
+
+/* A batch norm that goes by the chunk's statistics ends a stretch with its first half, and begins the next one with its second. */
+static int backward_segment(struct ft_group *group)
+{
+    const struct ft_plan *plan = group->runner->plan;
+    int s = group->last = group->segment->last;
+
+    for (;; s--) {
+        while (s >= group->segment->first && !(plan->steps[s].meets && plan->values[plan->steps[s].out].needs_gradient))
+            s--;
+        group->halts = s >= group->segment->first;
+        group->first = group->halts ? s : group->segment->first;
+        if (ft_pool_run(group->shard_count, segment_shard, group) < 0)
+            return -1;
+        if (!group->halts)
+            return 0;
+        if (ft_group_mix(group, &plan->steps[s]) < 0)
+            return -1;
+        group->last = s;
+    }
 }
 
 static float *parameter_gradient(const struct ft_running *run, int number)
@@ -144,20 +183,22 @@ static float *parameter_gradient(const struct ft_running *run, int number)
 }
 
 /* What lies in a table, or goes through a pooling, is taken shard by shard, as rows have to be told apart; in their order. */
-static void slice_of_shard(const struct ft_running *run, const struct ft_step *step, const struct ft_slice *slice, const struct ft_shard *shard)
+static void slice_of_shard(const struct ft_running *run, const struct ft_step *step, const struct ft_slice *slice, const struct ft_shard *shard,
+                           struct ft_worker *worker)
 {
     struct ft_runner *r = run->runner;
     const struct ft_node *node = &r->model->nodes[step->node];
     const float *dy = ft_running_gradient(run, step->out, shard);
+    const struct ft_rows rows = ft_running_rows_in(run, step, shard, worker);
 
     if (step->kind == FT_STEP_GEM)
-        r->kernels->gem_gradient(parameter_gradient(run, step->weight), dy, ft_running_value(run, step->out, shard, NULL),
-                                 ft_running_value(run, step->in[0], shard, NULL), ft_running_power(run, step), node->epsilon, &shard->rows,
+        r->kernels->gem_gradient(parameter_gradient(run, step->weight), dy, ft_running_value(run, step->out, shard, worker),
+                                 ft_running_value(run, step->in[0], shard, worker), ft_running_power(run, step), node->epsilon, &rows,
                                  r->plan->values[step->out].width);
     else
         r->kernels->embedding_gradient(parameter_gradient(run, node->parameters[0]), parameter_gradient(run, node->parameters[1]),
                                        parameter_gradient(run, node->parameter_count > 2 ? node->parameters[2] : -1), dy,
-                                       run->id + shard->first_token, &shard->rows, node->first_position,
+                                       run->id + shard->first_token, &rows, node->first_position,
                                        r->plan->values[step->out].width, slice->from, slice->to);
 }
 
@@ -167,7 +208,7 @@ static void slice_of_chunk(const struct ft_running *run, const struct ft_slice *
     const struct ft_step *step = &r->plan->steps[slice->step];
     const struct ft_value *value = &r->plan->values[step->out];
     const struct ft_shard whole = {.first_token = 0};   /* rows from the chunk's first */
-    size_t rows = value->of_items ? run->sequences : run->tokens;
+    size_t rows = (value->of_items ? run->sequences : run->tokens) * value->positions;
     float *dw = parameter_gradient(run, step->weight), *db = parameter_gradient(run, step->bias);
     const float *dy = ft_running_gradient(run, step->out, &whole);
     const float *x = step->in_count ? ft_running_value(run, step->in[0], &whole, &r->workers[worker]) : NULL;
@@ -178,12 +219,16 @@ static void slice_of_chunk(const struct ft_running *run, const struct ft_slice *
         r->kernels->linear_gradient(dw, db, dy, x, ft_running_operand(run, step, true),
                                     ft_running_operand(run, step, false), rows, step->inputs, step->outputs,
                                     slice->from, slice->to);
+    else if (step->kind == FT_STEP_BATCH_NORM)
+        ft_norm_slice(run, slice, &r->workers[worker], dw, db);
+    else if (step->kind == FT_STEP_CONVOLUTION || step->kind == FT_STEP_DEPTHWISE || step->kind == FT_STEP_TOKENS)
+        ft_map_slice(run, slice, &r->workers[worker], dw, db);
     else if (step->kind == FT_STEP_NORM)
         r->kernels->layer_norm_gradient(dw, db, dy, x, ft_running_saved(run, step, &whole, 2, NULL), rows, value->width,
                                         slice->from, slice->to);
     else
         for (size_t i = 0; i < run->shard_count; i++)
-            slice_of_shard(run, step, slice, &r->shards[run->first_shard + i]);
+            slice_of_shard(run, step, slice, &r->shards[run->first_shard + i], &r->workers[worker]);
 }
 
 /* Chunks in their order, so that sums are the same however many go together. */
@@ -252,7 +297,7 @@ int ft_runner_backward(struct ft_runner *r, size_t chunk, size_t count, const fl
     for (int s = plan->segment_count - 1; s >= lowest; s--) {
         group.segment = &plan->segments[s];
         if (ft_runner_pack(r, group.segment->first, group.segment->last, true, group.tokens) < 0 ||
-            ft_pool_run(group.shard_count, segment_shard, &group) < 0 || segment_gradients(&group) < 0)
+            backward_segment(&group) < 0 || segment_gradients(&group) < 0)
             return -1;
     }
     for (int i = 0; i < plan->inert_count; i++) {

@@ -3,8 +3,9 @@
 #include "base/error.h"
 #include "model/adapter.h"
 
-/* A slice of a parameter's rows (columns of norms and tables): a multiple of 48, which the products' kernels divide. */
-enum { SLICE = 192 };
+/* A slice of a parameter's rows (columns of norms and tables): a multiple of 48, which the products' kernels divide. Those of a map's steps have fewer
+ * columns and more rows than a text's. */
+enum { SLICE = 192, MAP_SLICE = 48 };
 
 struct life {
     int born, last;          /* steps: the one that makes it, the last that reads it */
@@ -16,7 +17,7 @@ struct life {
 static bool in_place(enum ft_step_kind kind)
 {
     return kind == FT_STEP_NORM || kind == FT_STEP_ACTIVATION || kind == FT_STEP_DROPOUT ||
-           kind == FT_STEP_DROPOUT_ADD || kind == FT_STEP_NORMALIZE;
+           kind == FT_STEP_DROPOUT_ADD || kind == FT_STEP_NORMALIZE || kind == FT_STEP_BATCH_NORM;
 }
 
 static void find_lives(const struct ft_plan *plan, struct life *life)
@@ -30,9 +31,12 @@ static void find_lives(const struct ft_plan *plan, struct life *life)
             life[step->in[k]].readers++;
         }
         if (step->kind == FT_STEP_LINEAR || step->kind == FT_STEP_NORM || step->kind == FT_STEP_ACTIVATION ||
-            step->kind == FT_STEP_ATTENTION || step->kind == FT_STEP_GEM)
-            life[step->in[0]].backward = true;
-        if (step->kind == FT_STEP_NORMALIZE || step->kind == FT_STEP_GEM)
+            step->kind == FT_STEP_ATTENTION || step->kind == FT_STEP_CONVOLUTION || step->kind == FT_STEP_DEPTHWISE ||
+            step->kind == FT_STEP_BATCH_NORM || step->kind == FT_STEP_SCALE || step->kind == FT_STEP_GEM)
+            life[step->in[0]].backward |= !ft_step_told_by_output(plan->model, step);
+        if (step->kind == FT_STEP_SCALE)
+            life[step->in[1]].backward = true;
+        if (step->kind == FT_STEP_NORMALIZE || step->kind == FT_STEP_GEM || ft_step_told_by_output(plan->model, step))
             life[step->out].backward = true;
     }
     life[plan->steps[plan->step_count - 1].out].last = plan->step_count;
@@ -44,12 +48,14 @@ static int give_slots(struct ft_arena *arena, struct ft_plan *plan, const struct
     int *holder = ft_arena_zero(arena, (size_t)plan->value_count, sizeof *holder);   /* value + 1 in each slot, 0 = free */
 
     plan->slot_width = ft_arena_zero(arena, (size_t)plan->value_count, sizeof *plan->slot_width);
-    if (!holder || !plan->slot_width)
+    plan->slot_item_width = ft_arena_zero(arena, (size_t)plan->value_count, sizeof *plan->slot_item_width);
+    if (!holder || !plan->slot_width || !plan->slot_item_width)
         return -1;
     for (int s = 0; s < plan->step_count; s++) {
         struct ft_value *out = &plan->values[plan->steps[s].out];
         /* A step that may work in place takes over its input's slot; any other needs its inputs to the end. */
         int dead = s + in_place(plan->steps[s].kind), slot = 0;
+        size_t *width;
 
         for (int i = 0; i < plan->slot_count; i++)
             if (holder[i] && life[holder[i] - 1].last < dead)
@@ -60,8 +66,9 @@ static int give_slots(struct ft_arena *arena, struct ft_plan *plan, const struct
         out->slot = slot;
         if (slot == plan->slot_count)
             plan->slot_count++;
-        if (out->width > plan->slot_width[slot])
-            plan->slot_width[slot] = out->width;
+        width = out->of_items ? &plan->slot_item_width[slot] : &plan->slot_width[slot];
+        if (out->width > *width)
+            *width = out->width;
     }
     return 0;
 }
@@ -75,10 +82,10 @@ static bool alone_after(const struct ft_plan *plan, const struct life *life, int
     return true;
 }
 
-static void add_slices(struct ft_plan *plan, int s, size_t size)
+static void add_slices(struct ft_plan *plan, int s, size_t size, size_t each)
 {
-    for (size_t from = 0; from < size; from += SLICE)
-        plan->slices[plan->slice_count++] = (struct ft_slice){.step = s, .from = from, .to = size - from < SLICE ? size : from + SLICE};
+    for (size_t from = 0; from < size; from += each)
+        plan->slices[plan->slice_count++] = (struct ft_slice){.step = s, .from = from, .to = size - from < each ? size : from + each};
 }
 
 /* All of A, then B in pieces. */
@@ -91,7 +98,7 @@ static void add_part_slices(struct ft_plan *plan, int s)
         int first = plan->slice_count;
 
         plan->slices[plan->slice_count++] = (struct ft_slice){.step = s, .to = parts[k].adapter->a->rows, .of_a = true};
-        add_slices(plan, s, parts[k].count);
+        add_slices(plan, s, parts[k].count, SLICE);
         for (int i = first; i < plan->slice_count; i++)
             plan->slices[i].part = k + 1;
     }
@@ -111,35 +118,48 @@ static bool has_trainable(const struct ft_plan *plan, const struct ft_step *step
            (step->bias >= 0 && ft_parameter_learns(&plan->model->parameters[step->bias]));
 }
 
-static size_t slice_size(const struct ft_plan *plan, const struct ft_step *step)
+/* How many rows, columns or taps a step's slices share out, and how many each has. */
+static size_t slice_size(const struct ft_plan *plan, const struct ft_step *step, size_t *each)
 {
-    return step->kind == FT_STEP_LINEAR ? step->outputs : step->kind == FT_STEP_GEM ? 1 : plan->values[step->out].width;
+    const struct ft_value *out = &plan->values[step->out];
+
+    *each = out->positions > 1 && step->kind != FT_STEP_LINEAR ? MAP_SLICE : SLICE;
+    if (step->kind == FT_STEP_CONVOLUTION && ft_step_by_taps(step)) {
+        *each = 1;
+        return step->windows.kernel * step->windows.kernel;
+    }
+    if (step->kind == FT_STEP_GEM)
+        return 1;
+    return step->kind == FT_STEP_LINEAR || step->kind == FT_STEP_CONVOLUTION ? step->outputs : out->width / out->positions;
 }
 
 static int cut_segments(struct ft_arena *arena, struct ft_plan *plan, struct life *life)
 {
-    size_t slices = 0;
+    size_t slices = 0, each;
     int first = 0;
     bool linear = false;
 
     for (int s = 0; s < plan->step_count; s++)
-        slices += slice_size(plan, &plan->steps[s]) / SLICE + 1 + 2 * FT_PARTS;
+        slices += slice_size(plan, &plan->steps[s], &each) / each + 1 + 2 * FT_PARTS + slice_size(plan, &plan->steps[s], &each) / SLICE;
     plan->slices = ft_arena_zero(arena, slices, sizeof *plan->slices);
     plan->segments = ft_arena_zero(arena, (size_t)plan->step_count, sizeof *plan->segments);
     if (!plan->slices || !plan->segments)
         return -1;
     for (int s = 0; s < plan->step_count; s++) {
         life[plan->steps[s].out].segment = plan->segment_count;
-        linear |= plan->steps[s].kind == FT_STEP_LINEAR;
+        linear |= plan->steps[s].kind == FT_STEP_LINEAR || plan->steps[s].kind == FT_STEP_CONVOLUTION || plan->steps[s].kind == FT_STEP_DEPTHWISE;
         /* Short stretches join the next one: every segment costs two meetings of all threads. */
         if (s + 1 < plan->step_count && !(linear && alone_after(plan, life, s)))
             continue;
         plan->segments[plan->segment_count] = (struct ft_segment){.first = first, .last = s, .slice = plan->slice_count};
         for (int i = s; i >= first; i--)
-            if (has_trainable(plan, &plan->steps[i]))
-                add_slices(plan, i, slice_size(plan, &plan->steps[i]));
-            else
+            if (has_trainable(plan, &plan->steps[i])) {
+                size_t size = slice_size(plan, &plan->steps[i], &each);
+
+                add_slices(plan, i, size, each);
+            } else {
                 add_part_slices(plan, i);
+            }
         plan->segments[plan->segment_count].slice_count = plan->slice_count - plan->segments[plan->segment_count].slice;
         plan->segment_count++;
         first = s + 1;
@@ -163,10 +183,16 @@ static size_t statistics(const struct ft_plan *plan, const struct ft_step *step)
     switch (step->kind) {
     case FT_STEP_NORM: return 2;
     case FT_STEP_NORMALIZE: return 1;
+    case FT_STEP_MAX_POOL: return plan->values[step->out].width;
     case FT_STEP_POOL:
         return plan->model->nodes[step->node].pooling == FT_POOL_MAX ? plan->values[step->out].width : 0;
     default: return 0;
     }
+}
+
+static bool reads_in_slices(enum ft_step_kind kind)
+{
+    return kind == FT_STEP_LINEAR || kind == FT_STEP_CONVOLUTION || kind == FT_STEP_DEPTHWISE;
 }
 
 /* Slices read a linear step's input, and they come after all shards are through; every other step that looks at its input does so on the way. */
@@ -174,24 +200,46 @@ static bool only_slices_read(const struct ft_plan *plan, int value)
 {
     for (int s = 0; s < plan->step_count; s++)
         for (int k = 0; k < plan->steps[s].in_count; k++)
-            if (plan->steps[s].in[k] == value && plan->steps[s].kind != FT_STEP_LINEAR && plan->steps[s].kind != FT_STEP_DROPOUT_ADD)
+            if (plan->steps[s].in[k] == value && !reads_in_slices(plan->steps[s].kind) && plan->steps[s].kind != FT_STEP_DROPOUT_ADD)
                 return false;
     return true;
+}
+
+/* Does the backward never look at it? */
+static bool nobody_reads(const struct ft_plan *plan, int value)
+{
+    for (int s = 0; s < plan->step_count; s++)
+        for (int k = 0; k < plan->steps[s].in_count; k++)
+            if (plan->steps[s].in[k] == value && plan->steps[s].kind != FT_STEP_DROPOUT_ADD)
+                return false;
+    return true;
+}
+
+/* Do all shards of a chunk meet while a value made by step `from` waits for step `to`? What lies in a worker's slot would not outlast that. */
+static bool over_meeting(const struct ft_plan *plan, int from, int to)
+{
+    for (int s = from + 1; s <= to; s++)
+        if (plan->steps[s].meets)
+            return true;
+    return false;
 }
 
 /* Is the output soon made again from an input that is kept anyway, by when it is read? */
 static bool can_recompute(const struct ft_plan *plan, const struct life *life, const struct ft_step *step)
 {
-    return (step->kind == FT_STEP_ACTIVATION || step->kind == FT_STEP_NORM) && !plan->values[step->out].of_items &&
-           life[step->in[0]].backward && !plan->values[step->in[0]].recomputed &&
-           all_readers_in(plan, step->out, life[step->out].segment) && only_slices_read(plan, step->out);
+    const struct ft_value *out = &plan->values[step->out];
+    bool quick = step->kind == FT_STEP_ACTIVATION || step->kind == FT_STEP_NORM || step->kind == FT_STEP_BATCH_NORM || step->kind == FT_STEP_SCALE;
+
+    return quick && (!out->of_items || out->positions > 1) && life[step->in[0]].backward && !plan->values[step->in[0]].recomputed &&
+           all_readers_in(plan, step->out, life[step->out].segment) && only_slices_read(plan, step->out) &&
+           !over_meeting(plan, (int)(step - plan->steps), life[step->out].last);
 }
 
 /* Training: a buffer for each value, the same one where a step works in place on something nobody reads again. Outputs of activations and norms are not
  * kept but computed again, in places that all segments share: none outlives its segment. */
 static void give_kept(struct ft_plan *plan, const struct life *life)
 {
-    size_t shared = 0, here = 0;
+    size_t shared[2] = {0}, here[2] = {0};   /* rows of tokens, of items */
 
     for (int s = 0; s < plan->step_count; s++) {
         const struct ft_step *step = &plan->steps[s];
@@ -201,10 +249,13 @@ static void give_kept(struct ft_plan *plan, const struct life *life)
 
         if (can_recompute(plan, life, step)) {
             out->recomputed = true;
-            out->late = step->kind == FT_STEP_ACTIVATION && out->needs_gradient && in->needs_gradient;
-            out->kept = here;
-            here += out->width;
-            shared = here > shared ? here : shared;
+            out->unread = nobody_reads(plan, step->out);
+            out->late = (step->kind == FT_STEP_ACTIVATION && out->needs_gradient && in->needs_gradient) ||
+                        (step->kind == FT_STEP_BATCH_NORM && out->needs_gradient);
+            out->kept = here[out->of_items];
+            here[out->of_items] += out->unread ? 0 : out->width;
+            if (here[out->of_items] > shared[out->of_items])
+                shared[out->of_items] = here[out->of_items];
         } else if (in && in_place(step->kind) && in->width == out->width && in->of_items == out->of_items && !in->recomputed &&
                    life[step->in[0]].readers == 1 && !life[step->in[0]].backward) {
             out->kept = in->kept;
@@ -215,12 +266,13 @@ static void give_kept(struct ft_plan *plan, const struct life *life)
         plan->steps[s].saved = *width;
         *width += statistics(plan, step);
         if (s == plan->segments[life[step->out].segment].last)
-            here = 0;
+            here[0] = here[1] = 0;
     }
     for (int v = 0; v < plan->value_count; v++)
         if (plan->values[v].recomputed)
-            plan->values[v].kept += plan->kept_width;
-    plan->kept_width += shared;
+            plan->values[v].kept += plan->values[v].of_items ? plan->kept_item_width : plan->kept_width;
+    plan->kept_width += shared[0];
+    plan->kept_item_width += shared[1];
 }
 
 /* The step, which has no parameters to need its output's gradient later, works in place: its input's gradient lies where its output's does. */

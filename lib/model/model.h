@@ -76,6 +76,7 @@ struct ft_node {
     size_t first_position;   /* embedding: 0 for BERT, 2 for RoBERTa */
     size_t kernel, stride, groups;        /* convolution, max pool */
     size_t above, left;      /* rows and columns of zeros before the map; behind it as many as its output's size asks for */
+    float momentum;          /* batch norm: the share of a batch's statistics in the running ones */
     float multiply[3], add[3];            /* pixels: of each of red, green, blue */
 };
 
@@ -95,6 +96,7 @@ struct ft_model {
     size_t input_width;      /* of the vectors it reads */
     size_t rows_each;        /* rows an image or a vector has: 1, but for transformers its tokens */
     size_t chunk_rows, shard_rows;   /* how many go through at once (cut.h); 0 = as texts */
+    bool batch_statistics;   /* in training, batch norms that are not frozen go by the chunk's own statistics, which their running ones follow */
     const struct ft_preprocess *preprocess;   /* how an image becomes height x across pixels; NULL for texts and vectors */
     size_t dim;              /* of the embedding */
     size_t vocabulary;       /* rows of the word table: token ids are below it */

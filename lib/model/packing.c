@@ -4,19 +4,77 @@
 #include "base/pool.h"
 #include "model/running.h"
 
+#include <math.h>
+
 /* Below WORTH tokens, about what two threads have in hand at once, each weight is read about once, and packing it where it is read is as good.
  * PIECE: columns of an activation that one thread packs at a time. */
 enum { WORTH = 384, PIECE = 192 };
+
+static bool is_map_step(const struct ft_step *step)
+{
+    return step->kind == FT_STEP_CONVOLUTION || step->kind == FT_STEP_DEPTHWISE;
+}
+
+size_t ft_map_weight_size(const struct ft_runner *r, const struct ft_step *step, bool transposed)
+{
+    size_t deep = step->windows.kernel * step->windows.kernel * step->inputs;
+
+    if (step->kind == FT_STEP_DEPTHWISE)
+        return (deep + 15) / 16 * 16;
+    return r->kernels->linear_pack ? r->kernels->linear_packed(deep, step->outputs, transposed) : (deep * step->outputs + 15) / 16 * 16;
+}
+
+static const float *parameter(const struct ft_runner *r, int number)
+{
+    return number < 0 ? NULL : r->model->block + r->model->parameters[number].offset;
+}
+
+/* Of output o: by what the norm that follows multiplies, and what bias that leaves: y = (x - mean) rstd gain + bias. */
+static void find_norm(const struct ft_runner *r, const struct ft_step *step, size_t o, float *scale, float *bias)
+{
+    const float *own = parameter(r, step->bias);
+    const struct ft_node *norm = step->norm < 0 ? NULL : &r->model->nodes[step->norm];
+    double factor = 1, shift = own ? own[o] : 0;
+
+    if (norm) {
+        factor = parameter(r, norm->parameters[0])[o] / sqrt((double)parameter(r, norm->parameters[3])[o] + (double)norm->epsilon);
+        shift = (shift - parameter(r, norm->parameters[2])[o]) * factor + parameter(r, norm->parameters[1])[o];
+    }
+    *scale = (float)factor;
+    *bias = (float)shift;
+}
+
+/* From [O, I, taps] to [O, taps, I], of a depthwise one from [I, taps] to [taps, I]; then, of a product, into the order that it is read in. */
+static void pack_map(struct ft_runner *r, const struct ft_step *step, bool transposed, float *packed, float *room)
+{
+    size_t taps = step->windows.kernel * step->windows.kernel, I = step->inputs, O = step->outputs;
+    const float *w = parameter(r, step->weight);
+    float *bias = packed + ft_map_weight_size(r, step, transposed), *to = r->kernels->linear_pack ? room : packed, scale, dropped;
+
+    if (step->kind == FT_STEP_DEPTHWISE)
+        to = packed;
+    for (size_t o = 0; o < O; o++) {
+        find_norm(r, step, o, &scale, transposed ? &dropped : bias + o);
+        for (size_t t = 0; step->kind == FT_STEP_DEPTHWISE && t < taps; t++)
+            to[t * O + o] = w[o * taps + t] * scale;
+        for (size_t t = 0; step->kind == FT_STEP_CONVOLUTION && t < taps; t++)
+            for (size_t i = 0; i < I; i++)
+                to[(o * taps + t) * I + i] = w[(o * I + i) * taps + t] * scale;
+    }
+    if (step->kind == FT_STEP_CONVOLUTION && r->kernels->linear_pack)
+        r->kernels->linear_pack(packed, room, taps * I, O, transposed);
+}
 
 static int pack_step(void *argument, size_t index, int worker)
 {
     struct ft_runner *r = argument;
     const struct ft_step *step = &r->plan->steps[r->weights.first + (int)index];
+    float *packed = r->weights.floats.data + r->weights.offset[step - r->plan->steps];
 
-    (void)worker;
-    if (step->kind == FT_STEP_LINEAR)
-        r->kernels->linear_pack(r->weights.floats.data + r->weights.offset[step - r->plan->steps],
-                                r->model->block + r->model->parameters[step->weight].offset, step->inputs, step->outputs,
+    if (is_map_step(step))
+        pack_map(r, step, r->weights.transposed, packed, r->workers[worker].scratch.data);
+    else if (step->kind == FT_STEP_LINEAR && r->weights.linear)
+        r->kernels->linear_pack(packed, r->model->block + r->model->parameters[step->weight].offset, step->inputs, step->outputs,
                                 r->weights.transposed);
     return 0;
 }
@@ -24,23 +82,31 @@ static int pack_step(void *argument, size_t index, int worker)
 int ft_runner_pack(struct ft_runner *r, int first, int last, bool transposed, size_t tokens)
 {
     struct ft_packed_weights *w = &r->weights;
+    bool linear = r->kernels->linear_pack && tokens >= WORTH, any = linear;
     size_t size = 0;
 
-    if (!r->kernels->linear_pack || tokens < WORTH || (w->first == first && w->last == last && w->transposed == transposed))
+    for (int s = first; s <= last && !any; s++)
+        any = is_map_step(&r->plan->steps[s]);
+    if (!any || (w->first == first && w->last == last && w->transposed == transposed))
         return 0;
     if (!w->offset && !(w->offset = ft_arena_zero(&r->arena, (size_t)r->plan->step_count, sizeof *w->offset)))
         return -1;
     ft_runner_unpack(r);
     for (int s = first; s <= last; s++) {
+        const struct ft_step *step = &r->plan->steps[s];
+
         w->offset[s] = size;
-        if (r->plan->steps[s].kind == FT_STEP_LINEAR)
-            size += r->kernels->linear_packed(r->plan->steps[s].inputs, r->plan->steps[s].outputs, transposed);
+        if (is_map_step(step))
+            size += ft_map_weight_size(r, step, transposed) + (step->outputs + 15) / 16 * 16;
+        else if (step->kind == FT_STEP_LINEAR && linear)
+            size += r->kernels->linear_packed(step->inputs, step->outputs, transposed);
     }
     if (!ft_floats_reserve(&w->floats, size))
         return -1;
     w->first = first;
     w->last = last;
     w->transposed = transposed;
+    w->linear = linear;
     return ft_pool_run((size_t)(last - first + 1), pack_step, r);
 }
 
@@ -55,32 +121,49 @@ const float *ft_running_packed(const struct ft_runner *r, const struct ft_step *
     const struct ft_packed_weights *w = &r->weights;
     int s = (int)(step - r->plan->steps);
 
-    return s >= w->first && s <= w->last && w->transposed == transposed ? w->floats.data + w->offset[s] : NULL;
+    return s >= w->first && s <= w->last && w->transposed == transposed && (w->linear || is_map_step(step)) ? w->floats.data + w->offset[s] : NULL;
 }
 
+/* Of a pooled value's layers the rows are too few to be worth it. */
 static bool wants_gradient(const struct ft_runner *r, const struct ft_step *step)
 {
-    return step->kind == FT_STEP_LINEAR && ft_parameter_learns(&r->model->parameters[step->weight]) && !r->plan->values[step->out].of_items;
+    const struct ft_value *out = &r->plan->values[step->out];
+
+    return ((step->kind == FT_STEP_LINEAR && (!out->of_items || out->positions > 1)) || (step->kind == FT_STEP_CONVOLUTION && ft_step_by_taps(step))) &&
+           ft_parameter_learns(&r->model->parameters[step->weight]);
 }
 
+/* A convolution's slices gather their inputs themselves. */
 static size_t width_of(const struct ft_step *step, bool of_output)
 {
-    return of_output ? step->outputs : step->inputs;
+    return of_output ? step->outputs : step->kind == FT_STEP_LINEAR ? step->inputs : 0;
+}
+
+static size_t rows_of(const struct ft_running *run, const struct ft_step *step)
+{
+    const struct ft_value *out = &run->runner->plan->values[step->out];
+
+    return (out->of_items ? run->sequences : run->tokens) * out->positions;
+}
+
+static size_t operand_size(const struct ft_running *run, const struct ft_step *step, bool of_output)
+{
+    size_t width = width_of(step, of_output);
+
+    return width ? run->runner->kernels->gradient_packed(rows_of(run, step), width) : 0;
 }
 
 /* Floats of the operands of a chunk. */
 static size_t operands_size(const struct ft_running *run, const struct ft_step *step)
 {
-    const struct ft_kernels *k = run->runner->kernels;
-
-    return k->gradient_packed(run->tokens, step->inputs) + k->gradient_packed(run->tokens, step->outputs);
+    return operand_size(run, step, false) + operand_size(run, step, true);
 }
 
 float *ft_running_operand(const struct ft_running *run, const struct ft_step *step, bool of_output)
 {
     if (!run->runner->kernels->gradient_pack || !wants_gradient(run->runner, step))
         return NULL;
-    return run->operands + (of_output ? run->runner->kernels->gradient_packed(run->tokens, step->inputs) : 0);
+    return run->operands + (of_output ? operand_size(run, step, false) : 0);
 }
 
 /* Pieces of the input come first, then those of the output's gradient, chunk by chunk. */
@@ -94,7 +177,7 @@ static int pack_piece(void *argument, size_t index, int worker)
     const struct ft_group *group = argument;
     const struct ft_step *step = group->step;
     struct ft_runner *r = group->runner;
-    size_t in = pieces_of(step->inputs), each = in + pieces_of(step->outputs), piece = index % each;
+    size_t in = pieces_of(width_of(step, false)), each = in + pieces_of(step->outputs), piece = index % each;
     const struct ft_running *run = &group->run[index / each];
     bool of_output = piece >= in;
     size_t width = width_of(step, of_output), from = (of_output ? piece - in : piece) * PIECE;
@@ -102,7 +185,7 @@ static int pack_piece(void *argument, size_t index, int worker)
     const float *x = of_output ? ft_running_gradient(run, step->out, &whole)
                                : ft_running_value(run, step->in[0], &whole, &r->workers[worker]);
 
-    r->kernels->gradient_pack(ft_running_operand(run, step, of_output), x, run->tokens, width, from,
+    r->kernels->gradient_pack(ft_running_operand(run, step, of_output), x, rows_of(run, step), width, from,
                               width - from < PIECE ? width : from + PIECE, of_output);
     return 0;
 }
@@ -123,5 +206,5 @@ int ft_group_pack_operands(struct ft_group *group)
         group->run[c].operands = r->operands.data + size;
         size += operands_size(&group->run[c], group->step);
     }
-    return ft_pool_run(group->count * (pieces_of(group->step->inputs) + pieces_of(group->step->outputs)), pack_piece, group);
+    return ft_pool_run(group->count * (pieces_of(width_of(group->step, false)) + pieces_of(group->step->outputs)), pack_piece, group);
 }

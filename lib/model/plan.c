@@ -12,7 +12,9 @@ struct build {
     int *value;              /* [nodes] the value that holds its output, -1 = not yet, or never (fused away) */
     int *consumers;          /* [nodes] */
     int *joined;             /* [nodes] of a query, key or value: 1 when its attention computes it */
-    int *absorbed;           /* [nodes] of a dropout: 1 when the addition after it computes it */
+    int *absorbed;           /* [nodes] 1 when another node's step computes it: a dropout's the addition after it, a batch norm's and an activation's
+                                the convolution or the norm before it */
+    bool *learns;            /* [nodes] it, or a node below it, has a parameter to learn */
     bool fused, training;
 };
 
@@ -26,13 +28,14 @@ static bool trainable(const struct ft_model *model, int parameter)
     return parameter >= 0 && ft_parameter_learns(&model->parameters[parameter]);
 }
 
-static int new_value(struct build *b, size_t width, bool of_items)
+static int new_value(struct build *b, size_t width, size_t positions, bool of_items)
 {
     struct ft_value *value = &b->plan->values[b->plan->value_count];
 
-    *value = (struct ft_value){.width = width, .of_items = of_items};
-    if (width > b->plan->widest)
-        b->plan->widest = width;
+    *value = (struct ft_value){.width = width * positions, .positions = positions, .of_items = of_items};
+    width = value->width;
+    if (width > *(of_items ? &b->plan->widest_item : &b->plan->widest))
+        *(of_items ? &b->plan->widest_item : &b->plan->widest) = width;
     return b->plan->value_count++;
 }
 
@@ -40,12 +43,14 @@ static struct ft_step *new_step(struct build *b, enum ft_step_kind kind, int nod
 {
     struct ft_plan *plan = b->plan;
     struct ft_step *step = &plan->steps[plan->step_count++];
-    bool of_items = kind == FT_STEP_POOL || kind == FT_STEP_GEM || (in >= 0 && plan->values[in].of_items);
+    bool of_items = kind == FT_STEP_POOL || kind == FT_STEP_GEM || kind == FT_STEP_VECTOR || kind == FT_STEP_PIXELS || (in >= 0 && plan->values[in].of_items);
+    const struct ft_node *n = node_at(b, node);
+    bool map = n->height && kind != FT_STEP_POOL && kind != FT_STEP_GEM && kind != FT_STEP_TOKENS;
 
-    *step = (struct ft_step){.kind = kind, .node = node, .random = node, .weight = -1, .bias = -1};
+    *step = (struct ft_step){.kind = kind, .node = node, .random = node, .weight = -1, .bias = -1, .norm = -1};
     if (in >= 0)
         step->in[step->in_count++] = in;
-    step->out = new_value(b, width, of_items);
+    step->out = new_value(b, width, map ? n->height * n->across : 1, of_items && kind != FT_STEP_TOKENS);
     return step;
 }
 
@@ -80,6 +85,34 @@ static bool can_join(const struct build *b, const struct ft_node *attention)
     return true;
 }
 
+/* A batch norm whose numbers do not change while the plan is used is a factor and a shift of the convolution before it. */
+static bool can_fold(const struct build *b, int i)
+{
+    return i > 0 && node_at(b, i)->inputs[0] == i - 1 && node_at(b, i - 1)->op == FT_OP_CONVOLUTION && b->consumers[i - 1] == 1 &&
+           !(b->training && b->learns[i]);
+}
+
+/* Does node i's step apply the activation after it as well? A convolution's only where no backward will ask for what was there before. */
+static bool takes_activation(const struct build *b, int i)
+{
+    const struct ft_node *n = node_at(b, i);
+
+    return n->op == FT_OP_BATCH_NORM || (n->op == FT_OP_CONVOLUTION && !(b->training && b->learns[i]));
+}
+
+/* A norm that is not frozen changes in training even where none of its parameters learns. */
+static void find_learning(struct build *b)
+{
+    for (int i = 0; i < b->model->node_count; i++) {
+        const struct ft_node *n = node_at(b, i);
+
+        for (int k = 0; k < n->parameter_count; k++)
+            b->learns[i] |= !b->model->parameters[n->parameters[k]].frozen || b->model->parameters[n->parameters[k]].adapter;
+        for (int k = 0; k < n->input_count; k++)
+            b->learns[i] |= b->learns[n->inputs[k]];
+    }
+}
+
 /* Mark what is fused away before any step is made. */
 static void find_fusions(struct build *b)
 {
@@ -95,6 +128,10 @@ static void find_fusions(struct build *b)
         if (n->op == FT_OP_ADD && b->training && node_at(b, n->inputs[0])->op == FT_OP_DROPOUT &&
             b->consumers[n->inputs[0]] == 1)
             b->absorbed[n->inputs[0]] = 1;
+        if (n->op == FT_OP_BATCH_NORM && can_fold(b, i))
+            b->absorbed[i] = 1;
+        if (n->op == FT_OP_ACTIVATION && b->consumers[n->inputs[0]] == 1 && takes_activation(b, n->inputs[0]))
+            b->absorbed[i] = 1;
     }
 }
 
@@ -102,8 +139,84 @@ static void linear_step(struct build *b, int i, int in, size_t outputs)
 {
     struct ft_step *step = new_step(b, FT_STEP_LINEAR, i, in, outputs);
 
-    step->inputs = b->plan->values[in].width;
+    step->inputs = b->plan->values[in].width / b->plan->values[in].positions;
     step->outputs = outputs;
+}
+
+static struct ft_windows windows_of(const struct build *b, const struct ft_node *n)
+{
+    const struct ft_node *in = node_at(b, n->inputs[0]);
+
+    return (struct ft_windows){in->height, in->across, in->width, n->height, n->across, n->kernel, n->stride, n->above, n->left};
+}
+
+/* A map must come from windows that lie where the sizes say. */
+static int check_windows(const struct ft_node *n, const struct ft_windows *g)
+{
+    bool fits = g->height && g->across && g->out_height && g->out_across && g->kernel && g->stride && g->above < g->kernel && g->left < g->kernel &&
+                (g->out_height - 1) * g->stride < g->height + g->above && (g->out_across - 1) * g->stride < g->across + g->left;
+
+    return fits ? 0 : ft_fail(FT_BAD, "%s: %zu x %zu windows of %zu by %zu do not fit a map of %zu x %zu", n->name, g->out_height, g->out_across, g->kernel,
+                              g->stride, g->height, g->across);
+}
+
+/* 1 x 1, a position at a time, is a linear layer; with a channel of its own for each output it is depthwise. */
+static int convolution_step(struct build *b, int i)
+{
+    const struct ft_node *n = node_at(b, i);
+    const struct ft_windows g = windows_of(b, n);
+    int in = b->value[n->inputs[0]];
+    int norm = i + 1 < b->model->node_count && b->absorbed[i + 1] && node_at(b, i + 1)->op == FT_OP_BATCH_NORM ? i + 1 : -1;
+    struct ft_step *step;
+
+    if (check_windows(n, &g) < 0)
+        return -1;
+    if (n->groups != 1 && (n->groups != g.channels || n->width != g.channels))
+        return ft_fail(FT_BAD, "%s: %zu groups of %zu channels, expected 1 or as many as channels", n->name, n->groups, g.channels);
+    if (n->groups == 1 && n->kernel == 1 && n->stride == 1 && norm < 0 && b->training)
+        linear_step(b, i, in, n->width);
+    else
+        new_step(b, n->groups == 1 ? FT_STEP_CONVOLUTION : FT_STEP_DEPTHWISE, i, in, n->width);
+    step = &b->plan->steps[b->plan->step_count - 1];
+    step->inputs = g.channels;
+    step->outputs = n->width;
+    step->windows = g;
+    step->norm = norm;
+    set_parameters(step, n);
+    b->value[i] = step->out;
+    return 0;
+}
+
+/* What a step that is already there computes as well. */
+static void absorbed_node(struct build *b, int i)
+{
+    const struct ft_node *n = node_at(b, i);
+    int value = b->value[i] = b->value[n->inputs[0]];
+
+    for (int s = b->plan->step_count - 1; s >= 0; s--)
+        if (b->plan->steps[s].out == value) {
+            if (n->op == FT_OP_ACTIVATION)
+                b->plan->steps[s].activation = n->activation;
+            return;
+        }
+}
+
+static int map_step(struct build *b, int i)
+{
+    const struct ft_node *n = node_at(b, i);
+    enum ft_step_kind kind = n->op == FT_OP_MAX_POOL ? FT_STEP_MAX_POOL : n->op == FT_OP_SCALE ? FT_STEP_SCALE : FT_STEP_TOKENS;
+    struct ft_step *step = new_step(b, kind, i, b->value[n->inputs[0]], n->width);
+
+    if (n->op == FT_OP_MAX_POOL)
+        step->windows = windows_of(b, n);
+    if (n->op == FT_OP_SCALE)
+        step->in[step->in_count++] = b->value[n->inputs[1]];
+    if (n->op == FT_OP_TOKENS) {
+        step->bias = n->parameters[n->parameter_count - 1];
+        step->weight = n->parameter_count > 1 ? n->parameters[0] : -1;
+    }
+    b->value[i] = step->out;
+    return n->op == FT_OP_MAX_POOL ? check_windows(n, &step->windows) : 0;
 }
 
 static void attention_steps(struct build *b, int i)
@@ -150,10 +263,15 @@ static void plain_step(struct build *b, int i, enum ft_step_kind kind)
     const struct ft_node *n = node_at(b, i);
     struct ft_step *step = new_step(b, kind, i, n->input_count ? b->value[n->inputs[0]] : -1, n->width);
 
-    if (n->op == FT_OP_LAYER_NORM || n->op == FT_OP_GEM)
+    if (n->op == FT_OP_LAYER_NORM || n->op == FT_OP_BATCH_NORM || n->op == FT_OP_GEM)
         set_parameters(step, n);
     if (n->op == FT_OP_DROPOUT)
         step->rate = n->rate;
+    if (n->op == FT_OP_BATCH_NORM && b->training && b->model->batch_statistics && !b->model->parameters[n->parameters[2]].frozen) {
+        step->meets = true;
+        step->moments = b->plan->moments;
+        b->plan->moments += 2 * n->width;
+    }
     b->value[i] = step->out;
 }
 
@@ -167,7 +285,22 @@ static int node_steps(struct build *b, int i)
     switch (n->op) {
     case FT_OP_EMBEDDING: plain_step(b, i, FT_STEP_EMBEDDING); break;
     case FT_OP_LAYER_NORM: plain_step(b, i, FT_STEP_NORM); break;
-    case FT_OP_ACTIVATION: plain_step(b, i, FT_STEP_ACTIVATION); break;
+    case FT_OP_ACTIVATION:
+        if (b->absorbed[i])
+            absorbed_node(b, i);
+        else
+            plain_step(b, i, FT_STEP_ACTIVATION);
+        break;
+    case FT_OP_BATCH_NORM:
+        if (b->absorbed[i])
+            absorbed_node(b, i);
+        else
+            plain_step(b, i, FT_STEP_BATCH_NORM);
+        break;
+    case FT_OP_VECTOR: plain_step(b, i, FT_STEP_VECTOR); break;
+    case FT_OP_PIXELS: plain_step(b, i, FT_STEP_PIXELS); break;
+    case FT_OP_CONVOLUTION: return convolution_step(b, i);
+    case FT_OP_MAX_POOL: case FT_OP_SCALE: case FT_OP_TOKENS: return map_step(b, i);
     case FT_OP_POOL: plain_step(b, i, FT_STEP_POOL); break;
     case FT_OP_GEM: plain_step(b, i, FT_STEP_GEM); break;
     case FT_OP_NORMALIZE: plain_step(b, i, FT_STEP_NORMALIZE); break;
@@ -186,9 +319,6 @@ static int node_steps(struct build *b, int i)
         set_parameters(&b->plan->steps[b->plan->step_count - 1], n);
         b->value[i] = b->plan->steps[b->plan->step_count - 1].out;
         break;
-    case FT_OP_VECTOR: case FT_OP_PIXELS: case FT_OP_CONVOLUTION: case FT_OP_BATCH_NORM: case FT_OP_MAX_POOL: case FT_OP_SCALE:
-    case FT_OP_TOKENS:
-        return ft_fail(FT_BAD, "%s: %s is not there yet", n->name, ft_op_name(n->op));
     }
     return 0;
 }
@@ -252,7 +382,8 @@ struct ft_plan *ft_plan_make(struct ft_arena *arena, const struct ft_model *mode
     b.consumers = ft_arena_zero(arena, n, sizeof(int));
     b.joined = ft_arena_zero(arena, n, sizeof(int));
     b.absorbed = ft_arena_zero(arena, n, sizeof(int));
-    if (!plan || !b.value || !b.consumers || !b.joined || !b.absorbed)
+    b.learns = ft_arena_zero(arena, n, sizeof(bool));
+    if (!plan || !b.value || !b.consumers || !b.joined || !b.absorbed || !b.learns)
         return NULL;
     plan->model = model;
     plan->training = b.training;
@@ -261,6 +392,7 @@ struct ft_plan *ft_plan_make(struct ft_arena *arena, const struct ft_model *mode
     plan->values = ft_arena_zero(arena, 2 * n, sizeof *plan->values);
     if (!plan->steps || !plan->values)
         return NULL;
+    find_learning(&b);
     find_fusions(&b);
     for (int i = 0; i < model->node_count; i++)
         if (node_steps(&b, i) < 0)

@@ -1,7 +1,8 @@
 /* plan.h - a model's nodes compiled into steps, and the values that flow between them.
  *
  * Nodes are what a person names; steps are what runs: query, key and value in one product, dropout and residual in one pass, and in evaluation no
- * dropout at all. Each value is a matrix of R rows (tokens) or S rows (texts, after pooling). The plan also says where values live:
+ * dropout at all; and a convolution's batch norm, where its statistics do not change, goes into the weights. Each value is a matrix of R rows (tokens) or
+ * S rows (items): what is left of a text after pooling, or all of an image's map, positions x channels numbers. The plan also says where values live:
  *
  *   slots      forward only: a worker's buffers, reused as soon as a value is not read any more
  *   kept       training: one buffer a value for the whole chunk, shared where a step may work in place, and shared by all layers where
@@ -18,14 +19,17 @@
 enum ft_step_kind {
     FT_STEP_EMBEDDING, FT_STEP_LINEAR, FT_STEP_NORM, FT_STEP_DROPOUT, FT_STEP_DROPOUT_ADD, FT_STEP_JOIN,
     FT_STEP_ATTENTION, FT_STEP_ACTIVATION, FT_STEP_POOL, FT_STEP_GEM, FT_STEP_NORMALIZE,
+    FT_STEP_VECTOR, FT_STEP_PIXELS, FT_STEP_CONVOLUTION, FT_STEP_DEPTHWISE, FT_STEP_BATCH_NORM, FT_STEP_MAX_POOL, FT_STEP_SCALE, FT_STEP_TOKENS,
 };
 
 struct ft_value {
-    size_t width;
-    bool of_items;             /* S rows instead of R */
+    size_t width;            /* of a map: positions x channels */
+    size_t positions;        /* of a map; else 1 */
+    bool of_items;           /* S rows instead of R */
     bool needs_gradient;     /* something trainable is above it */
     bool recomputed;         /* kept: not kept, but computed again in the backward */
     bool late;               /* and in one pass with the gradient of the step's input */
+    bool unread;             /* and never in fact: the backward does not look at it */
     int slot;                /* forward only: which of a worker's buffers */
     size_t kept;             /* training: offset of its buffer, in floats a row, among the buffers of its kind of rows */
     size_t gradient;         /* backward: the same among the gradients' buffers */
@@ -37,8 +41,13 @@ struct ft_step {
     int random;              /* the node that names its random numbers */
     int in[3], in_count, out;/* values; DROPOUT_ADD: in[1] is the residual */
     int weight, bias;        /* parameters (the first of a joined matrix), -1 = none; NORM: gain, bias; GEM: p */
-    size_t inputs, outputs;  /* LINEAR: I, O */
+    size_t inputs, outputs;  /* LINEAR, and CONVOLUTION: I, O; the former at each position */
+    struct ft_windows windows;      /* CONVOLUTION, DEPTHWISE, MAX_POOL */
+    int norm;                /* CONVOLUTION, DEPTHWISE: the batch norm that went into its weights, -1 = none */
+    enum ft_activation activation;  /* CONVOLUTION, DEPTHWISE, BATCH_NORM: what comes after it in the same step */
     float rate;              /* dropout while training */
+    size_t moments;          /* and where its mean and variance are among a chunk's, 2 * channels floats */
+    bool meets;              /* BATCH_NORM by the chunk's own statistics: all its shards come as far as this before any goes on */
     size_t saved;            /* floats a row it saves beside its values (statistics), offset among the kept floats */
 };
 
@@ -69,7 +78,7 @@ struct ft_plan {
     int value_count;
     struct ft_step *steps;
     int step_count;
-    size_t *slot_width;      /* floats a row of each slot */
+    size_t *slot_width, *slot_item_width;   /* of each slot, floats a token and a text: the larger of the two is what it takes */
     int slot_count;
     size_t kept_width, kept_item_width;           /* floats a token and a text, all kept values and statistics */
     size_t gradient_width, gradient_item_width;   /* the same of a backward's buffers */
@@ -77,10 +86,25 @@ struct ft_plan {
     int segment_count;       /* in the order of the forward */
     struct ft_slice *slices;
     int slice_count;
-    size_t widest;           /* of all values */
+    size_t moments;          /* floats a chunk, of all steps that meet */
+    size_t widest, widest_item;   /* of all values with rows of tokens, of items */
     int *inert;              /* parameters whose gradient is zero by nature */
     int inert_count;
 };
+
+/* Are the slices of a CONVOLUTION's gradient taps of its kernel, rather than outputs? Where a tap is wide enough for a product of its own. */
+static inline bool ft_step_by_taps(const struct ft_step *step)
+{
+    return step->windows.kernel > 1 && step->inputs >= 16;
+}
+
+/* An activation whose slope can be told from what comes out of it. */
+static inline bool ft_step_told_by_output(const struct ft_model *model, const struct ft_step *step)
+{
+    enum ft_activation f = model->nodes[step->node].activation;
+
+    return step->kind == FT_STEP_ACTIVATION && (f == FT_RELU || f == FT_RELU6);
+}
 
 enum { FT_PLAN_TRAINING = 1, FT_PLAN_UNFUSED = 2 };
 

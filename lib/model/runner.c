@@ -73,6 +73,8 @@ void ft_runner_close(struct ft_runner *r)
     for (int i = 0; r->workers && i < r->worker_count; i++) {
         free(r->workers[i].slots.data);
         free(r->workers[i].scratch.data);
+        free(r->workers[i].columns.data);
+        free(r->workers[i].offset);
     }
     free(r->workers);
     free_kept(r);
@@ -80,6 +82,9 @@ void ft_runner_close(struct ft_runner *r)
     free(r->weights.floats.data);
     free(r->operands.data);
     free(r->narrow.data);
+    free(r->moments.data);
+    free(r->mix.data);
+    free(r->sums);
     ft_arena_free(&r->batch_arena);
     ft_arena_free(&r->arena);
     free(r);
@@ -110,7 +115,6 @@ static int lay_out_shards(struct ft_runner *r)
             struct ft_shard *shard = &r->shards[s];
 
             shard->rows = (struct ft_rows){span.count, offset, number + span.first, packed->second ? packed->second + span.first : NULL};
-            shard->items = (struct ft_rows){span.count, number, number + span.first, NULL};
             shard->chunk = c;
             shard->first_token = packed->offset[span.first] - chunk_start;
             shard->first_text = span.first - texts.first;
@@ -122,11 +126,53 @@ static int lay_out_shards(struct ft_runner *r)
     return 0;
 }
 
+static void raise_to(size_t *most, size_t value)
+{
+    *most = value > *most ? value : *most;
+}
+
+/* Floats of slot i. */
+static size_t slot_size(const struct ft_runner *r, int i)
+{
+    size_t tokens = r->plan->slot_width[i] * r->cut->most_shard_tokens, items = r->plan->slot_item_width[i] * r->cut->most_shard_texts;
+
+    return ((tokens > items ? tokens : items) + 15) / 16 * 16;
+}
+
+static int reserve_worker(struct ft_runner *r, struct ft_worker *worker)
+{
+    const struct ft_plan *plan = r->plan;
+    size_t slots = 0, scratch = 0, widest = plan->widest * (r->cut->most_shard_tokens + 1), channels = 0;
+
+    for (int i = 0; i < plan->slot_count; i++)
+        slots += slot_size(r, i);
+    for (int s = 0; s < plan->step_count; s++) {
+        const struct ft_step *step = &plan->steps[s];
+        const struct ft_node *node = &r->model->nodes[step->node];
+
+        if (step->kind == FT_STEP_ATTENTION)
+            raise_to(&scratch, ft_attention_scratch(r->cut->longest, node->attention.heads, node->width));
+        if (step->kind == FT_STEP_BATCH_NORM)
+            raise_to(&channels, node->width);
+        raise_to(&scratch, ft_map_scratch(r, step));
+    }
+    raise_to(&widest, plan->widest_item * (r->cut->most_shard_texts + 1));
+    scratch = (scratch + 15) / 16 * 16;
+    if (!ft_floats_reserve(&worker->slots, slots + 16) || !ft_floats_reserve(&worker->scratch, scratch + 16 + widest) ||
+        !ft_floats_reserve(&worker->columns, 4 * channels))
+        return -1;
+    free(worker->offset);
+    worker->offset_step = 0;
+    worker->items = r->cut->most_shard_texts;
+    if (!(worker->offset = ft_resize(NULL, r->cut->most_shard_texts + 1, sizeof *worker->offset)))
+        return -1;
+    worker->temporary = worker->scratch.data + scratch;
+    return 0;
+}
+
 int ft_runner_batch(struct ft_runner *r, const struct ft_packed *packed, const struct ft_cut *cut,
                     uint64_t seed, uint64_t batch)
 {
-    size_t slots = 0, widest = r->plan->widest;
-
     ft_arena_reset(&r->batch_arena);
     r->packed = packed;
     r->cut = cut;
@@ -135,24 +181,11 @@ int ft_runner_batch(struct ft_runner *r, const struct ft_packed *packed, const s
     ft_runner_unpack(r);
     for (size_t i = 0; i < r->kept_count; i++)
         r->kept[i].chunk = SIZE_MAX;
-    if (lay_out_shards(r) < 0)
+    if (lay_out_shards(r) < 0 || !ft_floats_reserve(&r->moments, r->plan->moments * cut->chunk_count))
         return -1;
-    for (int i = 0; i < r->plan->slot_count; i++)
-        slots += (r->plan->slot_width[i] + 15) / 16 * 16;
-    for (int i = 0; i < r->worker_count; i++) {
-        size_t attention = 0;
-
-        for (int n = 0; n < r->model->node_count; n++)
-            if (r->model->nodes[n].op == FT_OP_ATTENTION) {
-                size_t need = ft_attention_scratch(cut->longest, r->model->nodes[n].attention.heads, r->model->nodes[n].width);
-
-                attention = need > attention ? need : attention;
-            }
-        if (!ft_floats_reserve(&r->workers[i].slots, slots * (cut->most_shard_tokens + 1)) ||
-            !ft_floats_reserve(&r->workers[i].scratch, attention + 16 + widest * (cut->most_shard_tokens + 1)))
+    for (int i = 0; i < r->worker_count; i++)
+        if (reserve_worker(r, &r->workers[i]) < 0)
             return -1;
-        r->workers[i].temporary = r->workers[i].scratch.data + (attention + 15) / 16 * 16;
-    }
     return 0;
 }
 
@@ -197,7 +230,7 @@ float *ft_running_value(const struct ft_running *run, int value, const struct ft
         float *slot = worker->slots.data;
 
         for (int i = 0; i < v->slot; i++)
-            slot += (run->runner->plan->slot_width[i] + 15) / 16 * 16 * run->runner->cut->most_shard_tokens;
+            slot += slot_size(run->runner, i);
         return slot;
     }
 }
@@ -236,16 +269,46 @@ static void join(float *y, const float *const in[3], size_t rows, size_t width)
             memcpy(y + (r * 3 + k) * width, in[k] + r * width, width * sizeof(float));
 }
 
+size_t ft_running_rows(const struct ft_running *run, int value, const struct ft_shard *shard)
+{
+    const struct ft_value *v = &run->runner->plan->values[value];
+
+    return (v->of_items ? shard->rows.sequences : shard->tokens) * v->positions;
+}
+
+/* Items of `positions` rows each. */
+static struct ft_rows item_rows(const struct ft_shard *shard, struct ft_worker *worker, size_t positions)
+{
+    struct ft_rows rows = shard->rows;
+
+    if (worker->offset_step != (uint32_t)positions)
+        for (size_t i = 0; i <= worker->items; i++)
+            worker->offset[i] = (uint32_t)(i * positions);
+    worker->offset_step = (uint32_t)positions;
+    rows.offset = worker->offset;
+    rows.second = NULL;
+    return rows;
+}
+
+struct ft_rows ft_running_rows_in(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker)
+{
+    const struct ft_value *in = step->in_count ? &run->runner->plan->values[step->in[0]] : NULL;
+
+    if (!in || !in->of_items)
+        return shard->rows;
+    return item_rows(shard, worker, step->kind == FT_STEP_POOL ? in->positions : 1);
+}
+
 void ft_running_forward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard,
-                        const struct ft_worker *worker)
+                        struct ft_worker *worker)
 {
     struct ft_runner *r = run->runner;
     const struct ft_kernels *k = r->kernels;
     const struct ft_node *node = &r->model->nodes[step->node];
     const struct ft_value *value = &r->plan->values[step->out];
     size_t rows = value->of_items ? shard->rows.sequences : shard->tokens, width = value->width;
-    const struct ft_rows *places = value->of_items ? &shard->items : &shard->rows;   /* of dropout's elements */
     const struct ft_dropout dropout = ft_running_dropout(run, step);
+    const struct ft_rows items = ft_running_rows_in(run, step, shard, worker);
     float *y = ft_running_value(run, step->out, shard, worker);
     const float *in[3] = {NULL, NULL, NULL};
 
@@ -258,17 +321,18 @@ void ft_running_forward(const struct ft_running *run, const struct ft_step *step
                              node->first_position, width);
         break;
     case FT_STEP_LINEAR:
-        k->linear_forward(y, in[0], parameter(r, step->weight), ft_running_packed(r, step, false), parameter(r, step->bias), rows, step->inputs, step->outputs);
+        k->linear_forward(y, in[0], parameter(r, step->weight), ft_running_packed(r, step, false), parameter(r, step->bias),
+                          ft_running_rows(run, step->out, shard), step->inputs, step->outputs);
         break;
     case FT_STEP_NORM:
         k->layer_norm_forward(y, ft_running_saved(run, step, shard, 2, worker->temporary), in[0], parameter(r, step->weight),
                               parameter(r, step->bias), node->epsilon, rows, width);
         break;
     case FT_STEP_DROPOUT:
-        k->dropout(y, in[0], &dropout, places, width);
+        k->dropout(y, in[0], &dropout, &items, width);
         break;
     case FT_STEP_DROPOUT_ADD:
-        k->dropout_add(y, in[0], in[1], &dropout, places, width);
+        k->dropout_add(y, in[0], in[1], &dropout, &items, width);
         break;
     case FT_STEP_JOIN:
         join(y, in, rows, width / 3);
@@ -280,14 +344,19 @@ void ft_running_forward(const struct ft_running *run, const struct ft_step *step
         k->activation_forward(node->activation, y, in[0], rows * width);
         break;
     case FT_STEP_POOL:
-        k->pool_forward(node->pooling, y, (uint32_t *)ft_running_saved(run, step, shard, width, worker->temporary), in[0],
-                        &shard->rows, width);
+        k->pool_forward(node->pooling, y, (uint32_t *)ft_running_saved(run, step, shard, width, worker->temporary), in[0], &items, width);
         break;
     case FT_STEP_GEM:
-        k->gem_forward(y, in[0], ft_running_power(run, step), node->epsilon, &shard->rows, width);
+        k->gem_forward(y, in[0], ft_running_power(run, step), node->epsilon, &items, width);
         break;
     case FT_STEP_NORMALIZE:
         k->normalize_forward(y, ft_running_saved(run, step, shard, 1, worker->temporary), in[0], rows, width);
+        break;
+    case FT_STEP_BATCH_NORM:
+        ft_norm_forward(run, step, shard, worker, y, in[0]);
+        break;
+    default:
+        ft_map_forward(run, step, shard, worker, y, in);
         break;
     }
 }
@@ -318,7 +387,8 @@ struct ft_running ft_running_start(struct ft_runner *r, size_t chunk)
         .first_text = texts.first,
         .tokens = r->chunk_rows[chunk].tokens,
         .sequences = r->chunk_rows[chunk].sequences,
-        .id = r->packed->id + r->packed->offset[texts.first],
+        .id = r->packed->id ? r->packed->id + r->packed->offset[texts.first] : NULL,
+        .chunk = chunk,
     };
 }
 
@@ -341,10 +411,23 @@ static int forward_any_shard(void *argument, size_t index, int worker)
     return 0;
 }
 
+/* A chunk whose shards meet has to be kept for that long. */
+static int forward_meeting(struct ft_runner *r, size_t chunk, float *out)
+{
+    for (size_t c = chunk; c < r->cut->chunk_count; c++) {
+        if (ft_runner_forward(r, c, 1, out) < 0)
+            return -1;
+        kept_find(r, c)->chunk = SIZE_MAX;
+    }
+    return 0;
+}
+
 int ft_runner_forward_only(struct ft_runner *r, size_t chunk, float *out)
 {
     struct unkept batch = {r, r->cut->chunk_shards[chunk].first, out};
 
+    if (r->plan->moments)
+        return forward_meeting(r, chunk, out);
     ft_runner_unpack(r);
     if (ft_runner_pack(r, 0, r->plan->step_count - 1, false, r->packed->offset[r->packed->texts]) < 0)
         return -1;
@@ -373,6 +456,7 @@ int ft_group_start(struct ft_runner *r, size_t chunk, size_t count, bool backwar
             return -1;
         kept->chunk = backward ? SIZE_MAX : chunk + c;
         run.keep = true;
+        run.mix_chunk = chunk;
         run.backward = backward;
         run.kept = kept->floats.data;
         run.kept_item = run.kept + r->plan->kept_width * run.tokens;
@@ -389,7 +473,22 @@ static int forward_segment_shard(void *argument, size_t index, int worker)
     const struct ft_group *group = argument;
     const struct ft_shard *shard = &group->runner->shards[group->first_shard + index];
 
-    forward_steps(ft_group_run(group, shard), shard, worker, group->segment->first, group->segment->last);
+    forward_steps(ft_group_run(group, shard), shard, worker, group->first, group->last);
+    return 0;
+}
+
+/* Shards meet before a batch norm that goes by the chunk's statistics. */
+static int forward_segment(struct ft_group *group, const struct ft_segment *segment)
+{
+    const struct ft_step *steps = group->runner->plan->steps;
+
+    for (group->first = segment->first; group->first <= segment->last; group->first = group->last + 1) {
+        for (group->last = group->first; group->last < segment->last && !steps[group->last + 1].meets; group->last++)
+            ;
+        if ((steps[group->first].meets && ft_group_moments(group, &steps[group->first]) < 0) ||
+            ft_pool_run(group->shard_count, forward_segment_shard, group) < 0)
+            return -1;
+    }
     return 0;
 }
 
@@ -404,8 +503,7 @@ int ft_runner_forward(struct ft_runner *r, size_t chunk, size_t count, float *ou
         group.run[c].out = out;
     for (int s = 0; s < r->plan->segment_count; s++) {
         group.segment = &r->plan->segments[s];
-        if (ft_runner_pack(r, group.segment->first, group.segment->last, false, group.tokens) < 0 ||
-            ft_pool_run(group.shard_count, forward_segment_shard, &group) < 0)
+        if (ft_runner_pack(r, group.segment->first, group.segment->last, false, group.tokens) < 0 || forward_segment(&group, group.segment) < 0)
             return -1;
     }
     return 0;

@@ -16,11 +16,15 @@ struct ft_worker {
     struct ft_floats slots;      /* values that are not kept */
     struct ft_floats scratch;    /* attention's, and after it: */
     float *temporary;            /* one value of a shard */
+    struct ft_floats columns;    /* numbers of a batch norm's channels */
+    uint32_t *offset;            /* [items + 1] multiples of offset_step: where items begin in a map */
+    uint32_t offset_step;
+    size_t items;                /* the most a shard has */
     bool *written;               /* backward: which values' gradients have been begun */
 };
 
 struct ft_shard {
-    struct ft_rows rows, items;  /* items: one row each, for what has one row an item */
+    struct ft_rows rows;
     size_t chunk, tokens;
     size_t first_token, first_text;   /* counted from the chunk's first */
 };
@@ -35,7 +39,7 @@ struct ft_packed_weights {
     struct ft_floats floats;
     size_t *offset;              /* [steps] */
     int first, last;             /* steps; last < first: none */
-    bool transposed;
+    bool transposed, linear;     /* linear: those of linear steps too */
 };
 
 struct ft_runner {
@@ -57,6 +61,10 @@ struct ft_runner {
     struct ft_floats gradient;
     struct ft_packed_weights weights;
     struct ft_floats narrow;     /* what adapters' gradients are made of, of one step */
+    struct ft_floats moments;    /* [chunks, plan->moments] mean and variance of each batch norm's input */
+    struct ft_floats mix;        /* [chunks, 3, channels] of the batch norm at hand, how its input's gradient is mixed */
+    double *sums;                /* [shards, 2, channels] of the batch norm at hand */
+    size_t sums_capacity;
     struct ft_floats operands;   /* what the parameter gradients of one step multiply, in the order the products read it */
 };
 
@@ -65,6 +73,7 @@ struct ft_running {
     struct ft_runner *runner;
     size_t first_shard, shard_count, first_text, tokens, sequences;
     const int32_t *id;           /* the chunk's tokens */
+    size_t chunk, mix_chunk;     /* its number; that of the first whose gradients are mixed together with it */
     bool keep, backward;
     float *kept, *kept_item;   /* its kept activations, token rows and text rows */
     float *out;                  /* forward: the batch's embeddings */
@@ -82,6 +91,8 @@ struct ft_group {
     struct ft_running *run;      /* [count] */
     size_t first_shard, shard_count, tokens;
     const struct ft_segment *segment;
+    int first, last;             /* the stretch of it that shards go through without meeting, */
+    bool halts;                  /* backward: of step `first` only the first half */
     const struct ft_step *step;  /* whose parameter gradients are at hand, */
     int slice;                   /* and the first of its slices */
 };
@@ -101,9 +112,38 @@ float *ft_running_gradient(const struct ft_running *run, int value, const struct
 float ft_running_power(const struct ft_running *run, const struct ft_step *step);   /* a generalised mean's p */
 struct ft_dropout ft_running_dropout(const struct ft_running *run, const struct ft_step *step);
 void ft_running_forward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard,
-                        const struct ft_worker *worker);
+                        struct ft_worker *worker);
 
-/* Pack the weights of steps first .. last, unless they are, or `tokens` are too few to be worth it. */
+/* Rows of a value, a map's positions counted one by one. */
+size_t ft_running_rows(const struct ft_running *run, int value, const struct ft_shard *shard);
+
+/* The rows that make an item in a step's input: its tokens; of a map that is pooled its positions; else one. */
+struct ft_rows ft_running_rows_in(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker);
+
+/* maps.c: steps over maps, which are as those of running and backward. Floats of scratch that a step wants of a worker, for shards or chunks of so many items. */
+size_t ft_map_scratch(const struct ft_runner *r, const struct ft_step *step);
+void ft_map_forward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker,
+                    float *y, const float *const in[]);
+void ft_map_backward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker, int input, float *dx);
+void ft_map_slice(const struct ft_running *run, const struct ft_slice *slice, struct ft_worker *worker, float *dw, float *db);
+
+/* Floats of a CONVOLUTION's or DEPTHWISE step's prepared weight. */
+size_t ft_map_weight_size(const struct ft_runner *r, const struct ft_step *step, bool transposed);
+
+/* norms.c, batch norms. The backward: first through its activation, in the place of its output's gradient; then to its input. */
+void ft_norm_forward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker, float *y,
+                     const float *x);
+void ft_norm_backward_activation(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker);
+
+void ft_norm_backward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker, float *dx);
+void ft_norm_slice(const struct ft_running *run, const struct ft_slice *slice, struct ft_worker *worker, float *dgain, float *dbias);
+
+/* All shards of the group have come to a batch norm that meets: its moments, or how gradients are mixed. */
+int ft_group_moments(struct ft_group *group, const struct ft_step *step);
+int ft_group_mix(struct ft_group *group, const struct ft_step *step);
+
+/* Pack the weights of steps first .. last, unless they are; those of linear steps unless `tokens` are too few to be worth it. A convolution's are
+ * brought into the order that windows are gathered in, with the norm that follows it, and its bias behind them. */
 int ft_runner_pack(struct ft_runner *r, int first, int last, bool transposed, size_t tokens);
 void ft_runner_unpack(struct ft_runner *r);
 

@@ -1,0 +1,278 @@
+/* maps.c - steps over an image's maps: convolutions by gathered windows, pooling, channels' factors, a transformer's tokens. Batch norms are norms.c's.
+ *
+ * A convolution is a linear layer over what its windows cover (Chellapilla, Puri, Simard 2006), gathered a block at a time, so that a block is still in the
+ * second cache when it is multiplied: no matrix of all windows is ever made in the forward. The gradient by its weight is taken over a whole chunk, one
+ * tap of the kernel at a time. */
+#include "base/error.h"
+#include "model/running.h"
+
+#include <string.h>
+
+/* Floats of gathered windows at once; at least so many rows, which a product needs to be fast, and at most. SLICE_ROWS: the same for a slice by outputs. */
+enum { GATHERED = 131072, ROWS_LEAST = 192, ROWS_MOST = 1024, SLICE_ROWS = 2048 };
+
+static size_t taps_of(const struct ft_step *step)
+{
+    return step->windows.kernel * step->windows.kernel;
+}
+
+static size_t positions_of(const struct ft_step *step)
+{
+    return step->windows.out_height * step->windows.out_across;
+}
+
+static size_t block_rows(const struct ft_step *step)
+{
+    size_t rows = GATHERED / (taps_of(step) * step->inputs);
+
+    return rows < ROWS_LEAST ? ROWS_LEAST : rows > ROWS_MOST ? ROWS_MOST : rows;
+}
+
+/* Does each window cover one position, the next one the next? Then the map is what would be gathered. */
+static bool is_direct(const struct ft_step *step)
+{
+    return step->windows.kernel == 1 && step->windows.stride == 1;
+}
+
+size_t ft_map_scratch(const struct ft_runner *r, const struct ft_step *step)
+{
+    size_t deep = taps_of(step) * step->inputs, rows = r->cut->most_chunk_texts * positions_of(step), most = block_rows(step) * deep, slice;
+
+    if (step->kind == FT_STEP_DEPTHWISE)
+        return deep;
+    if (step->kind != FT_STEP_CONVOLUTION)
+        return 0;
+    slice = ft_step_by_taps(step) ? (rows + step->outputs) * step->inputs : (SLICE_ROWS + step->outputs) * deep;
+    if (r->plan->training && slice > most)
+        most = slice;
+    return most > deep * step->outputs ? most : deep * step->outputs;
+}
+
+/* ---- forward ------------------------------------------------------------------------------------------------------------- */
+
+static void convolution_forward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, const struct ft_worker *worker,
+                                float *y, const float *x)
+{
+    const struct ft_kernels *k = run->runner->kernels;
+    const struct ft_windows *g = &step->windows;
+    size_t rows = shard->rows.sequences * positions_of(step), deep = taps_of(step) * step->inputs, O = step->outputs, most = block_rows(step);
+    const float *w = ft_running_packed(run->runner, step, false), *b = w + ft_map_weight_size(run->runner, step, false);
+
+    for (size_t from = 0, n; from < rows; from += n, y += n * O) {
+        const float *col = is_direct(step) ? x + from * deep : worker->scratch.data;
+
+        n = rows - from < most ? rows - from : most;
+        if (!is_direct(step))
+            k->windows_gather(worker->scratch.data, x, g, from, from + n, 0, taps_of(step));
+        k->linear_forward(y, col, w, k->linear_pack ? w : NULL, b, n, deep, O);
+        if (step->activation != FT_IDENTITY)
+            k->activation_forward(step->activation, y, y, n * O);
+    }
+}
+
+/* An item's tokens: its class token, if it has one, and its positions, each with its place's vector added (Dosovitskiy et al. 2020). */
+static void tokens_forward(float *y, const float *x, const float *class, const float *place, size_t items, size_t positions, size_t W)
+{
+    size_t first = class ? W : 0;
+
+    for (size_t i = 0; i < items; i++, x += positions * W, y += first + positions * W) {
+        for (size_t c = 0; c < first; c++)
+            y[c] = class[c] + place[c];
+        for (size_t c = 0; c < positions * W; c++)
+            y[first + c] = x[c] + place[first + c];
+    }
+}
+
+static const float *parameter(const struct ft_runner *r, int number)
+{
+    return number < 0 ? NULL : r->model->block + r->model->parameters[number].offset;
+}
+
+void ft_map_forward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker,
+                    float *y, const float *const in[])
+{
+    struct ft_runner *r = run->runner;
+    const struct ft_kernels *k = r->kernels;
+    const struct ft_node *node = &r->model->nodes[step->node];
+    const struct ft_value *value = &r->plan->values[step->out], *x = step->in_count ? &r->plan->values[step->in[0]] : NULL;
+    size_t items = shard->rows.sequences, channels = value->width / value->positions, first = run->first_text + shard->first_text;
+    const float *w;
+
+    switch (step->kind) {
+    case FT_STEP_VECTOR:
+        memcpy(y, r->packed->vector + first * value->width, items * value->width * sizeof *y);
+        break;
+    case FT_STEP_PIXELS:
+        k->pixels_forward(y, r->packed->pixel + first * value->width, node->multiply, node->add, items * value->positions);
+        break;
+    case FT_STEP_CONVOLUTION:
+        convolution_forward(run, step, shard, worker, y, in[0]);
+        break;
+    case FT_STEP_DEPTHWISE:
+        w = ft_running_packed(r, step, false);
+        k->depthwise_forward(step->activation, y, in[0], w, w + ft_map_weight_size(r, step, false), &step->windows, items);
+        break;
+    case FT_STEP_MAX_POOL:
+        k->max_pool_forward(y, (uint32_t *)ft_running_saved(run, step, shard, value->width, worker->temporary), in[0], &step->windows, items);
+        break;
+    case FT_STEP_SCALE:
+        k->scale_forward(y, in[0], in[1], items, value->positions, channels);
+        break;
+    case FT_STEP_TOKENS:
+        tokens_forward(y, in[0], parameter(r, step->weight), parameter(r, step->bias), items, x->positions, value->width);
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- backward ------------------------------------------------------------------------------------------------------------ */
+
+static void convolution_backward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, const struct ft_worker *worker,
+                                 float *dx, const float *dy)
+{
+    const struct ft_kernels *k = run->runner->kernels;
+    const struct ft_windows *g = &step->windows;
+    size_t rows = shard->rows.sequences * positions_of(step), deep = taps_of(step) * step->inputs, O = step->outputs, most = block_rows(step);
+    const float *w = ft_running_packed(run->runner, step, true);
+
+    if (!is_direct(step))
+        memset(dx, 0, shard->rows.sequences * g->height * g->across * g->channels * sizeof *dx);
+    for (size_t from = 0, n; from < rows; from += n) {
+        float *dcol = is_direct(step) ? dx + from * deep : worker->scratch.data;
+
+        n = rows - from < most ? rows - from : most;
+        k->linear_backward(dcol, dy + from * O, w, k->linear_pack ? w : NULL, n, deep, O);
+        if (!is_direct(step))
+            k->windows_scatter(dx, dcol, g, from, from + n);
+    }
+}
+
+static void tokens_backward(float *dx, const float *dy, bool class, size_t items, size_t positions, size_t W)
+{
+    for (size_t i = 0; i < items; i++)
+        memcpy(dx + i * positions * W, dy + (i * (positions + class) + class) * W, positions * W * sizeof *dx);
+}
+
+void ft_map_backward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker, int input, float *dx)
+{
+    struct ft_runner *r = run->runner;
+    const struct ft_kernels *k = r->kernels;
+    const struct ft_value *value = &r->plan->values[step->out];
+    size_t items = shard->rows.sequences, channels = value->width / value->positions;
+    const float *dy = ft_running_gradient(run, step->out, shard);
+
+    switch (step->kind) {
+    case FT_STEP_CONVOLUTION:
+        convolution_backward(run, step, shard, worker, dx, dy);
+        break;
+    case FT_STEP_DEPTHWISE:
+        k->depthwise_backward(dx, dy, ft_running_packed(r, step, true), &step->windows, items);
+        break;
+    case FT_STEP_MAX_POOL:
+        k->max_pool_backward(dx, dy, (uint32_t *)ft_running_saved(run, step, shard, value->width, NULL), &step->windows, items);
+        break;
+    case FT_STEP_SCALE:
+        k->scale_backward(input ? NULL : dx, input ? dx : NULL, dy, ft_running_value(run, step->in[0], shard, worker),
+                          ft_running_value(run, step->in[1], shard, worker), items, value->positions, channels);
+        break;
+    case FT_STEP_TOKENS:
+        tokens_backward(dx, dy, step->weight >= 0, items, r->plan->values[step->in[0]].positions, value->width);
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- gradients of parameters ----------------------------------------------------------------------------------------------- */
+
+/* dw[O, I, taps] += temporary[O, I] at one tap. */
+static void add_tap(float *dw, const float *temporary, size_t count, size_t taps, size_t tap)
+{
+    for (size_t i = 0; i < count; i++)
+        dw[i * taps + tap] += temporary[i];
+}
+
+/* dw[outputs, I, taps] += temporary[outputs, taps, I] */
+static void add_outputs(float *dw, const float *temporary, size_t outputs, size_t inputs, size_t taps)
+{
+    for (size_t o = 0; o < outputs; o++, temporary += inputs * taps, dw += inputs * taps)
+        for (size_t t = 0; t < taps; t++)
+            for (size_t i = 0; i < inputs; i++)
+                dw[i * taps + t] += temporary[t * inputs + i];
+}
+
+static void convolution_tap(const struct ft_running *run, const struct ft_step *step, size_t tap, const struct ft_worker *worker, float *dw, float *db,
+                            const float *dy, const float *x)
+{
+    const struct ft_kernels *k = run->runner->kernels;
+    size_t rows = run->sequences * positions_of(step), I = step->inputs, O = step->outputs;
+    float *temporary = worker->scratch.data, *col = temporary + O * I;
+
+    memset(temporary, 0, O * I * sizeof *temporary);
+    k->windows_gather(col, x, &step->windows, 0, rows, tap, 1);
+    k->linear_gradient(temporary, tap ? NULL : db, dy, col, ft_running_operand(run, step, true), NULL, rows, I, O, 0, O);
+    if (dw)
+        add_tap(dw, temporary, O * I, taps_of(step), tap);
+}
+
+static void convolution_outputs(const struct ft_running *run, const struct ft_slice *slice, const struct ft_step *step, const struct ft_worker *worker,
+                                float *dw, float *db, const float *dy, const float *x)
+{
+    const struct ft_kernels *k = run->runner->kernels;
+    size_t rows = run->sequences * positions_of(step), deep = taps_of(step) * step->inputs, O = step->outputs;
+    float *temporary = worker->scratch.data, *col = temporary + O * deep;
+
+    memset(temporary + slice->from * deep, 0, (slice->to - slice->from) * deep * sizeof *temporary);
+    for (size_t from = 0, n; from < rows; from += n) {
+        n = rows - from < SLICE_ROWS ? rows - from : SLICE_ROWS;
+        if (!is_direct(step))
+            k->windows_gather(col, x, &step->windows, from, from + n, 0, taps_of(step));
+        k->linear_gradient(temporary, db, dy + from * O, is_direct(step) ? x + from * deep : col, NULL, NULL, n, deep, O, slice->from, slice->to);
+    }
+    if (dw)
+        add_outputs(dw + slice->from * deep, temporary + slice->from * deep, slice->to - slice->from, step->inputs, taps_of(step));
+}
+
+static void depthwise_slice(const struct ft_running *run, const struct ft_slice *slice, const struct ft_step *step, const struct ft_worker *worker,
+                            float *dw, float *db, const float *dy, const float *x)
+{
+    size_t taps = taps_of(step), C = step->inputs;
+    float *temporary = worker->scratch.data;
+
+    for (size_t t = 0; t < taps; t++)
+        memset(temporary + t * C + slice->from, 0, (slice->to - slice->from) * sizeof *temporary);
+    run->runner->kernels->depthwise_gradient(temporary, db, dy, x, &step->windows, run->sequences, slice->from, slice->to);
+    for (size_t c = slice->from; dw && c < slice->to; c++)
+        for (size_t t = 0; t < taps; t++)
+            dw[c * taps + t] += temporary[t * C + c];
+}
+
+static void tokens_slice(float *dclass, float *dplace, const float *dy, size_t items, size_t rows, size_t W, size_t from, size_t to)
+{
+    for (size_t i = 0; i < items; i++, dy += rows * W) {
+        for (size_t c = from; dclass && c < to; c++)
+            dclass[c] += dy[c];
+        for (size_t r = 0; dplace && r < rows; r++)
+            for (size_t c = from; c < to; c++)
+                dplace[r * W + c] += dy[r * W + c];
+    }
+}
+
+void ft_map_slice(const struct ft_running *run, const struct ft_slice *slice, struct ft_worker *worker, float *dw, float *db)
+{
+    struct ft_runner *r = run->runner;
+    const struct ft_step *step = &r->plan->steps[slice->step];
+    const struct ft_shard whole = {.first_token = 0};   /* rows from the chunk's first */
+    const float *dy = ft_running_gradient(run, step->out, &whole), *x = ft_running_value(run, step->in[0], &whole, worker);
+
+    if (step->kind == FT_STEP_DEPTHWISE)
+        depthwise_slice(run, slice, step, worker, dw, db, dy, x);
+    else if (step->kind == FT_STEP_TOKENS)
+        tokens_slice(dw, db, dy, run->sequences, r->plan->values[step->in[0]].positions + (step->weight >= 0), r->plan->values[step->out].width,
+                     slice->from, slice->to);
+    else if (ft_step_by_taps(step))
+        convolution_tap(run, step, slice->from, worker, dw, db, dy, x);
+    else
+        convolution_outputs(run, slice, step, worker, dw, db, dy, x);
+}
