@@ -19,7 +19,7 @@ static const char *model_name = "minilm", *output = "./tuned", *miner;
 static const char *batch, *lora, *mix, *log_format, *eval, *eval_index, *stop, *best, *hook;
 static double hold_out, wise_ft = 1;
 static long eval_every;
-static const char *optimizer = "adamw", *schedule = "linear", *precision = "fp32", *loss_optimizer;
+static const char *optimizer = "adamw", *schedule = "linear", *precision = "fp32", *batch_norm = "keep", *loss_optimizer;
 static double lr = FT_RATE_BY_KIND, loss_lr = FT_RATE_AS_MODEL, warmup = .1, clip = 1, layer_decay = 1;
 static bool force, resume, dry_run, drop_last, classes, pairs, triplets, scored, random_batches;
 static long accumulate = 1, threads, chunk, max_length, seed, batch_rows, per_class, views, epochs, steps = -1, save_every, keep = 2;
@@ -61,6 +61,7 @@ static const struct ft_option options[] = {
     {0, "accumulate", FT_COUNT, &accumulate, "N", "batches whose mean gradient makes a step", NULL},
     {0, "freeze", FT_LIST, &freeze, "PATTERN", "nodes that do not train, as 'encoder.layer.[0-2].*' or below:NODE", NULL},
     {0, "unfreeze", FT_LIST, &unfreeze, "PATTERN", "nodes that do, after --freeze", NULL},
+    {0, "batch-norm", FT_TEXT, &batch_norm, "HOW", "keep its running statistics, or train: the batch's own, which the running ones follow", NULL},
     {0, "lora", FT_TEXT, &lora, "k=v", "train adapters alone: r=8,alpha=8,target=query+value", NULL},
     {0, "max-length", FT_COUNT, &max_length, "N", "tokens of a text at most (default: the model's)", NULL},
     {0, "prompt", FT_LIST, &prompts, "[ROLE=]TEXT", "put before texts: query=, document=, negative= of a role; may repeat (default: the model's)", NULL},
@@ -164,7 +165,7 @@ static int settings_from_options(struct ft_arena *arena, struct ft_settings *s)
         .seed = (uint64_t)seed, .loss = losses, .miner = miner, .optimizer = optimizer, .schedule = schedule, .lr = lr,
         .warmup = warmup, .clip = clip, .rates = {lr_for, decay_for, layer_decay}, .accumulate = (uint64_t)accumulate,
         .chunk = chunk, .max_length = max_length,
-        .lora = lora, .precision = precision, .loss_optimizer = loss_optimizer, .loss_lr = loss_lr,
+        .lora = lora, .precision = precision, .batch_norm = batch_norm, .loss_optimizer = loss_optimizer, .loss_lr = loss_lr,
         .kind = kind_wanted(&failed), .batch = (uint64_t)batch_rows, .per_class = (uint64_t)per_class,
         .views = (uint64_t)views,
         .epochs = (uint64_t)epochs, .drop_last = drop_last, .mix = mix,
@@ -243,6 +244,7 @@ static int check_resumed(const struct ft_settings *now, const struct ft_settings
         {&max_length, "--max-length", now->max_length == run->max_length},
         {&prompts, "--prompt", same_prompts(&now->prompts, &run->prompts)},
         {&precision, "--precision", same_text(now->precision, run->precision)},
+        {&batch_norm, "--batch-norm", same_text(now->batch_norm, run->batch_norm)},
         {&freeze, "--freeze", same_list(&now->freeze, &run->freeze)},
         {&lora, "--lora", same_text(now->lora, run->lora)},
         {&unfreeze, "--unfreeze", same_list(&now->freeze, &run->freeze)},

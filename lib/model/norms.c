@@ -221,3 +221,27 @@ int ft_group_mix(struct ft_group *group, const struct ft_step *step)
     }
     return 0;
 }
+
+/* As torch.nn.BatchNorm: running += momentum (of the chunk - running), of a variance with n - 1 in its denominator. */
+static void follow(const struct ft_runner *r, const struct ft_step *step, size_t chunk)
+{
+    const struct ft_node *node = &r->model->nodes[step->node];
+    float *mean = r->model->block + r->model->parameters[node->parameters[2]].offset;
+    float *variance = r->model->block + r->model->parameters[node->parameters[3]].offset;
+    const struct ft_value *value = &r->plan->values[step->out];
+    size_t C = channels_of(r, step);
+    double n = (double)((value->of_items ? r->chunk_rows[chunk].sequences : r->chunk_rows[chunk].tokens) * value->positions);
+
+    for (size_t c = 0; c < C; c++) {
+        mean[c] += node->momentum * (mean_of(r, step, chunk)[c] - mean[c]);
+        variance[c] += node->momentum * ((float)(variance_of(r, step, chunk)[c] * n / (n > 1 ? n - 1 : 1)) - variance[c]);
+    }
+}
+
+void ft_runner_follow(const struct ft_runner *r)
+{
+    for (size_t chunk = 0; r->plan->moments && chunk < r->cut->chunk_count; chunk++)
+        for (int s = 0; s < r->plan->step_count; s++)
+            if (r->plan->steps[s].meets)
+                follow(r, &r->plan->steps[s], chunk);
+}

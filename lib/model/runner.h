@@ -30,6 +30,9 @@ int ft_runner_forward_only(struct ft_runner *runner, size_t chunk, float *out);
  * the model's block, or its adapters' where it has some. Several at once give the bits that they give one after another; they take the memory of so many, and less time. */
 int ft_runner_backward(struct ft_runner *runner, size_t chunk, size_t count, const float *dout, float *gradient);
 
+/* After a batch went through: running means and variances follow those of its chunks, one after another. Nothing where norms keep theirs. */
+void ft_runner_follow(const struct ft_runner *runner);
+
 /* Of a chunk: its tokens, and the bytes of activations that keeping it takes. */
 size_t ft_runner_tokens(const struct ft_runner *runner, size_t chunk);
 size_t ft_runner_kept_size(const struct ft_runner *runner, size_t chunk);

@@ -76,9 +76,9 @@ int ft_settings_check(const struct ft_settings *s)
         return ft_fail(FT_USAGE, "--loss-lr %g: expected a number of at least 0", s->loss_lr);
     if (ft_settings_loss_optimizer(s, &optimizer) < 0)
         return ft_error_prefix("--loss-optimizer: ");
-    if (ft_precision_parse(&precision, s->precision) < 0)
-        return -1;
-    return 0;
+    if (s->batch_norm && strcmp(s->batch_norm, "keep") != 0 && strcmp(s->batch_norm, "train") != 0)
+        return ft_fail(FT_USAGE, "--batch-norm %.64s: expected keep or train", s->batch_norm);
+    return ft_precision_parse(&precision, s->precision);
 }
 
 int ft_settings_freeze(const struct ft_settings *s, struct ft_model *model)
@@ -92,6 +92,7 @@ int ft_settings_freeze(const struct ft_settings *s, struct ft_model *model)
         if (ft_model_freeze(model, pattern + !frozen, frozen) < 0)
             return -1;
     }
+    model->batch_statistics = s->batch_norm && strcmp(s->batch_norm, "train") == 0;
     if (!s->lora)
         return 0;
     return ft_lora_parse(&model->arena, &lora, s->lora) < 0 ? -1 : ft_model_adapt(model, &lora);
@@ -194,6 +195,7 @@ int ft_settings_write(const struct ft_settings *s, const char *path, int argc, c
     put_integer(&w, "max_length", (uint64_t)s->max_length);
     put_prompts(&w, &s->prompts);
     put_text(&w, "precision", s->precision);
+    put_text(&w, "batch_norm", s->batch_norm);
     put_list(&w, "freeze", &s->freeze);
     put_text(&w, "lora", s->lora);
     put_text(&w, "kind", s->kind);
@@ -339,6 +341,7 @@ int ft_settings_read(struct ft_arena *arena, struct ft_settings *s, const char *
         .max_length = read_integer(&r, "max_length"),
         .prompts = read_prompts(&r),
         .precision = read_text(&r, "precision", true),
+        .batch_norm = read_text(&r, "batch_norm", false),
         .freeze = read_list(&r, "freeze"),
         .lora = read_text(&r, "lora", false),
         .kind = read_text(&r, "kind", false),

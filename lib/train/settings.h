@@ -35,6 +35,7 @@ struct ft_settings {
     struct ft_prompts prompts;   /* before texts, by role: those of the options, else the model's */
     const char *precision;       /* of the products, as ft_precision_parse takes it */
     struct ft_list freeze;       /* "PATTERN", and "!PATTERN" for --unfreeze, in the order given */
+    const char *batch_norm;      /* "keep": running statistics, which do not change; "train": the batch's own, which the running ones follow; NULL = keep */
     const char *lora;            /* as ft_lora_parse takes it, or NULL */
     /* sampling, for ft-train given documents */
     const char *kind;            /* "classes", ... or NULL: by what the data are */

@@ -295,6 +295,7 @@ static int backward(struct ft_trainer *t, const float *gradient)
             ft_runner_backward(t->runner, c, count, gradient, t->gradient) < 0)
             return -1;
     }
+    ft_runner_follow(t->runner);
     return 0;
 }
 
