@@ -122,7 +122,8 @@ struct ft_kernels {
     void (*attention_backward)(float *dqkv, float *dbias, const float *dy, const float *qkv, const struct ft_attention *attention,
                                const struct ft_dropout *dropout, const struct ft_rows *rows, size_t W, float *scratch);
 
-    /* y[R,W] = word[id[r]] + position[p(r)] + type[t(r)], p the place in the sequence + `first`, t by rows->second; type may be NULL: none is added */
+    /* y[R,W] = word[id[r]] + position[p(r)] + type[t(r)], p the place in the sequence + `first`, t by rows->second; position and type may be NULL:
+     * none is added */
     void (*embedding_forward)(float *y, const int32_t *id, const float *word, const float *position, const float *type,
                               const struct ft_rows *rows, size_t first, size_t W);
     /* Columns from..to of dword, dposition, dtype (each may be NULL when frozen) += dy, rows in order. */

@@ -324,7 +324,7 @@ static void test_golden(const struct ft_kernels *k)
             break;
         test_record(file, op, head, k);
     }
-    ok(records == 25, "%s: 25 operations in the golden file", k->name);
+    ok(file != NULL && feof(file) && records >= 26, "%s: the golden file holds 26 operations or more, all known (%d)", k->name, records);
     if (file != NULL)
         fclose(file);
 }

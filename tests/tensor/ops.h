@@ -224,7 +224,7 @@ static void attention_backward_op(const struct op *op, struct problem *p, float 
     free(dbias);
 }
 
-/* embedding: word[O, W], position[longest + 2, W], type[W]; positions begin at 2 */
+/* embedding: word[O, W], position[longest + 2, W], type[W]; positions begin at 2. With one input there are words only. */
 
 static size_t longest(const struct problem *p)
 {
@@ -267,7 +267,7 @@ static void embedding_forward_op(const struct op *op, struct problem *p, float *
     uint32_t second[SEQUENCES_MAX];
     struct ft_rows rows = embedding_rows(op, p, second);
 
-    p->k->embedding_forward(y, p->id, in[0], in[1], in[2], &rows, 2, p->shape.W);
+    p->k->embedding_forward(y, p->id, in[0], op->inputs > 1 ? in[1] : NULL, op->inputs > 1 ? in[2] : NULL, &rows, 2, p->shape.W);
 }
 
 static void embedding_backward_op(const struct op *op, struct problem *p, float *const d[], const float *dy, float *const in[],
@@ -276,11 +276,12 @@ static void embedding_backward_op(const struct op *op, struct problem *p, float 
     size_t W = p->shape.W, cut = p->cut % W;
     uint32_t second[SEQUENCES_MAX];
     struct ft_rows rows = embedding_rows(op, p, second);
+    float *dposition = op->inputs > 1 ? d[1] : NULL, *dtype = op->inputs > 1 ? d[2] : NULL;
 
     (void)in, (void)y;
     if (cut > 0)
-        p->k->embedding_gradient(d[0], d[1], d[2], dy, p->id, &rows, 2, W, 0, cut);
-    p->k->embedding_gradient(d[0], d[1], d[2], dy, p->id, &rows, 2, W, cut, W);
+        p->k->embedding_gradient(d[0], dposition, dtype, dy, p->id, &rows, 2, W, 0, cut);
+    p->k->embedding_gradient(d[0], dposition, dtype, dy, p->id, &rows, 2, W, cut, W);
 }
 
 /* pool: x[R, W] */
@@ -363,6 +364,7 @@ static const struct op ops[] = {
     {"embedding", 3, 0, 0, embedding_sizes, embedding_forward_op, embedding_backward_op, ENTRY(embedding_forward), 1e-6, true, false},
     {"embedding of two texts", 3, 1, 0, embedding_two_sizes, embedding_forward_op, embedding_backward_op, ENTRY(embedding_forward), 1e-6, true,
      false},
+    {"embedding of words", 1, 0, 0, embedding_sizes, embedding_forward_op, embedding_backward_op, ENTRY(embedding_forward), 1e-6, true, false},
     {"pool mean", 1, FT_POOL_MEAN, 0, POOL, 5e-7, true, false},
     {"pool max", 1, FT_POOL_MAX, 0, POOL, 0, true, false},
     {"pool cls", 1, FT_POOL_CLS, 0, POOL, 0, true, false},

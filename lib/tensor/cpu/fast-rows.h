@@ -6,11 +6,12 @@ static void embedding_forward(float *y, const int32_t *id, const float *word, co
 {
     for (size_t s = 0; s < rows->sequences; s++)
         for (size_t r = rows->offset[s]; r < rows->offset[s + 1]; r++) {
-            const float *w = word + (size_t)id[r] * W, *p = position + (r - rows->offset[s] + first) * W;
+            const float *w = word + (size_t)id[r] * W;
+            const float *p = position ? position + (r - rows->offset[s] + first) * W : NULL;
             const float *t = type ? type + ft_rows_type(rows, s, r) * W : NULL;
 
             for (V_EACH(i, W, m))
-                v_put(y + r * W + i, v_get(w + i, m) + v_get(p + i, m) + (t ? v_get(t + i, m) : v_set(0.0f)), m);
+                v_put(y + r * W + i, v_get(w + i, m) + (p ? v_get(p + i, m) : v_set(0.0f)) + (t ? v_get(t + i, m) : v_set(0.0f)), m);
         }
 }
 

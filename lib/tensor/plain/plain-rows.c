@@ -8,11 +8,12 @@ void ft_plain_embedding_forward(float *y, const int32_t *id, const float *word, 
 {
     for (size_t s = 0; s < rows->sequences; s++)
         for (size_t r = rows->offset[s]; r < rows->offset[s + 1]; r++) {
-            const float *w = word + (size_t)id[r] * W, *p = position + (r - rows->offset[s] + first) * W;
+            const float *w = word + (size_t)id[r] * W;
+            const float *p = position ? position + (r - rows->offset[s] + first) * W : NULL;
             const float *t = type ? type + ft_rows_type(rows, s, r) * W : NULL;
 
             for (size_t i = 0; i < W; i++)
-                y[r * W + i] = w[i] + p[i] + (t ? t[i] : 0);
+                y[r * W + i] = w[i] + (p ? p[i] : 0) + (t ? t[i] : 0);
         }
 }
 

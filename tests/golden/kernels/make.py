@@ -93,6 +93,7 @@ OPS = {
     "pool last": (pool(lambda s: s[-1]), [ROWS]),
     "pool weighted_mean": (pool(lambda s: (s * torch.arange(1, len(s) + 1)[:, None]).sum(0) / torch.arange(1, len(s) + 1).sum()), [ROWS]),
     "gem": (gem, [ROWS, (1,)]),
+    "embedding of words": (lambda word: F.embedding(ids, word), [(O, W)]),
 }
 
 for name, (function, shapes) in OPS.items():
