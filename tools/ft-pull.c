@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/stop.h"
 #include "base/tool.h"
-#include "model/model.h"
+#include "model/model-build.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -139,16 +139,16 @@ static bool has(const char *directory, const char *name)
     return path && ft_file_exists(path);
 }
 
-/* The directory with modules.json, or with config.json and weights, that lies highest; a model's own parts are not looked into. Links are not
+/* The directory with modules.json, with config.json and weights, or with wordllama's folders, that lies highest; a model's own parts are not looked into. Links are not
  * followed. `count` says how many there are. */
 static const char *find_model(const char *directory, int depth, int *count)
 {
-    const char *found = NULL;
+    const char *found = NULL, *weights, *tokenizer;
     struct dirent *entry;
     DIR *list;
 
-    if (has(directory, "modules.json") || (has(directory, "config.json") && (has(directory, "model.safetensors") ||
-                                                                             has(directory, "model.safetensors.index.json")))) {
+    if (ft_wordllama_find(&arena, directory, &weights, &tokenizer) == 1 || has(directory, "modules.json") ||
+        (has(directory, "config.json") && (has(directory, "model.safetensors") || has(directory, "model.safetensors.index.json")))) {
         ++*count;
         return directory;
     }

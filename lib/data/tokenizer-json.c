@@ -244,11 +244,25 @@ static bool is_general(const json_t *model)
     return is_type(model, "BPE") || is_type(model, "Unigram");
 }
 
+static int read_truncation(struct ft_tokenizer *tokenizer, const json_t *object)
+{
+    const json_t *most = json_object_get(object, "max_length");
+    const char *direction = json_string_value(json_object_get(object, "direction"));
+
+    if (!object || json_is_null(object))
+        return 0;
+    if (!json_is_integer(most) || json_integer_value(most) < 0)
+        return ft_fail(FT_BAD, "truncation.max_length is not a whole number, 0 or more");
+    tokenizer->truncate = (size_t)json_integer_value(most);
+    tokenizer->truncate_left = direction && strcmp(direction, "Left") == 0;
+    return 0;
+}
+
 /* Everything but the vocabulary's pieces. */
 static int read_settings(struct ft_tokenizer *tokenizer, const json_t *root)
 {
     if ((is_general(json_object_get(root, "model")) ? ft_general_read : read_bert)(tokenizer, root) < 0 ||
-        read_added(tokenizer, json_object_get(root, "added_tokens")) < 0)
+        read_added(tokenizer, json_object_get(root, "added_tokens")) < 0 || read_truncation(tokenizer, json_object_get(root, "truncation")) < 0)
         return -1;
     return read_post_processor(tokenizer, json_object_get(root, "post_processor"));
 }

@@ -5,7 +5,8 @@
  * Tokenizers that are not BERT's go another way: tokenizer-general.h.
  *
  * tokenizer.c drives; tokenizer-json.c with tokenizer-cut.c, and tokenizer-vocab.c, read files; tokenizer-added.c finds
- * added tokens; tokenizer-split.c normalizes and splits; wordpiece.c has the vocabulary. */
+ * added tokens; tokenizer-split.c normalizes and splits; wordpiece.c has the vocabulary; tokenizer-use.c is for models of
+ * static embeddings. */
 #ifndef FT_DATA_TOKENIZER_PARTS_H
 #define FT_DATA_TOKENIZER_PARTS_H
 
@@ -109,9 +110,19 @@ struct ft_tokenizer {
     bool pairs;                       /* a pair is before, text, middle, other, after, of types 0 up to `other` and 1 from there */
     const uint8_t *flags;
     size_t size;
+    size_t truncate;                  /* what the file says of truncation: tokens, 0 = none; from the left */
+    bool truncate_left;
+    size_t median;                    /* characters of an entry; 0: texts are not cut by it */
+    int32_t left_out;                 /* an id that is left out, -1 = none */
     struct ft_added_token *added;     /* as the file lists them; ft_tokenizer_open sorts them into raw and normal */
     size_t added_count;
 };
+
+/* The characters of `text` that a limit of tokens leaves to be looked at. */
+struct ft_string ft_tokenizer_begin_of(const struct ft_tokenizer *tokenizer, struct ft_string text, size_t limit);
+
+/* Take every `id` out of the tokens from number `from` on. */
+void ft_tokens_leave_out(struct ft_tokens *tokens, size_t from, int32_t id);
 
 /* Both fill vocabulary (finished), rules, added, before and after. Errors name the file. */
 int ft_tokenizer_read_json(struct ft_tokenizer *tokenizer, const char *path);

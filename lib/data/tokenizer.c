@@ -81,7 +81,8 @@ static int added_divide(struct ft_tokenizer *tokenizer)
     return 0;
 }
 
-struct ft_tokenizer *ft_tokenizer_open(const char *directory)
+/* `path` is a directory, or with `file` a tokenizer.json. */
+static struct ft_tokenizer *open_tokenizer(const char *path, bool file)
 {
     struct ft_tokenizer *tokenizer = calloc(1, sizeof *tokenizer);
     uint8_t *flags;
@@ -90,7 +91,8 @@ struct ft_tokenizer *ft_tokenizer_open(const char *directory)
         ft_fail(FT_SYSTEM, "out of memory for a tokenizer");
         return NULL;
     }
-    if (tokenizer_read(tokenizer, directory) < 0 || !(flags = ft_arena_take(&tokenizer->arena, FT_UNICODE_FLAT)))
+    tokenizer->left_out = -1;
+    if ((file ? ft_tokenizer_read_json : tokenizer_read)(tokenizer, path) < 0 || !(flags = ft_arena_take(&tokenizer->arena, FT_UNICODE_FLAT)))
         goto fail;
     ft_unicode_fill(flags);
     tokenizer->flags = flags;
@@ -102,6 +104,16 @@ struct ft_tokenizer *ft_tokenizer_open(const char *directory)
 fail:
     ft_tokenizer_close(tokenizer);
     return NULL;
+}
+
+struct ft_tokenizer *ft_tokenizer_open(const char *directory)
+{
+    return open_tokenizer(directory, false);
+}
+
+struct ft_tokenizer *ft_tokenizer_open_file(const char *path)
+{
+    return open_tokenizer(path, true);
 }
 
 void ft_tokenizer_close(struct ft_tokenizer *tokenizer)
@@ -227,9 +239,14 @@ static int encode_general(const struct ft_tokenizer *tokenizer, struct ft_string
 int ft_tokenizer_encode(const struct ft_tokenizer *tokenizer, struct ft_string text, size_t limit,
                         struct ft_tokens *tokens)
 {
-    if (tokenizer->general)
-        return encode_general(tokenizer, text, limit, tokens);
-    return encode_bert(tokenizer, text, limit, tokens);
+    size_t begun = tokens->count;
+
+    text = ft_tokenizer_begin_of(tokenizer, text, limit);
+    if ((tokenizer->general ? encode_general : encode_bert)(tokenizer, text, limit, tokens) < 0)
+        return -1;
+    if (tokenizer->left_out >= 0)
+        ft_tokens_leave_out(tokens, begun, tokenizer->left_out);
+    return 0;
 }
 
 /* ---- pairs ---- */

@@ -17,8 +17,21 @@ void ft_tokens_free(struct ft_tokens *tokens);   /* leaves it empty and usable *
 /* Read `directory`/tokenizer.json, else `directory`/vocab.txt (with tokenizer_config.json's do_lower_case, strip_accents,
  * tokenize_chinese_chars where present). NULL with FT_BAD: which file, what was wrong, what was expected. */
 struct ft_tokenizer *ft_tokenizer_open(const char *directory);
+struct ft_tokenizer *ft_tokenizer_open_file(const char *path);    /* a tokenizer.json, whatever it is called */
 void ft_tokenizer_close(struct ft_tokenizer *tokenizer);
 size_t ft_tokenizer_size(const struct ft_tokenizer *tokenizer);   /* entries of the vocabulary, the largest id + 1 */
+
+/* How models of static embeddings use one: set once, after opening and before the first text. */
+enum ft_tokenizer_use {
+    FT_TOKENIZER_BARE = 1,     /* no special tokens around a text */
+    FT_TOKENIZER_KNOWN = 2,    /* unknown tokens are left out, after the limit has been applied */
+    FT_TOKENIZER_MEDIAN = 4,   /* where there is a limit, of a text only the first limit * M characters are looked at, M the median length of the
+                                  vocabulary's entries (model2vec) */
+};
+int ft_tokenizer_use(struct ft_tokenizer *tokenizer, int use);
+
+/* What tokenizer.json says of truncation: tokens, 0 = none. FT_BAD: it cuts the beginning. */
+int ft_tokenizer_limit(const struct ft_tokenizer *tokenizer, size_t *limit);
 
 /* Append the ids of `text` with the special tokens around it ([CLS] ... [SEP]), at most `limit` in all including those
  * (0 = no limit; what tokenizer.json says of truncation and padding is for its own users). Bytes that are not UTF-8 are

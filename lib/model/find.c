@@ -1,7 +1,7 @@
 /* find.c - what a person means by MODEL: a directory, a name in our cache, org/name in Hugging Face's. Never the network. */
 #include "base/error.h"
 #include "base/file.h"
-#include "model/model.h"
+#include "model/model-build.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 static bool is_model(struct ft_arena *arena, const char *directory)
 {
     static const char *const marks[] = {"config.json", "modules.json", "adapter_config.json", "run/run.json"};
+    const char *weights, *tokenizer;
 
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
         const char *path = ft_arena_print(arena, "%s/%s", directory, marks[i]);
@@ -18,7 +19,7 @@ static bool is_model(struct ft_arena *arena, const char *directory)
         if (path && ft_file_exists(path))
             return true;
     }
-    return false;
+    return ft_wordllama_find(arena, directory, &weights, &tokenizer) != 0;
 }
 
 static const char *environment(const char *name)

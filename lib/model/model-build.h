@@ -50,7 +50,7 @@ int ft_activation_parse(const char *name, enum ft_activation *activation);
  * returns the last node. */
 struct ft_family {
     const char *name;            /* config.json's model_type */
-    int (*build)(struct ft_builder *build, const json_t *config, const char *path);
+    int (*build)(struct ft_builder *build, const json_t *config, const char *path);   /* config: NULL where the family needs none and there is none */
 
     /* A classifier's head behind the token vectors, up to its one output; NULL: the family has none that is known. */
     int (*head)(struct ft_builder *build, const json_t *config, const char *path, int tokens);
@@ -58,7 +58,8 @@ struct ft_family {
     /* Names a parameter may go under in files, tried in order: each is a prefix put before the usual name. Ends with NULL. */
     const char *const *prefixes;
 };
-extern const struct ft_family ft_family_bert, ft_family_roberta, ft_family_xlm_roberta, ft_family_camembert, ft_family_distilbert;
+extern const struct ft_family ft_family_bert, ft_family_roberta, ft_family_xlm_roberta, ft_family_camembert, ft_family_distilbert,
+    ft_family_model2vec, ft_family_static;
 const struct ft_family *ft_family_find(const char *name);        /* NULL: FT_BAD, and the message lists the known ones */
 
 /* Pooling, projections and normalisation of model->directory, after node `tokens`. Sets dim, normalized, distance. */
@@ -80,7 +81,7 @@ struct ft_pooling_mode {
 extern const struct ft_pooling_mode ft_pooling_modes[FT_POOLING_MODES];
 
 /* What modules.json says, the same for reading and for saving. Without the file there are a body and mean pooling. */
-enum ft_module_type { FT_MODULE_BODY, FT_MODULE_POOLING, FT_MODULE_DENSE, FT_MODULE_NORMALIZE };
+enum ft_module_type { FT_MODULE_BODY, FT_MODULE_POOLING, FT_MODULE_DENSE, FT_MODULE_NORMALIZE, FT_MODULE_STATIC };
 struct ft_module {
     enum ft_module_type type;
     const char *path;            /* inside the directory; "" is the directory itself */
@@ -92,8 +93,27 @@ struct ft_modules {
 };
 int ft_modules_read(struct ft_arena *arena, const char *directory, struct ft_modules *modules);
 
-/* The tensor of a file that holds this parameter, under any of its names, or NULL. */
 struct ft_safetensors;
+
+/* Is it a model of static embeddings, whose own nodes end with pooling? */
+bool ft_static_is(const struct ft_model *model);
+
+/* With its tokenizer open: the limit of tokens, where only that says one. */
+int ft_static_limit(struct ft_model *model);
+
+/* The files of a directory as PyPI's wordllama keeps them: weights/NAME_DIM.safetensors, tokenizers/NAME_tokenizer_config.json. 1: found, 0: the
+ * directory has no such folders, -1: FT_BAD, and the message says what is missing or twice there. */
+int ft_wordllama_find(struct ft_arena *arena, const char *directory, const char **weights, const char **tokenizer);
+
+/* A folded parameter: is anything folded in this file? Read it, from the tensor of its own name and what its fold names. */
+struct ft_safetensor;
+bool ft_fold_is(const struct ft_parameter *parameter, const struct ft_safetensors *files);
+int ft_fold_read(const struct ft_parameter *parameter, const struct ft_safetensors *files, const struct ft_safetensor *table, float *out);
+
+/* The model's own file, or files, of weights. */
+int ft_model_weights(const struct ft_model *model, struct ft_safetensors *files);
+
+/* The tensor of a file that holds this parameter, under any of its names, or NULL. */
 const struct ft_safetensor *ft_parameter_find(const struct ft_model *model, const struct ft_safetensors *files,
                                               const struct ft_parameter *parameter);
 

@@ -103,28 +103,51 @@ static int read_limits(struct ft_builder *build)
     return 0;
 }
 
+/* Does modules.json, or the want of any file but weights, say that the model is one of static embeddings? */
+static int says_static(struct ft_model *model, bool *says)
+{
+    struct ft_modules modules;
+
+    if (ft_modules_read(&model->arena, model->directory, &modules) < 0)
+        return -1;
+    *says = model->weights_file || modules.items[0].type == FT_MODULE_STATIC;
+    return 0;
+}
+
+/* The family's nodes; the last one, or -1. */
+static int build_family(struct ft_builder *build, const json_t *json, const char *path, bool is_static)
+{
+    struct ft_model *model = build->model;
+    const char *name = ft_json_text(json, "model_type");
+    const struct ft_family *family;
+    int node;
+
+    if (!name && !is_static)
+        return ft_fail(FT_BAD, "%s: no model_type", path);
+    if (!(family = ft_family_find(name ? name : ft_family_static.name)))
+        return ft_error_prefix("%s: ", path);
+    if (is_static && family->build != ft_family_static.build)
+        return ft_fail(FT_BAD, "%s: model_type %s, and modules.json has a StaticEmbedding", path, name);
+    if ((node = family->build(build, json, path)) < 0)
+        return -1;
+    model->family = family->name;
+    return model->scorer ? ft_head_build(build, family, json, path, node) : node;
+}
+
 /* config.json says the family, the family the nodes, modules.json the rest. */
 static int build_nodes(struct ft_builder *build)
 {
     struct ft_model *model = build->model;
     const char *path = ft_arena_print(&model->arena, "%s/config.json", model->weights);
-    const struct ft_family *family = NULL;
-    const char *name;
-    json_t *json;
-    int node = -1;
+    json_t *json = NULL;
+    bool is_static;
+    int node;
 
-    if (!path || !(json = ft_json_read(path)))
+    if (!path || says_static(model, &is_static) < 0 || (!(is_static && !ft_file_exists(path)) && !(json = ft_json_read(path))))
         return -1;
-    if (!(name = ft_json_text(json, "model_type")))
-        ft_fail(FT_BAD, "%s: no model_type", path);
-    else if (!(family = ft_family_find(name)))
-        ft_error_prefix("%s: ", path);
-    else if ((node = family->build(build, json, path)) >= 0)
-        model->family = family->name;
-    if (node >= 0 && model->scorer)
-        node = ft_head_build(build, family, json, path, node);
+    node = build_family(build, json, path, is_static);
     json_decref(json);
-    if (node < 0 || read_limits(build) < 0)
+    if (node < 0 || (!ft_static_is(model) && read_limits(build) < 0))
         return -1;
     return model->scorer ? 0 : ft_modules_build(build, node);
 }
@@ -135,9 +158,10 @@ static int find_places(struct ft_model *model, const char *directory)
 {
     struct ft_arena *arena = &model->arena;
     const char *modules = ft_arena_print(arena, "%s/modules.json", directory), *base = directory;
+    const char *config = ft_arena_print(arena, "%s/config.json", directory);
     struct ft_modules own;
 
-    if (!modules || !(model->directory = ft_arena_text(arena, ft_string_of(directory))))
+    if (!modules || !config || !(model->directory = ft_arena_text(arena, ft_string_of(directory))))
         return -1;
     if (ft_adapter_is(directory)) {
         model->adapter = model->directory;
@@ -145,6 +169,9 @@ static int find_places(struct ft_model *model, const char *directory)
             return -1;
         if (!ft_file_exists(modules))
             model->directory = base;
+    } else if (!ft_file_exists(modules) && !ft_file_exists(config) &&
+               ft_wordllama_find(arena, directory, &model->weights_file, &model->tokenizer_file) < 0) {
+        return -1;
     }
     if (ft_modules_read(arena, base, &own) < 0 || !(model->weights = ft_model_path(arena, base, own.items[0].path)) ||
         ft_modules_read(arena, model->directory, &own) < 0)
@@ -153,11 +180,22 @@ static int find_places(struct ft_model *model, const char *directory)
     return 0;
 }
 
+static int open_tokenizer(struct ft_model *model)
+{
+    const char *body = model->tokenizer_file ? model->tokenizer_file : text_directory(model);
+
+    if (!body || !(model->tokenizer = model->tokenizer_file ? ft_tokenizer_open_file(body) : ft_tokenizer_open(body)))
+        return -1;
+    if (ft_tokenizer_size(model->tokenizer) > model->vocabulary)
+        return ft_fail(FT_BAD, "%s: the tokenizer has %zu entries, the model's table %zu rows", body, ft_tokenizer_size(model->tokenizer),
+                       model->vocabulary);
+    return ft_tokenizer_use(model->tokenizer, model->tokenizer_use) < 0 || ft_static_limit(model) < 0 ? -1 : 0;
+}
+
 static struct ft_model *open_nodes(const char *directory, bool scorer)
 {
     struct ft_model *model = calloc(1, sizeof *model);
     struct ft_builder build = {.model = model, .file = ""};
-    const char *body;
     int result = -1;
 
     if (!model) {
@@ -167,18 +205,8 @@ static struct ft_model *open_nodes(const char *directory, bool scorer)
     model->scorer = scorer;
     if (find_places(model, directory) == 0)
         result = build_nodes(&build);
-    if (ft_build_finish(&build) < 0 || result < 0)
-        goto fail;
-    body = text_directory(model);
-    if (!body || !(model->tokenizer = ft_tokenizer_open(body)))
-        goto fail;
-    if (ft_tokenizer_size(model->tokenizer) > model->vocabulary) {
-        ft_fail(FT_BAD, "%s: the tokenizer has %zu entries, config.json's vocab_size is %zu", body,
-                ft_tokenizer_size(model->tokenizer), model->vocabulary);
-        goto fail;
-    }
-    return model;
-fail:
+    if (ft_build_finish(&build) == 0 && result == 0 && open_tokenizer(model) == 0)
+        return model;
     ft_model_close(model);
     return NULL;
 }
@@ -226,6 +254,11 @@ static const char *shape_text(struct ft_arena *arena, int rank, const uint64_t *
     for (int i = 0; i < rank && text; i++)
         text = ft_arena_print(arena, "%s%s%llu", text, i ? ", " : "", (unsigned long long)shape[i]);
     return text ? ft_arena_print(arena, "%s]", text) : NULL;
+}
+
+int ft_model_weights(const struct ft_model *model, struct ft_safetensors *files)
+{
+    return model->weights_file ? ft_safetensors_open(files, model->weights_file) : ft_safetensors_open_directory(files, model->weights);
 }
 
 static int check_shape(const struct ft_safetensor *tensor, const struct ft_parameter *p)
@@ -282,7 +315,7 @@ static int open_sources(const struct ft_model *model, struct sources *sources)
                 goto end;
             sources->files = files;
             directory = *p->file ? ft_model_path(&arena, model->directory, p->file) : model->weights;
-            if (!directory || ft_safetensors_open_directory(files + sources->count, directory) < 0)
+            if (!directory || (*p->file ? ft_safetensors_open_directory(files + sources->count, directory) : ft_model_weights(model, files + sources->count)) < 0)
                 goto end;
             sources->count++;
             file = p->file;
@@ -291,7 +324,7 @@ static int open_sources(const struct ft_model *model, struct sources *sources)
             ft_fail(FT_BAD, "%s: no tensor %s", directory, p->name);
             goto end;
         }
-        if (check_shape(sources->tensors[i], p) < 0) {
+        if (!p->fold && check_shape(sources->tensors[i], p) < 0) {
             ft_error_prefix("%s: ", directory);
             goto end;
         }
@@ -316,7 +349,9 @@ static int fill(const struct ft_model *model, const struct sources *sources, flo
 
         if (p->offset > place)
             memset(block + place, 0, (p->offset - place) * sizeof *block);
-        if (ft_safetensor_floats(sources->tensors[i], block + p->offset) < 0)
+        /* What is folded lies in the model's own file, which is the first. */
+        if ((p->fold ? ft_fold_read(p, sources->files, sources->tensors[i], block + p->offset)
+                     : ft_safetensor_floats(sources->tensors[i], block + p->offset)) < 0)
             return ft_error_prefix("%s: ", model->directory);
         place = p->offset + p->rows * p->columns;
     }
@@ -342,7 +377,7 @@ static bool in_place(const struct ft_model *model, const struct sources *sources
         return false;
     *data = sources->tensors[0]->data;
     for (int i = 0; i < model->parameter_count; i++)
-        if (strcmp(sources->tensors[i]->dtype, "F32") != 0 ||
+        if (strcmp(sources->tensors[i]->dtype, "F32") != 0 || ft_fold_is(&model->parameters[i], sources->files) ||
             (const char *)sources->tensors[i]->data != *data + model->parameters[i].offset * sizeof(float))
             return false;
     return ((uintptr_t)*data & 63) == 0;

@@ -40,6 +40,11 @@ const char *ft_op_name(enum ft_op op);
 /* What a model reads of each item. */
 enum ft_input { FT_INPUT_TEXT, FT_INPUT_IMAGE, FT_INPUT_VECTOR };
 
+/* A table that lies folded in its file: row r is row mapping[r] of the tensor that has the parameter's name, times weights[r]. It is saved unfolded. */
+struct ft_fold {
+    const char *mapping, *weights;   /* tensors' names; NULL: r itself, 1 */
+};
+
 struct ft_parameter {
     const char *name;        /* the tensor's name in its file: "encoder.layer.0.attention.self.query.weight" */
     const char *file;        /* which file: "" the model's own, "2_Dense" a module's */
@@ -51,6 +56,7 @@ struct ft_parameter {
     bool table;              /* rows are looked up by token: rows a batch does not touch have no gradient */
     bool statistic;          /* a running mean or variance: follows the data while its node is not frozen; has no gradient */
     bool frozen;
+    const struct ft_fold *fold;   /* how its file writes it where that is not as it is, or NULL */
     const struct ft_adapter *adapter;   /* what is trained in its stead (adapter.h), or NULL; it is frozen then */
 };
 
@@ -101,6 +107,7 @@ struct ft_model {
     size_t dim;              /* of the embedding */
     size_t vocabulary;       /* rows of the word table: token ids are below it */
     size_t max_length;       /* tokens, the special ones included */
+    int tokenizer_use;       /* flags of ft_tokenizer_use */
     bool normalized;         /* embeddings have unit length */
     bool scorer;             /* a cross-encoder: texts come in pairs, and what stands for the embedding is one number, their score */
     const char *distance;    /* similarity_fn_name of the directory: "cosine", "dot", "euclidean" */
@@ -111,6 +118,7 @@ struct ft_model {
     struct ft_adapters *adapters;   /* what is trained in the block's stead, or NULL */
     const char *body;        /* where config.json and model.safetensors lie inside directory: "", or "0_Transformer" of old */
     const char *weights;     /* the directory these are read from: the same, but for an adapter with modules its base model's */
+    const char *weights_file, *tokenizer_file;   /* the files themselves where they have names of their own (wordllama's), or NULL */
 
     /* model.c's own: what the block lies in when it is not the caller's. */
     void *map;

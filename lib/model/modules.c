@@ -12,19 +12,20 @@ const char *ft_model_path(struct ft_arena *arena, const char *directory, const c
     return *path ? ft_arena_print(arena, "%s/%s", directory, path) : ft_arena_text(arena, ft_string_of(directory));
 }
 
-/* Types are Python paths; the class at their end has kept its name from the first version to the sixth. */
+/* Types are Python paths; the class at their end has kept its name from the first version to the sixth, in the order of enum ft_module_type. */
 static int read_type(const char *type, const char *path, enum ft_module_type *result)
 {
-    static const char *const names[] = {"Transformer", "Pooling", "Dense", "Normalize"};
+    static const char *const names[] = {"Transformer", "Pooling", "Dense", "Normalize", "StaticEmbedding"};
+    const int count = sizeof names / sizeof *names;
     const char *last = type ? strrchr(type, '.') : NULL;
 
-    for (int i = 0; last && strncmp(type, "sentence_transformers.", 22) == 0 && i < 4; i++)
+    for (int i = 0; last && strncmp(type, "sentence_transformers.", 22) == 0 && i < count; i++)
         if (strcmp(last + 1, names[i]) == 0) {
             *result = (enum ft_module_type)i;
             return 0;
         }
-    return ft_fail(FT_BAD, "%s: module type '%.128s' is not supported, expected sentence_transformers' Transformer, Pooling, Dense or "
-                   "Normalize", path, type ? type : "");
+    return ft_fail(FT_BAD, "%s: module type '%.128s' is not supported, expected sentence_transformers' Transformer, StaticEmbedding, "
+                   "Pooling, Dense or Normalize", path, type ? type : "");
 }
 
 static int read_modules(struct ft_arena *arena, const json_t *json, const char *path, struct ft_modules *modules)
@@ -41,12 +42,14 @@ static int read_modules(struct ft_arena *arena, const json_t *json, const char *
         const json_t *entry = json_array_get(json, i);
         const char *inside = ft_json_text(entry, "path");
 
+        if (inside && strcmp(inside, ".") == 0)
+            inside = "";
         if (read_type(ft_json_text(entry, "type"), path, &modules->items[i].type) < 0)
             return -1;
         if (!inside || (*inside && !ft_path_inside(inside)))
             return ft_fail(FT_BAD, "%s: path '%.128s' of module %zu does not stay inside the directory", path, inside ? inside : "", i);
-        if ((i == 0) != (modules->items[i].type == FT_MODULE_BODY))
-            return ft_fail(FT_BAD, "%s: module %zu is '%.128s', expected a Transformer first and only there", path, i,
+        if ((i == 0) != (modules->items[i].type == FT_MODULE_BODY || modules->items[i].type == FT_MODULE_STATIC))
+            return ft_fail(FT_BAD, "%s: module %zu is '%.128s', expected a Transformer or StaticEmbedding first and only there", path, i,
                            ft_json_text(entry, "type"));
         if (i > 0 && *inside == '\0' && modules->items[i].type != FT_MODULE_NORMALIZE)
             return ft_fail(FT_BAD, "%s: module %zu has no path", path, i);
@@ -262,26 +265,36 @@ int ft_model_prompts_check(const struct ft_model *model, const struct ft_prompts
     return 0;
 }
 
+/* Pooling and what follows it. Without the file there is no more to a model whose own nodes end with an embedding of a text. */
+static int build_modules(struct ft_builder *build, const struct ft_modules *modules, int node)
+{
+    const char *directory = build->model->directory;
+    bool pooled = ft_static_is(build->model);
+
+    for (size_t i = 1; i < modules->count && (modules->written || !pooled); i++) {
+        if ((modules->items[i].type == FT_MODULE_POOLING) == pooled)
+            return ft_fail(FT_BAD, "%s/modules.json: module %zu: expected one Pooling, right after the Transformer", directory, i);
+        pooled = true;
+        if ((node = build_module(build, modules->items + i, modules->written, node)) < 0)
+            return -1;
+    }
+    if (!pooled)
+        return ft_fail(FT_BAD, "%s/modules.json: no Pooling: the model has no embedding of a text", directory);
+    return node;
+}
+
 int ft_modules_build(struct ft_builder *build, int tokens)
 {
     struct ft_model *model = build->model;
     struct ft_modules modules;
-    bool pooled = false;
-    int node = tokens;
+    int node;
 
     if (build->failed || ft_modules_read(&model->arena, model->directory, &modules) < 0 || read_whole(build) < 0)
         return -1;
-    if (!modules.written)
+    if (!modules.written && !ft_static_is(model))
         ft_build_note(build, "%s: no modules.json: mean pooling, no normalisation", model->directory);
-    for (size_t i = 1; i < modules.count; i++) {
-        if ((modules.items[i].type == FT_MODULE_POOLING) == pooled)
-            return ft_fail(FT_BAD, "%s/modules.json: module %zu: expected one Pooling, right after the Transformer", model->directory, i);
-        pooled = true;
-        if ((node = build_module(build, modules.items + i, modules.written, node)) < 0)
-            return -1;
-    }
-    if (!pooled)
-        return ft_fail(FT_BAD, "%s/modules.json: no Pooling: the model has no embedding of a text", model->directory);
+    if ((node = build_modules(build, &modules, tokens)) < 0)
+        return -1;
     model->dim = ft_build_at(build, node)->width;
     model->normalized = ft_build_at(build, node)->op == FT_OP_NORMALIZE;
     return 0;

@@ -25,17 +25,17 @@ static int copy_file(const char *from, const char *to)
     return result;
 }
 
-/* config.json, asking for float32 whatever it asked for; untouched where it does already. */
+/* config.json, asking for float32 whatever it asked for, and saying of no quantization; untouched where it does already. */
 static int copy_config(const char *from, const char *to)
 {
-    static const char *const keys[] = {"dtype", "torch_dtype"};
+    static const char *const keys[] = {"dtype", "torch_dtype", "embedding_dtype"};
     json_t *json = ft_json_read(from);
     bool change = false;
     int result;
 
     if (!json)
         return -1;
-    for (int i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const char *type = ft_json_text(json, keys[i]);
 
         if (type && strcmp(type, "float32") != 0) {
@@ -43,6 +43,7 @@ static int copy_config(const char *from, const char *to)
             json_object_set_new(json, keys[i], json_string("float32"));
         }
     }
+    change |= json_object_del(json, "vocabulary_quantization") == 0;
     result = change ? ft_json_save(to, json) : copy_file(from, to);
     json_decref(json);
     return result;
@@ -78,6 +79,21 @@ static int copy_matching(const char *from, const char *to, const char *const *pa
     return result;
 }
 
+/* The same of static embeddings, as model2vec writes it: its Normalize has no directory. */
+static int write_static_modules(struct ft_arena *arena, const struct ft_model *model, const char *directory)
+{
+    const char *path = ft_arena_print(arena, "%s/modules.json", directory);
+    json_t *list = json_pack("[{s:i,s:s,s:s,s:s}]", "idx", 0, "name", "0", "path", ".", "type", "sentence_transformers.models.StaticEmbedding");
+    int result = path && list ? 0 : -1;
+
+    if (result == 0 && model->normalized)
+        result = json_array_append_new(list, json_pack("{s:i,s:s,s:s,s:s}", "idx", 1, "name", "1", "path", "1_Normalize", "type",
+                                                       "sentence_transformers.models.Normalize"));
+    result = result < 0 ? ft_fail(FT_SYSTEM, "out of memory") : ft_json_save(path, list);
+    json_decref(list);
+    return result;
+}
+
 /* What we assumed for a directory without modules.json, written down. The names are those of sentence-transformers 2, which all later versions
  * read. */
 static int write_modules(struct ft_arena *arena, const struct ft_model *model, const char *directory)
@@ -110,6 +126,7 @@ static int write_modules(struct ft_arena *arena, const struct ft_model *model, c
 static size_t collect(const struct ft_model *model, const char *file, const struct ft_safetensors *source, struct ft_safetensor *out,
                       bool *used)
 {
+    const struct ft_safetensor *folded;
     size_t count = 0;
 
     for (int i = 0; i < model->parameter_count; i++) {
@@ -120,6 +137,10 @@ static size_t collect(const struct ft_model *model, const char *file, const stru
             continue;
         if ((as = ft_parameter_find(model, source, p)))
             used[as - source->tensors] = true;
+        if (p->fold && (folded = ft_safetensors_find(source, p->fold->mapping)))
+            used[folded - source->tensors] = true;
+        if (p->fold && (folded = ft_safetensors_find(source, p->fold->weights)))
+            used[folded - source->tensors] = true;
         out[count++] = (struct ft_safetensor){
             .name = as ? as->name : p->name, .dtype = "F32", .rank = p->rank,
             .shape = {p->shape[0], p->shape[1], p->shape[2], p->shape[3]},
@@ -134,7 +155,7 @@ static size_t collect(const struct ft_model *model, const char *file, const stru
 /* Weights of one file ("" or a module's directory), named as they are in the file they came from. */
 static int save_weights(struct ft_arena *arena, const struct ft_model *model, const char *file, const char *directory)
 {
-    const char *from = *file ? ft_model_path(arena, model->directory, file) : model->weights;
+    const char *from = ft_model_path(arena, model->directory, file);
     const char *to = ft_model_path(arena, directory, *file ? file : model->body);
     const char *path = to ? ft_arena_print(arena, "%s/model.safetensors", to) : NULL;
     struct ft_safetensors source;
@@ -142,7 +163,7 @@ static int save_weights(struct ft_arena *arena, const struct ft_model *model, co
     bool *used;
     int result = -1;
 
-    if (!from || !path || ft_directory_make(to) < 0 || ft_safetensors_open_directory(&source, from) < 0)
+    if (!from || !path || ft_directory_make(to) < 0 || (*file ? ft_safetensors_open_directory(&source, from) : ft_model_weights(model, &source)) < 0)
         return -1;
     tensors = ft_arena_zero(arena, (size_t)model->parameter_count + source.count, sizeof *tensors);
     used = ft_arena_zero(arena, source.count, sizeof *used);
@@ -178,14 +199,16 @@ static int save(struct ft_arena *arena, const struct ft_model *model, const char
     static const char *const top_files[] = {"config_sentence_transformers.json", "modules.json", NULL};
     static const char *const module_files[] = {"config.json", NULL};
     const char *from = ft_model_path(arena, model->directory, model->body), *to = ft_model_path(arena, directory, model->body);
+    const char *tokenizer = to ? ft_arena_print(arena, "%s/tokenizer.json", to) : NULL;
     struct ft_modules modules;
 
-    if (!from || !to || ft_modules_read(arena, model->directory, &modules) < 0 || ft_directory_make(to) < 0)
+    if (!from || !tokenizer || ft_modules_read(arena, model->directory, &modules) < 0 || ft_directory_make(to) < 0)
         return -1;
     if (copy_matching(model->directory, directory, top_files) < 0 || copy_matching(model->weights, to, body_files) < 0 ||
-        (model->adapter && copy_matching(from, to, body_files) < 0))
+        (model->adapter && copy_matching(from, to, body_files) < 0) || (model->tokenizer_file && copy_file(model->tokenizer_file, tokenizer) < 0))
         return -1;
-    if (save_prompts(arena, model, directory) < 0 || (!modules.written && write_modules(arena, model, directory) < 0))
+    if (save_prompts(arena, model, directory) < 0 ||
+        (!modules.written && (ft_static_is(model) ? write_static_modules : write_modules)(arena, model, directory) < 0))
         return -1;
     for (size_t i = 1; modules.written && i < modules.count; i++) {
         const char *path = modules.items[i].path;

@@ -288,13 +288,13 @@ static void test_steps(struct ft_model *model, const struct ft_packed *packed, c
     ft_optimizer_close(optimizer);
 }
 
-/* A family of tests/golden/model/make-families.py: all of its gradients, fused, unfused and in chunks; ids by its own tokenizer. */
-static void test_family(const char *name)
+/* A family of tests/golden/model/make-families.py, or of make-static.py: all of its gradients, fused, unfused and in chunks; ids by its own tokenizer. */
+static void test_family(const char *folder, const char *name)
 {
-    json_t *golden = read_json(GOLDEN "families/gradients.json");
+    json_t *golden = read_json(ft_arena_print(&arena, GOLDEN "%s/gradients.json", folder));
     const json_t *texts = json_object_get(golden, "texts"), *numbers = json_object_get(json_object_get(golden, "families"), name);
     const double whole = json_number_value(json_object_get(numbers, "norm")), loss = json_number_value(json_object_get(numbers, "loss"));
-    struct ft_model *model = ft_model_open(ft_arena_print(&arena, GOLDEN "families/%s", name), NULL);
+    struct ft_model *model = ft_model_open(ft_arena_print(&arena, GOLDEN "%s/%s", folder, name), NULL);
     struct ft_safetensors want = {0};
     struct ft_string text[16];
     struct ft_packed packed;
@@ -303,7 +303,7 @@ static void test_family(const char *name)
     for (size_t i = 0; i < json_array_size(texts); i++)
         text[i] = ft_string_of(json_string_value(json_array_get(texts, i)));
     if (!ok(model && ft_encode_texts(&arena, model, &model->prompts, 0, text, NULL, json_array_size(texts), &packed) == 0 &&
-            ft_safetensors_open(&want, ft_arena_print(&arena, GOLDEN "families/%s.safetensors", name)) == 0, "%s opens: %s", name, ft_error()))
+            ft_safetensors_open(&want, ft_arena_print(&arena, GOLDEN "%s/%s.safetensors", folder, name)) == 0, "%s opens: %s", name, ft_error()))
         return;
     set_rates(model, 0);
     for (int flags = 0; flags <= FT_PLAN_UNFUSED; flags += FT_PLAN_UNFUSED)
@@ -339,8 +339,13 @@ int main(void)
     test_steps(model, &packed, golden);
     ft_model_close(model);
     json_decref(golden);
-    test_family("distilbert");
-    test_family("roberta");
-    test_family("xlm-roberta");
+    test_family("families", "distilbert");
+    test_family("families", "roberta");
+    test_family("families", "xlm-roberta");
+    test_family("static", "model2vec");
+    test_family("static", "quantized");
+    test_family("static", "bytes");
+    test_family("static", "static");
+    test_family("static", "wordllama");
     return done();
 }
