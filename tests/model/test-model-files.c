@@ -349,7 +349,7 @@ static void test_refusals(void)
         {"modules.json", "{}", "not a list"},
         {"modules.json", "[]", "not a list"},
         {"modules.json", "[" MODULE("", "Transformer") "]", "no Pooling"},
-        {"modules.json", "[" MODULE("1_Pooling", "Pooling") "]", "expected a Transformer first"},
+        {"modules.json", "[" MODULE("1_Pooling", "Pooling") "]", "expected a Transformer or StaticEmbedding first"},
         {"modules.json", "[" MODULE("", "Transformer") "," MODULE("../1_Pooling", "Pooling") "]", "does not stay inside"},
         {"modules.json", "[" MODULE("", "Transformer") "," MODULE("/etc", "Pooling") "]", "does not stay inside"},
         {"modules.json", "[" MODULE("", "Transformer") "," MODULE("a/../../b", "Pooling") "]", "does not stay inside"},
