@@ -1,8 +1,8 @@
 /* report.c - figures to text and JSON, and back. */
 #include "eval/report.h"
 #include "base/error.h"
+#include "data/json.h"
 #include "eval/matches.h"
-#include "model/json.h"
 
 #include <math.h>
 #include <stdio.h>

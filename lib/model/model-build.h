@@ -5,7 +5,7 @@
 #ifndef FT_MODEL_BUILD_H
 #define FT_MODEL_BUILD_H
 
-#include "model/json.h"
+#include "data/json.h"
 #include "model/model.h"
 
 struct ft_builder {

@@ -1,7 +1,7 @@
 /* safetensors-write.c - writing, and the conversions of what was read. */
 #include "base/error.h"
 #include "base/file.h"
-#include "model/json.h"
+#include "data/json.h"
 #include "model/safetensors.h"
 
 #include <string.h>

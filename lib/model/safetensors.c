@@ -2,7 +2,7 @@
 #include "model/safetensors.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "model/json.h"
+#include "data/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #include "tune/card.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "model/json.h"
+#include "data/json.h"
 #include "train/loss.h"
 
 #include <ctype.h>

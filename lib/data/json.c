@@ -1,5 +1,5 @@
 /* json.c - typed reading of a model's small JSON files. */
-#include "model/json.h"
+#include "data/json.h"
 #include "base/error.h"
 #include "base/file.h"
 
