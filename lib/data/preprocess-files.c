@@ -1,0 +1,288 @@
+/* preprocess-files.c - what a model's files say of pictures: transformers' image processors, by name, and timm. */
+#include "base/error.h"
+#include "base/file.h"
+#include "data/json.h"
+#include "data/preprocess.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { LARGEST = 1 << 14 };      /* pixels a side that a model may take */
+
+/* Defaults of a class of image processors, as transformers 5.23 has them. Zero edge: `height` by `width` exactly. */
+struct kind {
+    const char *name;            /* before ImageProcessor or FeatureExtractor */
+    const char *models;          /* values of model_type that it is for */
+    bool square;                 /* a size that is one number means a square, else the shorter edge */
+    size_t size;
+    bool shortest;               /* what `size` is where the file says none */
+    enum ft_filter filter;
+    size_t crop;                 /* 0: none unless asked for */
+    double mean[3], std[3];
+};
+
+#define HALF {.5, .5, .5}, {.5, .5, .5}
+#define CLIP {.48145466, .4578275, .40821073}, {.26862954, .26130258, .27577711}
+
+static const struct kind kinds[] = {
+    {"ViT", "vit vit_msn swin swinv2 clipseg", true, 224, false, FT_FILTER_BILINEAR, 0, HALF},
+    {"DeiT", "deit", true, 256, false, FT_FILTER_BICUBIC, 224, HALF},
+    {"Beit", "beit data2vec-vision", true, 224, false, FT_FILTER_BICUBIC, 0, HALF},
+    {"CLIP", "clip clip_vision_model altclip groupvit", false, 224, true, FT_FILTER_BICUBIC, 224, CLIP},
+    {"Bit", "bit dinov2 focalnet hiera", false, 224, true, FT_FILTER_BICUBIC, 224, CLIP},
+    {"Siglip", "siglip siglip_vision_model", false, 224, false, FT_FILTER_BICUBIC, 0, HALF},
+    {"ConvNext", "convnext convnextv2 resnet regnet cvt", false, 384, true, FT_FILTER_BICUBIC, 0, HALF},
+    {"EfficientNet", "efficientnet", true, 346, false, FT_FILTER_BICUBIC, 0, HALF},
+};
+
+static bool in_words(const char *words, const char *word)
+{
+    size_t size = strlen(word);
+
+    for (const char *p = words; *(p += strspn(p, " ")); p += strcspn(p, " "))
+        if (strcspn(p, " ") == size && memcmp(p, word, size) == 0)
+            return true;
+    return false;
+}
+
+/* By the class's name in the file, else by the model's type; what says neither is of 2021 and ViT's. */
+static const struct kind *kind_find(const json_t *root, const char *path, const char *model)
+{
+    const char *name = ft_json_text(root, "image_processor_type"), *end;
+    size_t size, count = sizeof kinds / sizeof *kinds;
+
+    name = name ? name : ft_json_text(root, "feature_extractor_type");
+    if (!name) {
+        for (size_t i = 0; model && i < count; i++)
+            if (in_words(kinds[i].models, model))
+                return &kinds[i];
+        if (!model || json_object_get(root, "size"))
+            return &kinds[0];
+        ft_fail(FT_BAD, "%s: neither the image processor's type nor the model type %s says how pictures are made ready", path, model);
+        return NULL;
+    }
+    end = strstr(name, "ImageProcessor");
+    end = end ? end : strstr(name, "FeatureExtractor");
+    size = end ? (size_t)(end - name) : strlen(name);
+    for (size_t i = 0; i < count; i++)
+        if (strlen(kinds[i].name) == size && strncmp(kinds[i].name, name, size) == 0)
+            return &kinds[i];
+    ft_fail(FT_BAD, "%s: image processor %s is not covered: expected that of ViT, DeiT, Beit, CLIP, Bit, Siglip, ConvNext or EfficientNet", path, name);
+    return NULL;
+}
+
+/* A number, [height, width], {"height", "width"} or {"shortest_edge"}, which leaves *shortest true and both the edge. */
+static int size_read(const json_t *root, const char *path, const char *key, bool square, size_t *height, size_t *width, bool *shortest)
+{
+    const json_t *size = json_object_get(root, key);
+
+    if (!size || json_is_null(size))
+        return 0;
+    *shortest = false;
+    if (json_is_number(size)) {
+        *shortest = !square;
+        return ft_json_size(root, path, key, 1, LARGEST, false, height) < 0 ? -1 : (*width = *height, 0);
+    }
+    if (json_is_array(size) && json_array_size(size) == 2) {
+        double h = json_number_value(json_array_get(size, 0)), w = json_number_value(json_array_get(size, 1));
+
+        if (!(h >= 1 && h <= LARGEST && w >= 1 && w <= LARGEST))
+            return ft_fail(FT_BAD, "%s: %s is not two numbers from 1 to %d", path, key, LARGEST);
+        *height = (size_t)h, *width = (size_t)w;
+        return 0;
+    }
+    if (!json_is_object(size))
+        return ft_fail(FT_BAD, "%s: %s is neither a number nor two nor an object", path, key);
+    if (json_object_get(size, "longest_edge") && !json_is_null(json_object_get(size, "longest_edge")))
+        return ft_fail(FT_BAD, "%s: %s.longest_edge is not covered: expected height and width, or shortest_edge", path, key);
+    if (json_object_get(size, "shortest_edge") && !json_is_null(json_object_get(size, "shortest_edge"))) {
+        *shortest = true;
+        return ft_json_size(size, path, "shortest_edge", 1, LARGEST, false, height) < 0 ? -1 : (*width = *height, 0);
+    }
+    if (ft_json_size(size, path, "height", 1, LARGEST, false, height) < 0)
+        return -1;
+    return ft_json_size(size, path, "width", 1, LARGEST, false, width);
+}
+
+/* Three numbers above `above`, or one for all. */
+static int triple_read(const json_t *root, const char *path, const char *key, double above, double value[3])
+{
+    const json_t *list = json_object_get(root, key);
+
+    if (!list || json_is_null(list))
+        return 0;
+    for (size_t c = 0; c < 3; c++) {
+        const json_t *one = json_is_array(list) ? json_array_get(list, c) : list;
+
+        if ((json_is_array(list) && json_array_size(list) != 3) || !json_is_number(one) || !(json_number_value(one) > above) ||
+            !isfinite(json_number_value(one)))
+            return ft_fail(FT_BAD, "%s: %s is not three numbers%s", path, key, above >= 0 ? " above 0" : "");
+        value[c] = json_number_value(one);
+    }
+    return 0;
+}
+
+static int filter_read(const json_t *root, const char *path, const char *key, enum ft_filter *filter)
+{
+    const json_t *found = json_object_get(root, key);
+    size_t number = *filter;
+
+    if (json_is_string(found)) {
+        *filter = ft_filter_find(json_string_value(found));
+        return *filter < FT_FILTERS ? 0 : ft_fail(FT_BAD, "%s: %s is \"%s\", expected nearest, lanczos, bilinear, bicubic, box or hamming", path, key,
+                                                  json_string_value(found));
+    }
+    if (ft_json_size(root, path, key, 0, FT_FILTERS - 1, true, &number) < 0)
+        return -1;
+    *filter = (enum ft_filter)number;
+    return 0;
+}
+
+/* ConvNeXT's own: below 384 the shorter edge is made larger by what is then cropped, from 384 on pictures are squeezed. */
+static int convnext_rule(struct ft_preprocess *p, const json_t *root, const char *path)
+{
+    double share = 224. / 256;
+
+    if (p->rule != FT_RESIZE_SHORTEST)
+        return ft_fail(FT_BAD, "%s: size has no shortest_edge", path);
+    if (ft_json_number(root, path, "crop_pct", .01, 1, &share) < 0)
+        return -1;
+    p->height = p->width = p->resize_height;
+    if (p->resize_height >= 384)
+        p->rule = FT_RESIZE_EXACT;
+    else
+        p->resize_height = p->resize_width = (size_t)((double)p->height / share);
+    return 0;
+}
+
+static int geometry_read(struct ft_preprocess *p, const json_t *root, const char *path, const struct kind *kind)
+{
+    bool resize = true, crop = kind->crop != 0, shortest = kind->shortest, edge = false, pad = false, flip = false;
+    size_t height = kind->crop ? kind->crop : kind->size, width = height;
+
+    p->filter = kind->filter;
+    p->resize_height = p->resize_width = kind->size;
+    if (ft_json_bool(root, path, "do_resize", &resize) < 0 || ft_json_bool(root, path, "do_center_crop", &crop) < 0 ||
+        ft_json_bool(root, path, "do_pad", &pad) < 0 || ft_json_bool(root, path, "do_flip_channel_order", &flip) < 0 ||
+        size_read(root, path, "size", kind->square, &p->resize_height, &p->resize_width, &shortest) < 0 ||
+        size_read(root, path, "crop_size", true, &height, &width, &edge) < 0 || filter_read(root, path, "resample", &p->filter) < 0)
+        return -1;
+    if (pad || flip)
+        return ft_fail(FT_BAD, "%s: %s is not covered", path, pad ? "do_pad" : "do_flip_channel_order");
+    p->rule = !resize ? FT_RESIZE_NONE : shortest ? FT_RESIZE_SHORTEST : FT_RESIZE_EXACT;
+    if (resize && strcmp(kind->name, "ConvNext") == 0) {
+        if (convnext_rule(p, root, path) < 0)
+            return -1;
+        if (crop && (height != p->height || width != p->width))
+            return ft_fail(FT_BAD, "%s: a crop of %zu x %zu behind one of %zu x %zu", path, width, height, p->width, p->height);
+        return 0;
+    }
+    if (!crop && p->rule != FT_RESIZE_EXACT)
+        return ft_fail(FT_BAD, "%s: pictures would keep their own ratio: expected do_center_crop, or a size of height and width", path);
+    p->height = crop ? height : p->resize_height;
+    p->width = crop ? width : p->resize_width;
+    return 0;
+}
+
+/* EfficientNet may take 1 off after scaling, and with include_top divides by the deviation twice. */
+static int values_read(struct ft_preprocess *p, const json_t *root, const char *path, const struct kind *kind)
+{
+    bool efficientnet = strcmp(kind->name, "EfficientNet") == 0, rescale = true, normalize = true, shift = false, again = efficientnet;
+    double mean[3], std[3];
+
+    memcpy(mean, kind->mean, sizeof mean);
+    memcpy(std, kind->std, sizeof std);
+    p->scale = 1. / 255;
+    if (ft_json_bool(root, path, "do_rescale", &rescale) < 0 || ft_json_bool(root, path, "do_normalize", &normalize) < 0 ||
+        ft_json_number(root, path, "rescale_factor", 1e-9, 1e9, &p->scale) < 0 || ft_json_bool(root, path, "rescale_offset", &shift) < 0 ||
+        ft_json_bool(root, path, "include_top", &again) < 0 || triple_read(root, path, "image_mean", -INFINITY, mean) < 0 ||
+        triple_read(root, path, "image_std", 0, std) < 0)
+        return -1;
+    p->scale = rescale ? p->scale : 1;
+    p->offset = efficientnet && rescale && shift ? -1 : 0;
+    for (int c = 0; c < 3; c++) {
+        p->mean[c] = normalize ? mean[c] : 0;
+        p->std[c] = (normalize ? std[c] : 1) * (efficientnet && again ? std[c] : 1);
+    }
+    return 0;
+}
+
+int ft_preprocess_read_timm(struct ft_preprocess *p, const json_t *config, const char *path)
+{
+    const json_t *size = json_object_get(config, "input_size");
+    const char *mode = ft_json_text(config, "crop_mode");
+    double share = .875, height = json_number_value(json_array_get(size, 1)), width = json_number_value(json_array_get(size, 2));
+    size_t resize;
+
+    if (json_array_size(size) != 3 || json_number_value(json_array_get(size, 0)) != 3 || !(height >= 1 && height <= LARGEST) || height != width)
+        return ft_fail(FT_BAD, "%s: input_size is not [3, N, N]", path);
+    if (ft_json_number(config, path, "crop_pct", .01, 1e3, &share) < 0)
+        return -1;
+    resize = (size_t)floor(height / share);
+    if (resize < 1 || (mode && !in_words("center squash", mode)))
+        return ft_fail(FT_BAD, "%s: crop_pct %g with crop_mode %s is not covered: expected center or squash", path, share, mode ? mode : "center");
+    *p = ft_preprocess_torchvision((size_t)height, resize, FT_FILTER_BICUBIC);
+    p->rule = mode && strcmp(mode, "squash") == 0 ? FT_RESIZE_EXACT : FT_RESIZE_SHORTEST;
+    if (filter_read(config, path, "interpolation", &p->filter) < 0 || triple_read(config, path, "mean", -INFINITY, p->mean) < 0)
+        return -1;
+    return triple_read(config, path, "std", 0, p->std);
+}
+
+int ft_preprocess_read(struct ft_preprocess *p, const json_t *root, const char *path, const char *model)
+{
+    const json_t *timm = json_object_get(root, "data_config");
+    const struct kind *kind;
+
+    *p = (struct ft_preprocess){0};
+    if (!json_is_object(root))
+        return ft_fail(FT_BAD, "%s: not an object", path);
+    timm = timm ? timm : json_object_get(root, "pretrained_cfg");
+    if (json_is_object(timm))
+        return ft_preprocess_read_timm(p, timm, path);
+    if (json_is_object(json_object_get(root, "image_processor")))
+        root = json_object_get(root, "image_processor");
+    if (!(kind = kind_find(root, path, model)) || geometry_read(p, root, path, kind) < 0)
+        return -1;
+    return values_read(p, root, path, kind);
+}
+
+/* 1 and *root when DIRECTORY/name is there; 0 when it is not. */
+static int file_open(struct ft_arena *arena, const char *directory, const char *name, char **path, json_t **root)
+{
+    if (!(*path = ft_arena_print(arena, "%s/%s", directory, name)))
+        return -1;
+    if (!ft_file_exists(*path))
+        return 0;
+    return (*root = ft_json_read(*path)) ? 1 : -1;
+}
+
+static int open_all(struct ft_arena *arena, const char *directory, json_t *root[3], struct ft_preprocess *p)
+{
+    static const char *const names[] = {"config.json", "preprocessor_config.json", "processor_config.json"};
+    const char *model;
+    char *path[3];
+
+    for (int i = 0; i < 3; i++)
+        if (file_open(arena, directory, names[i], &path[i], &root[i]) < 0)
+            return -1;
+    model = ft_json_text(root[0], "model_type");
+    if (root[1])
+        return ft_preprocess_read(p, root[1], path[1], model) < 0 ? -1 : 1;
+    if (json_is_object(json_object_get(root[2], "image_processor")))
+        return ft_preprocess_read(p, root[2], path[2], model) < 0 ? -1 : 1;
+    if (json_is_object(json_object_get(root[0], "pretrained_cfg")))
+        return ft_preprocess_read(p, root[0], path[0], NULL) < 0 ? -1 : 1;
+    return 0;
+}
+
+int ft_preprocess_open(const char *directory, struct ft_preprocess *p)
+{
+    struct ft_arena arena = {0};
+    json_t *root[3] = {NULL};
+    int rc = open_all(&arena, directory, root, p);
+
+    for (int i = 0; i < 3; i++)
+        json_decref(root[i]);
+    ft_arena_free(&arena);
+    return rc;
+}
