@@ -69,16 +69,25 @@ static const char *token_name(const json_t *config, const char *key, const char 
     return text ? text : otherwise;
 }
 
+/* MPNet's special tokens have other names, and its mask takes the blanks before it. */
+static bool is_mpnet(const json_t *config)
+{
+    const char *name = json_string_value(json_object_get(config, "tokenizer_class"));
+
+    return name && strncmp(name, "MPNetTokenizer", 14) == 0;
+}
+
 /* The five special tokens; those of them that frame a text or stand for the unknown must be there. */
 static int read_specials(struct ft_tokenizer *tokenizer, const json_t *config)
 {
     static const char *const keys[SPECIALS] = {"unk_token", "cls_token", "sep_token", "pad_token", "mask_token"};
-    static const char *const names[SPECIALS] = {"[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"};
+    static const char *const names[][SPECIALS] = {{"[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"}, {"[UNK]", "<s>", "</s>", "<pad>", "<mask>"}};
+    bool mpnet = is_mpnet(config);
     int32_t ids[SPECIALS];
     int i;
 
     for (i = 0; i < SPECIALS; i++) {
-        const char *name = token_name(config, keys[i], names[i]);
+        const char *name = token_name(config, keys[i], names[mpnet][i]);
         struct ft_string text = {ft_arena_text(&tokenizer->arena, ft_string_of(name)), strlen(name)};
 
         if (!text.data)
@@ -88,14 +97,14 @@ static int read_specials(struct ft_tokenizer *tokenizer, const json_t *config)
             return ft_fail(FT_BAD, "%s \"%s\" is not in the vocabulary", keys[i], name);
         if (ids[i] >= 0 && text.size)
             tokenizer->added[tokenizer->added_count++] =
-                (struct ft_added_token){.content = text, .id = ids[i], .special = true};
+                (struct ft_added_token){.content = text, .id = ids[i], .special = true, .lstrip = mpnet && i == 4};
     }
     tokenizer->vocabulary.unknown = ids[0];
     tokenizer->before[tokenizer->before_count++] = ids[1];
     tokenizer->after[tokenizer->after_count++] = ids[2];
     tokenizer->middle = tokenizer->after;
     tokenizer->middle_count = 1;
-    tokenizer->pairs = true;
+    tokenizer->pairs = !mpnet;
     return 0;
 }
 

@@ -48,6 +48,24 @@ static void split(float *dx, const float *dy, size_t rows, size_t width, size_t 
         memcpy(dx + r * width, dy + (r * 3 + which) * width, width * sizeof(float));
 }
 
+static float *parameter_gradient(const struct ft_running *run, int number)
+{
+    const struct ft_parameter *p = number < 0 ? NULL : &run->runner->model->parameters[number];
+
+    return p && ft_parameter_learns(p) ? run->gradient + p->offset : NULL;
+}
+
+/* The items' parts of the gradient of a table of biases, from the chunk's item `first`; NULL where it does not learn. */
+static float *bias_parts(const struct ft_running *run, int parameter, size_t first)
+{
+    const struct ft_plan *plan = run->runner->plan;
+
+    for (int i = 0; i < plan->bias_count; i++)
+        if (plan->biases[i].parameter == parameter)
+            return run->dvalue_item + plan->biases[i].gradient * run->sequences + first * plan->biases[i].size;
+    return NULL;
+}
+
 static void step_backward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker, bool *written)
 {
     struct ft_runner *r = run->runner;
@@ -60,6 +78,7 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
     const float *block = r->model->block, *dy = ft_running_gradient(run, step->out, shard);
     const float *x = step->in_count ? ft_running_value(run, step->in[0], shard, worker) : NULL;
     const float *y = ft_running_value(run, step->out, shard, worker);
+    struct ft_attention attention;
 
     if (step->kind == FT_STEP_BATCH_NORM && !step->meets)
         ft_norm_backward_activation(run, step, shard, worker);
@@ -67,6 +86,8 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
         struct target target = aim(run, step->in[i], shard, written, worker);
         float *dx = target.where;
 
+        if (!dx && step->kind == FT_STEP_ATTENTION)
+            dx = worker->temporary;   /* for the biases' sake */
         if (!dx)
             continue;
         switch (step->kind) {
@@ -77,8 +98,8 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
                                ft_running_packed(r, step, true), rows * value->positions, step->inputs, step->outputs);
             break;
         case FT_STEP_NORM:
-            k->layer_norm_backward(dx, dy, x, ft_running_saved(run, step, shard, 2, NULL),
-                                   block + r->model->parameters[step->weight].offset, rows, width);
+            (node->op == FT_OP_RMS_NORM ? k->rms_norm_backward : k->layer_norm_backward)(
+                dx, dy, x, ft_running_saved(run, step, shard, 2, NULL), block + r->model->parameters[step->weight].offset, rows, width);
             break;
         case FT_STEP_DROPOUT:
             k->dropout(dx, dy, &dropout, &items, width);
@@ -93,13 +114,17 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
             split(dx, dy, rows, width / 3, (size_t)i);
             break;
         case FT_STEP_ATTENTION:
-            k->attention_backward(dx, NULL, dy, x, &node->attention, &dropout, &shard->rows, width, worker->scratch.data);
+            attention = ft_running_attention(r, step);
+            k->attention_backward(dx, bias_parts(run, step->weight, shard->first_text), dy, x, &attention, &dropout, &shard->rows, width, worker->scratch.data);
             break;
         case FT_STEP_ACTIVATION:
             if (value->late)
                 k->activation_again(node->activation, ft_running_value(run, step->out, shard, worker), dx, dy, x, rows * width);
             else
                 k->activation_backward(node->activation, dx, dy, ft_step_told_by_output(r->model, step) ? y : x, rows * width);
+            break;
+        case FT_STEP_MULTIPLY:
+            k->multiply(dx, dy, ft_running_value(run, step->in[1 - i], shard, worker), rows * width);
             break;
         case FT_STEP_POOL:
             k->pool_backward(node->pooling, dx, dy, (uint32_t *)ft_running_saved(run, step, shard, width, NULL), &items, width);
@@ -173,13 +198,6 @@ static int backward_segment(struct ft_group *group)
             return -1;
         group->last = s;
     }
-}
-
-static float *parameter_gradient(const struct ft_running *run, int number)
-{
-    const struct ft_parameter *p = number < 0 ? NULL : &run->runner->model->parameters[number];
-
-    return p && ft_parameter_learns(p) ? run->gradient + p->offset : NULL;
 }
 
 /* What lies in a table, or goes through a pooling, is taken shard by shard, as rows have to be told apart; in their order. */
@@ -276,11 +294,26 @@ static int start_gradients(struct ft_runner *r, struct ft_group *group, const fl
         run->dvalue = r->gradient.data + size;
         run->dvalue_item = run->dvalue + plan->gradient_width * run->tokens;
         run->gradient = gradient;
+        for (int i = 0; i < plan->bias_count; i++)
+            memset(bias_parts(run, plan->biases[i].parameter, 0), 0, run->sequences * plan->biases[i].size * sizeof(float));
         size += (plan->gradient_width * run->tokens + plan->gradient_item_width * run->sequences + 15) / 16 * 16;
         memcpy(run->dvalue_item + last->gradient * run->sequences, dout + run->first_text * last->width,
                run->sequences * last->width * sizeof(float));
     }
     return 0;
+}
+
+/* The parts of all items, in their order. */
+static void bias_gradients(const struct ft_running *run)
+{
+    const struct ft_plan *plan = run->runner->plan;
+
+    for (int i = 0; i < plan->bias_count; i++) {
+        const float *part = bias_parts(run, plan->biases[i].parameter, 0);
+
+        for (size_t s = 0; s < run->sequences; s++)
+            run->runner->kernels->add(parameter_gradient(run, plan->biases[i].parameter), part + s * plan->biases[i].size, plan->biases[i].size);
+    }
 }
 
 int ft_runner_backward(struct ft_runner *r, size_t chunk, size_t count, const float *dout, float *gradient)
@@ -292,7 +325,7 @@ int ft_runner_backward(struct ft_runner *r, size_t chunk, size_t count, const fl
     if (ft_group_start(r, chunk, count, true, &group) < 0 || start_gradients(r, &group, dout, gradient) < 0)
         return -1;
     /* Segments below the lowest one that has something to learn are frozen whole: no backward there. */
-    while (lowest < plan->segment_count && !plan->segments[lowest].slice_count)
+    while (lowest < plan->segment_count && !plan->segments[lowest].slice_count && !plan->segments[lowest].biases)
         lowest++;
     for (int s = plan->segment_count - 1; s >= lowest; s--) {
         group.segment = &plan->segments[s];
@@ -300,6 +333,8 @@ int ft_runner_backward(struct ft_runner *r, size_t chunk, size_t count, const fl
             backward_segment(&group) < 0 || segment_gradients(&group) < 0)
             return -1;
     }
+    for (size_t c = 0; c < count; c++)
+        bias_gradients(&group.run[c]);
     for (int i = 0; i < plan->inert_count; i++) {
         const struct ft_parameter *p = &r->model->parameters[plan->inert[i]];
 

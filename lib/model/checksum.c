@@ -53,7 +53,8 @@ static uint32_t sum_node(uint32_t sum, const struct ft_model *model, const struc
 
     sum = ft_crc32c(sum, text, (size_t)length);
     if (attention->scale > 0 || attention->causal || attention->buckets) {   /* added later: other models keep their sums */
-        length = snprintf(text, sizeof text, "%a %d %zu %zu\n", (double)attention->scale, attention->causal, attention->buckets, attention->distance);
+        length = snprintf(text, sizeof text, "%a %d %zu %zu %d\n", (double)attention->scale, attention->causal, attention->buckets,
+                          attention->distance, node->inputs[3]);
         sum = ft_crc32c(sum, text, (size_t)length);
     }
     if (node->op == FT_OP_GEM && !node->parameter_count)

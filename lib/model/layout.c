@@ -17,7 +17,7 @@ struct life {
 static bool in_place(enum ft_step_kind kind)
 {
     return kind == FT_STEP_NORM || kind == FT_STEP_ACTIVATION || kind == FT_STEP_DROPOUT ||
-           kind == FT_STEP_DROPOUT_ADD || kind == FT_STEP_NORMALIZE || kind == FT_STEP_BATCH_NORM;
+           kind == FT_STEP_DROPOUT_ADD || kind == FT_STEP_MULTIPLY || kind == FT_STEP_NORMALIZE || kind == FT_STEP_BATCH_NORM;
 }
 
 static void find_lives(const struct ft_plan *plan, struct life *life)
@@ -36,6 +36,8 @@ static void find_lives(const struct ft_plan *plan, struct life *life)
             life[step->in[0]].backward |= !ft_step_told_by_output(plan->model, step);
         if (step->kind == FT_STEP_SCALE)
             life[step->in[1]].backward = true;
+        if (step->kind == FT_STEP_MULTIPLY)
+            life[step->in[0]].backward = life[step->in[1]].backward = true;
         if (step->kind == FT_STEP_NORMALIZE || step->kind == FT_STEP_GEM || ft_step_told_by_output(plan->model, step))
             life[step->out].backward = true;
     }
@@ -153,7 +155,9 @@ static int cut_segments(struct ft_arena *arena, struct ft_plan *plan, struct lif
             continue;
         plan->segments[plan->segment_count] = (struct ft_segment){.first = first, .last = s, .slice = plan->slice_count};
         for (int i = s; i >= first; i--)
-            if (has_trainable(plan, &plan->steps[i])) {
+            if (plan->steps[i].kind == FT_STEP_ATTENTION) {
+                plan->segments[plan->segment_count].biases |= has_trainable(plan, &plan->steps[i]);
+            } else if (has_trainable(plan, &plan->steps[i])) {
                 size_t size = slice_size(plan, &plan->steps[i], &each);
 
                 add_slices(plan, i, size, each);
@@ -321,6 +325,24 @@ static void give_gradients(struct ft_plan *plan, const struct life *life)
     }
 }
 
+/* Behind what the segments use in turn. */
+static int place_biases(struct ft_arena *arena, struct ft_plan *plan)
+{
+    const struct ft_model *model = plan->model;
+
+    if (!(plan->biases = ft_arena_zero(arena, (size_t)model->node_count, sizeof *plan->biases)))
+        return -1;
+    for (int i = 0; i < model->node_count; i++) {
+        const struct ft_parameter *p = model->nodes[i].op == FT_OP_RELATIVE_BIAS ? &model->parameters[model->nodes[i].parameters[0]] : NULL;
+
+        if (!p || !ft_parameter_learns(p))
+            continue;
+        plan->biases[plan->bias_count++] = (struct ft_bias){model->nodes[i].parameters[0], p->rows * p->columns, plan->gradient_item_width};
+        plan->gradient_item_width += p->rows * p->columns;
+    }
+    return 0;
+}
+
 int ft_plan_lay_out(struct ft_arena *arena, struct ft_plan *plan)
 {
     struct life *life = ft_arena_zero(arena, (size_t)plan->value_count, sizeof *life);
@@ -334,5 +356,5 @@ int ft_plan_lay_out(struct ft_arena *arena, struct ft_plan *plan)
         return -1;
     give_kept(plan, life);
     give_gradients(plan, life);
-    return 0;
+    return place_biases(arena, plan);
 }

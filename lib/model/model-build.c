@@ -97,7 +97,7 @@ int ft_build_node(struct ft_builder *build, enum ft_op op, size_t width, int a, 
     vsnprintf(name, sizeof name, format, args);
     va_end(args);
     node = model->nodes + model->node_count;
-    *node = (struct ft_node){.op = op, .width = width, .inputs = {a, b, c}, .parameters = {-1, -1, -1, -1}};
+    *node = (struct ft_node){.op = op, .width = width, .inputs = {a, b, c, -1}, .parameters = {-1, -1, -1, -1}};
     node->input_count = (a >= 0) + (b >= 0) + (c >= 0);
     if (!(node->name = ft_arena_text(&model->arena, ft_string_of(name))))
         return out_of_memory(build);
@@ -137,6 +137,33 @@ int ft_build_norm(struct ft_builder *build, int input, size_t width, double epsi
     ft_build_give(build, node, ft_build_parameter(build, name, "weight", 1, width, FT_BUILD_VECTOR));
     ft_build_give(build, node, ft_build_parameter(build, name, "bias", 1, width, FT_BUILD_VECTOR));
     return node;
+}
+
+int ft_build_rms_norm(struct ft_builder *build, int input, size_t width, double epsilon, const char *name)
+{
+    int node = ft_build_node(build, FT_OP_RMS_NORM, width, input, -1, -1, "%s", name);
+
+    ft_build_at(build, node)->epsilon = (float)epsilon;
+    ft_build_give(build, node, ft_build_parameter(build, name, "weight", 1, width, FT_BUILD_VECTOR));
+    return node;
+}
+
+int ft_build_relative_bias(struct ft_builder *build, size_t buckets, size_t heads, const char *name)
+{
+    int node = ft_build_node(build, FT_OP_RELATIVE_BIAS, heads, -1, -1, -1, "%s", name);
+
+    ft_build_give(build, node, ft_build_parameter(build, name, "weight", buckets, heads, 0));
+    return node;
+}
+
+void ft_build_bias(struct ft_builder *build, int attention, int bias, size_t buckets, size_t distance)
+{
+    struct ft_node *at = ft_build_at(build, attention);
+
+    at->inputs[3] = bias;
+    at->input_count = 4;
+    at->attention.buckets = buckets;
+    at->attention.distance = distance;
 }
 
 int ft_build_dropout(struct ft_builder *build, int input, size_t width, double rate, const char *name)

@@ -33,8 +33,13 @@ void ft_build_give(struct ft_builder *build, int node, int parameter);
 /* The usual nodes with the usual parameter names. */
 int ft_build_linear(struct ft_builder *build, int input, size_t in, size_t out, bool bias, const char *name, const char *prefix);
 int ft_build_norm(struct ft_builder *build, int input, size_t width, double epsilon, const char *name);
+int ft_build_rms_norm(struct ft_builder *build, int input, size_t width, double epsilon, const char *name);
 int ft_build_dropout(struct ft_builder *build, int input, size_t width, double rate, const char *name);
 int ft_build_activation(struct ft_builder *build, int input, size_t width, enum ft_activation f, const char *name);
+
+/* A table of biases by relative position, "NAME.weight", without weight decay as transformers' trainer has it; and its use by an attention. */
+int ft_build_relative_bias(struct ft_builder *build, size_t buckets, size_t heads, const char *name);
+void ft_build_bias(struct ft_builder *build, int attention, int bias, size_t buckets, size_t distance);
 
 /* Something passed over that a person should be told. */
 void ft_build_note(struct ft_builder *build, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -59,7 +64,7 @@ struct ft_family {
     const char *const *prefixes;
 };
 extern const struct ft_family ft_family_bert, ft_family_roberta, ft_family_xlm_roberta, ft_family_camembert, ft_family_distilbert,
-    ft_family_model2vec, ft_family_static;
+    ft_family_mpnet, ft_family_model2vec, ft_family_static;
 const struct ft_family *ft_family_find(const char *name);        /* NULL: FT_BAD, and the message lists the known ones */
 
 /* Pooling, projections and normalisation of model->directory, after node `tokens`. Sets dim, normalized, distance. */

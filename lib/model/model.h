@@ -16,11 +16,11 @@
 #include <stdbool.h>
 
 enum ft_op {
-    FT_OP_EMBEDDING,     /* token ids -> [R, W]: parameters word, position, token type */
+    FT_OP_EMBEDDING,     /* token ids -> [R, W]: parameters word, position, token type (the latter two or none) */
     FT_OP_LINEAR,        /* parameters weight [O, I], bias [O] or none */
     FT_OP_LAYER_NORM,    /* parameters gain, bias; epsilon */
     FT_OP_DROPOUT,       /* rate */
-    FT_OP_ATTENTION,     /* inputs query, key, value; attention; rate (on the probabilities) */
+    FT_OP_ATTENTION,     /* inputs query, key, value, and its bias or none; attention; rate (on the probabilities) */
     FT_OP_ACTIVATION,    /* activation */
     FT_OP_ADD,           /* two inputs */
     FT_OP_POOL,          /* [R, W], or a map -> [S, W]; pooling */
@@ -34,6 +34,9 @@ enum ft_op {
     FT_OP_MAX_POOL,      /* a map -> a map; kernel, stride, above, left */
     FT_OP_SCALE,         /* inputs a map and [S, W]: each channel of an item times its factor (squeeze and excitation) */
     FT_OP_TOKENS,        /* a map -> [R, W]: its positions are an item's tokens; parameters class token (or none), position table */
+    FT_OP_RMS_NORM,      /* parameter gain; epsilon */
+    FT_OP_MULTIPLY,      /* two inputs */
+    FT_OP_RELATIVE_BIAS, /* no values of its own, only a parameter [buckets, heads] that attentions after it share */
 };
 const char *ft_op_name(enum ft_op op);
 
@@ -69,7 +72,7 @@ static inline bool ft_parameter_learns(const struct ft_parameter *p)
 struct ft_node {
     const char *name;        /* "encoder.layer.0.attention.self.query" */
     enum ft_op op;
-    int inputs[3], input_count;           /* node numbers */
+    int inputs[4], input_count;           /* node numbers */
     int parameters[4], parameter_count;   /* parameter numbers */
     size_t width;            /* columns of the output; a map's channels */
     size_t height, across;   /* of a map, the output of an image's nodes: height x across positions, `width` channels each; else 0 */

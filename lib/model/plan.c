@@ -68,19 +68,20 @@ static bool can_join(const struct build *b, const struct ft_node *attention)
     const struct ft_node *q = node_at(b, attention->inputs[0]);
     const struct ft_parameter *p = b->model->parameters;
     size_t expected_w = 0, expected_b = 0;
+    bool biased = q->parameter_count == 2;
 
     for (int i = 0; i < 3; i++) {
         const struct ft_node *n = node_at(b, attention->inputs[i]);
 
         if (n->op != FT_OP_LINEAR || n->inputs[0] != q->inputs[0] || n->width != q->width ||
-            n->parameter_count != 2 || b->consumers[attention->inputs[i]] != 1)
+            n->parameter_count != q->parameter_count || b->consumers[attention->inputs[i]] != 1)
             return false;
-        if (i && (p[n->parameters[0]].offset != expected_w || p[n->parameters[1]].offset != expected_b ||
-                  p[n->parameters[0]].frozen != p[q->parameters[0]].frozen ||
-                  p[n->parameters[1]].frozen != p[q->parameters[1]].frozen))
+        if (i && (p[n->parameters[0]].offset != expected_w || p[n->parameters[0]].frozen != p[q->parameters[0]].frozen))
+            return false;
+        if (i && biased && (p[n->parameters[1]].offset != expected_b || p[n->parameters[1]].frozen != p[q->parameters[1]].frozen))
             return false;
         expected_w = p[n->parameters[0]].offset + p[n->parameters[0]].rows * p[n->parameters[0]].columns;
-        expected_b = p[n->parameters[1]].offset + p[n->parameters[1]].columns;
+        expected_b = biased ? p[n->parameters[1]].offset + p[n->parameters[1]].columns : 0;
     }
     return true;
 }
@@ -239,6 +240,8 @@ static void attention_steps(struct build *b, int i)
     qkv = step->out;
     step = new_step(b, FT_STEP_ATTENTION, i, qkv, n->width);
     step->rate = b->training ? n->rate : 0;
+    if (n->input_count > 3)
+        step->weight = node_at(b, n->inputs[3])->parameters[0];
     b->value[i] = step->out;
 }
 
@@ -258,12 +261,21 @@ static void add_step(struct build *b, int i)
     b->value[i] = step->out;
 }
 
+static void multiply_step(struct build *b, int i)
+{
+    const struct ft_node *n = node_at(b, i);
+    struct ft_step *step = new_step(b, FT_STEP_MULTIPLY, i, b->value[n->inputs[0]], n->width);
+
+    step->in[step->in_count++] = b->value[n->inputs[1]];
+    b->value[i] = step->out;
+}
+
 static void plain_step(struct build *b, int i, enum ft_step_kind kind)
 {
     const struct ft_node *n = node_at(b, i);
     struct ft_step *step = new_step(b, kind, i, n->input_count ? b->value[n->inputs[0]] : -1, n->width);
 
-    if (n->op == FT_OP_LAYER_NORM || n->op == FT_OP_BATCH_NORM || n->op == FT_OP_GEM)
+    if (kind == FT_STEP_NORM || n->op == FT_OP_BATCH_NORM || n->op == FT_OP_GEM)
         set_parameters(step, n);
     if (n->op == FT_OP_DROPOUT)
         step->rate = n->rate;
@@ -284,7 +296,7 @@ static int node_steps(struct build *b, int i)
             return ft_fail(FT_BAD, "%s: reads a node that does not come before it", n->name);
     switch (n->op) {
     case FT_OP_EMBEDDING: plain_step(b, i, FT_STEP_EMBEDDING); break;
-    case FT_OP_LAYER_NORM: plain_step(b, i, FT_STEP_NORM); break;
+    case FT_OP_LAYER_NORM: case FT_OP_RMS_NORM: plain_step(b, i, FT_STEP_NORM); break;
     case FT_OP_ACTIVATION:
         if (b->absorbed[i])
             absorbed_node(b, i);
@@ -306,6 +318,8 @@ static int node_steps(struct build *b, int i)
     case FT_OP_NORMALIZE: plain_step(b, i, FT_STEP_NORMALIZE); break;
     case FT_OP_ATTENTION: attention_steps(b, i); break;
     case FT_OP_ADD: add_step(b, i); break;
+    case FT_OP_MULTIPLY: multiply_step(b, i); break;
+    case FT_OP_RELATIVE_BIAS: break;
     case FT_OP_DROPOUT:
         if (!b->training)
             b->value[i] = b->value[n->inputs[0]];

@@ -20,6 +20,7 @@ enum ft_step_kind {
     FT_STEP_EMBEDDING, FT_STEP_LINEAR, FT_STEP_NORM, FT_STEP_DROPOUT, FT_STEP_DROPOUT_ADD, FT_STEP_JOIN,
     FT_STEP_ATTENTION, FT_STEP_ACTIVATION, FT_STEP_POOL, FT_STEP_GEM, FT_STEP_NORMALIZE,
     FT_STEP_VECTOR, FT_STEP_PIXELS, FT_STEP_CONVOLUTION, FT_STEP_DEPTHWISE, FT_STEP_BATCH_NORM, FT_STEP_MAX_POOL, FT_STEP_SCALE, FT_STEP_TOKENS,
+    FT_STEP_MULTIPLY,
 };
 
 struct ft_value {
@@ -40,7 +41,8 @@ struct ft_step {
     int node;                /* the node it computes, the last one where several became one */
     int random;              /* the node that names its random numbers */
     int in[3], in_count, out;/* values; DROPOUT_ADD: in[1] is the residual */
-    int weight, bias;        /* parameters (the first of a joined matrix), -1 = none; NORM: gain, bias; GEM: p */
+    int weight, bias;        /* parameters (the first of a joined matrix), -1 = none; NORM: gain, bias; GEM: p;
+                                ATTENTION: its table of biases */
     size_t inputs, outputs;  /* LINEAR, and CONVOLUTION: I, O; the former at each position */
     struct ft_windows windows;      /* CONVOLUTION, DEPTHWISE, MAX_POOL */
     int norm;                /* CONVOLUTION, DEPTHWISE: the batch norm that went into its weights, -1 = none */
@@ -69,6 +71,15 @@ enum { FT_PARTS = 3 };
 struct ft_segment {
     int first, last;         /* steps first .. last */
     int slice, slice_count;  /* its slices */
+    bool biases;             /* some of its attentions have biases that learn */
+};
+
+/* A table of biases that learns. Attentions of several segments may share it, so each item's part of its gradient has a place of its own for all of a
+ * backward, and these are added up at the end: the sum's order is the same however many chunks go together. */
+struct ft_bias {
+    int parameter;
+    size_t size;             /* floats */
+    size_t gradient;         /* offset of the items' parts, in floats an item, among the gradients' buffers of items */
 };
 
 struct ft_plan {
@@ -84,6 +95,8 @@ struct ft_plan {
     size_t gradient_width, gradient_item_width;   /* the same of a backward's buffers */
     struct ft_segment *segments;
     int segment_count;       /* in the order of the forward */
+    struct ft_bias *biases;
+    int bias_count;
     struct ft_slice *slices;
     int slice_count;
     size_t moments;          /* floats a chunk, of all steps that meet */

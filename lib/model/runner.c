@@ -262,6 +262,14 @@ float ft_running_power(const struct ft_running *run, const struct ft_step *step)
     return learnt ? *learnt : run->runner->model->nodes[step->node].power;
 }
 
+struct ft_attention ft_running_attention(const struct ft_runner *r, const struct ft_step *step)
+{
+    struct ft_attention attention = r->model->nodes[step->node].attention;
+
+    attention.bias = parameter(r, step->weight);
+    return attention;
+}
+
 static void join(float *y, const float *const in[3], size_t rows, size_t width)
 {
     for (size_t r = 0; r < rows; r++)
@@ -311,6 +319,7 @@ void ft_running_forward(const struct ft_running *run, const struct ft_step *step
     const struct ft_rows items = ft_running_rows_in(run, step, shard, worker);
     float *y = ft_running_value(run, step->out, shard, worker);
     const float *in[3] = {NULL, NULL, NULL};
+    struct ft_attention attention;
 
     for (int i = 0; i < step->in_count; i++)
         in[i] = ft_running_value(run, step->in[i], shard, worker);
@@ -325,8 +334,12 @@ void ft_running_forward(const struct ft_running *run, const struct ft_step *step
                           ft_running_rows(run, step->out, shard), step->inputs, step->outputs);
         break;
     case FT_STEP_NORM:
-        k->layer_norm_forward(y, ft_running_saved(run, step, shard, 2, worker->temporary), in[0], parameter(r, step->weight),
-                              parameter(r, step->bias), node->epsilon, rows, width);
+        if (node->op == FT_OP_RMS_NORM)
+            k->rms_norm_forward(y, ft_running_saved(run, step, shard, 2, worker->temporary), in[0], parameter(r, step->weight), node->epsilon,
+                                rows, width);
+        else
+            k->layer_norm_forward(y, ft_running_saved(run, step, shard, 2, worker->temporary), in[0], parameter(r, step->weight),
+                                  parameter(r, step->bias), node->epsilon, rows, width);
         break;
     case FT_STEP_DROPOUT:
         k->dropout(y, in[0], &dropout, &items, width);
@@ -338,10 +351,14 @@ void ft_running_forward(const struct ft_running *run, const struct ft_step *step
         join(y, in, rows, width / 3);
         break;
     case FT_STEP_ATTENTION:
-        k->attention_forward(y, in[0], &node->attention, &dropout, &shard->rows, width, worker->scratch.data);
+        attention = ft_running_attention(r, step);
+        k->attention_forward(y, in[0], &attention, &dropout, &shard->rows, width, worker->scratch.data);
         break;
     case FT_STEP_ACTIVATION:
         k->activation_forward(node->activation, y, in[0], rows * width);
+        break;
+    case FT_STEP_MULTIPLY:
+        k->multiply(y, in[0], in[1], rows * width);
         break;
     case FT_STEP_POOL:
         k->pool_forward(node->pooling, y, (uint32_t *)ft_running_saved(run, step, shard, width, worker->temporary), in[0], &items, width);

@@ -110,6 +110,8 @@ float *ft_running_saved(const struct ft_running *run, const struct ft_step *step
 /* A shard's rows of the gradient of a value. */
 float *ft_running_gradient(const struct ft_running *run, int value, const struct ft_shard *shard);
 float ft_running_power(const struct ft_running *run, const struct ft_step *step);   /* a generalised mean's p */
+/* What a step's attention is, with its table of biases. */
+struct ft_attention ft_running_attention(const struct ft_runner *r, const struct ft_step *step);
 struct ft_dropout ft_running_dropout(const struct ft_running *run, const struct ft_step *step);
 void ft_running_forward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard,
                         struct ft_worker *worker);

@@ -96,7 +96,11 @@ struct ft_kernels {
                                float epsilon, size_t R, size_t W);
     /* dx may be dy. x is the forward's input. */
     void (*layer_norm_backward)(float *dx, const float *dy, const float *x, const float *stat, const float *gain, size_t R, size_t W);
-    /* dgain[from..to], dbias[from..to] += ; columns */
+    /* y = x * rstd * gain over each row, rstd = 1 / sqrt(mean of squares + epsilon); stat[R,2] = 0, rstd (Zhang and Sennrich 2019). y may be x. */
+    void (*rms_norm_forward)(float *y, float *stat, const float *x, const float *gain, float epsilon, size_t R, size_t W);
+    /* dx may be dy. The gain's gradient is layer_norm_gradient's. */
+    void (*rms_norm_backward)(float *dx, const float *dy, const float *x, const float *stat, const float *gain, size_t R, size_t W);
+    /* dgain[from..to], dbias[from..to] += ; columns (dbias may be NULL) */
     void (*layer_norm_gradient)(float *dgain, float *dbias, const float *dy, const float *x, const float *stat,
                                 size_t R, size_t W, size_t from, size_t to);
 
@@ -114,7 +118,7 @@ struct ft_kernels {
                         const struct ft_rows *rows, size_t W);
 
     /* Scaled dot-product self-attention in each sequence (Vaswani et al. 2017), heads side by side: qkv[R, 3W] rows are
-     * query | key | value; y[R, W]. Dropout is on the probabilities. The backward recomputes the probabilities, and writes each
+     * query | key | value; y[R, W]. Dropout is on the probabilities. The backward recomputes the probabilities, and adds (+=) each
      * sequence's part of the bias' gradient to its row of dbias[S, buckets H] (NULL: not wanted). `scratch` holds
      * ft_attention_scratch floats. */
     void (*attention_forward)(float *y, const float *qkv, const struct ft_attention *attention, const struct ft_dropout *dropout,
@@ -148,6 +152,9 @@ struct ft_kernels {
 
     /* y += x over `count` */
     void (*add)(float *y, const float *x, size_t count);
+
+    /* y = a * b over `count`, and so da = dy * b, db = dy * a; y may be a or b. */
+    void (*multiply)(float *y, const float *a, const float *b, size_t count);
 
     /* Maps of S items, one after another. C channels, K = kernel * kernel. */
 

@@ -387,6 +387,22 @@ static void test_vocab_txt(void)
     ft_tokenizer_close(tokenizer);
 }
 
+/* As transformers has it for this class: other names, a mask that takes the blanks before it. */
+static void test_vocab_mpnet(void)
+{
+    const char *vocab = "<s>\n<pad>\n</s>\n<unk>\n[UNK]\nthe\ncat\n<mask>\n", *config = "{\"tokenizer_class\":\"MPNetTokenizer\"}";
+    struct ft_tokenizer *tokenizer;
+    struct ft_tokens tokens = {0};
+
+    write_file("vocab.txt", vocab, strlen(vocab));
+    write_file("tokenizer_config.json", config, strlen(config));
+    tokenizer = ft_tokenizer_open(directory);
+    ok(tokenizer && ft_tokenizer_encode(tokenizer, FT_STRING("The cat  <mask> <pad>dog"), 0, &tokens) == 0 && tokens.count == 7 &&
+       memcmp(tokens.id, (int32_t[]){0, 5, 6, 7, 1, 4, 2}, 28) == 0, "an MPNet vocabulary");
+    ft_tokens_free(&tokens);
+    ft_tokenizer_close(tokenizer);
+}
+
 static void test_limits(void)
 {
     struct ft_tokenizer *tokenizer = ft_tokenizer_open(directory);   /* of test_vocab_txt */
@@ -465,6 +481,7 @@ int main(void)
     test_sweep(variants);
     test_refused();
     test_cut();
+    test_vocab_mpnet();
     test_vocab_txt();
     test_limits();
     test_threads();

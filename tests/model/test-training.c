@@ -288,6 +288,30 @@ static void test_steps(struct ft_model *model, const struct ft_packed *packed, c
     ft_optimizer_close(optimizer);
 }
 
+/* A table of biases that learns alone has the gradient it has in company, to the bit. */
+static void test_bias_alone(struct ft_model *model, const struct ft_packed *packed)
+{
+    struct outcome whole, alone;
+    int table = -1;
+
+    for (int i = 0; i < model->node_count; i++)
+        table = table < 0 && model->nodes[i].op == FT_OP_RELATIVE_BIAS ? model->nodes[i].parameters[0] : table;
+    if (table < 0)
+        return;
+    work(model, packed, 0, 0, 3, &whole);
+    ok(ft_model_freeze(model, "*", true) == 0 && ft_model_freeze(model, "*relative_attention_bias", false) == 0, "all but the biases are frozen");
+    work(model, packed, 0, 0, 3, &alone);
+    for (int i = 0; i < model->parameter_count; i++) {
+        const struct ft_parameter *p = &model->parameters[i];
+        size_t n = p->rows * p->columns;
+
+        if (p->frozen ? norm_of(alone.gradient + p->offset, n) > 0 : memcmp(alone.gradient + p->offset, whole.gradient + p->offset, n * 4) != 0)
+            ok(false, "%s: the gradient of what is frozen is 0, of the biases what it was", p->name);
+    }
+    ok(norm_of(alone.gradient, model->block_count) > 0, "the biases learn alone");
+    ft_model_freeze(model, "*", false);
+}
+
 /* A family of tests/golden/model/make-families.py, or of make-static.py: all of its gradients, fused, unfused and in chunks; ids by its own tokenizer. */
 static void test_family(const char *folder, const char *name)
 {
@@ -317,6 +341,9 @@ static void test_family(const char *folder, const char *name)
             ok(far <= 1e-5, "%s, %s, %zu a chunk: every gradient within 1e-5 of float64 (worst %.2g, %s)", name, flags ? "unfused" : "fused", per_chunk, far,
                where);
         }
+    if (strcmp(folder, "families") == 0)   /* those with dropout */
+        test_fusion_with_dropout(model, &packed);
+    test_bias_alone(model, &packed);
     ft_safetensors_close(&want);
     ft_model_close(model);
     json_decref(golden);
@@ -342,6 +369,7 @@ int main(void)
     test_family("families", "distilbert");
     test_family("families", "roberta");
     test_family("families", "xlm-roberta");
+    test_family("families", "mpnet");
     test_family("static", "model2vec");
     test_family("static", "quantized");
     test_family("static", "bytes");

@@ -57,7 +57,7 @@ static void inputs_close(struct inputs *inputs)
 static bool is_added(const struct op *op, int input)
 {
     bool weights = op->entry == ENTRY(linear_forward) || op->entry == ENTRY(layer_norm_forward) ||
-                   op->entry == ENTRY(gem_forward);
+                   op->entry == ENTRY(rms_norm_forward) || op->entry == ENTRY(gem_forward);
 
     if (op->entry == ENTRY(attention_forward))
         return input > 0;
@@ -161,7 +161,7 @@ static bool alone_is_same(const struct op *op, const struct problem *p, const st
     memcpy(one.id, p->id + p->offset[s], L * sizeof *one.id);
     if (!table)
         mine.in[0] = inputs->in[0] + p->offset[s] * row;
-    if (op->inputs == 2 && op->entry != ENTRY(attention_forward) && op->entry != ENTRY(gem_forward))
+    if (op->inputs == 2 && !is_added(op, 1))
         mine.in[1] = inputs->in[1] + p->offset[s] * row;
     mine.dy = inputs->dy + (pooled ? s * p->shape.W : p->offset[s] * y_row);
     run(&got, op, &one, &mine);

@@ -110,7 +110,27 @@ static void norm_backward_op(const struct op *op, struct problem *p, float *cons
     p->k->layer_norm_gradient(d[1], d[2], dy, in[0], p->aux, p->R, W, cut, W);
 }
 
-/* One or two inputs of the output's size: activation, dropout, dropout_add, normalize, add. */
+/* rms_norm: x[R, W], gain[W]; with an epsilon by which the gradient of a row of one column is not all rounding */
+
+static void rms_norm_forward_op(const struct op *op, struct problem *p, float *y, float *const in[])
+{
+    (void)op;
+    p->k->rms_norm_forward(y, p->aux, in[0], in[1], 0.25f, p->R, p->shape.W);
+}
+
+static void rms_norm_backward_op(const struct op *op, struct problem *p, float *const d[], const float *dy, float *const in[],
+                                 const float *y)
+{
+    size_t W = p->shape.W, cut = p->cut % W;
+
+    (void)op, (void)y;
+    p->k->rms_norm_backward(d[0], dy, in[0], p->aux, in[1], p->R, W);
+    if (cut > 0)
+        p->k->layer_norm_gradient(d[1], NULL, dy, in[0], p->aux, p->R, W, 0, cut);
+    p->k->layer_norm_gradient(d[1], NULL, dy, in[0], p->aux, p->R, W, cut, W);
+}
+
+/* One or two inputs of the output's size: activation, dropout, dropout_add, normalize, add, multiply. */
 
 static void rows_sizes(const struct problem *p, size_t size[], size_t *output)
 {
@@ -185,6 +205,20 @@ static void add_backward_op(const struct op *op, struct problem *p, float *const
     memcpy(d[1], dy, p->R * p->shape.W * sizeof *dy);
 }
 
+static void multiply_forward_op(const struct op *op, struct problem *p, float *y, float *const in[])
+{
+    (void)op;
+    p->k->multiply(y, in[0], in[1], p->R * p->shape.W);
+}
+
+static void multiply_backward_op(const struct op *op, struct problem *p, float *const d[], const float *dy, float *const in[],
+                                 const float *y)
+{
+    (void)op, (void)y;
+    p->k->multiply(d[0], dy, in[1], p->R * p->shape.W);
+    p->k->multiply(d[1], dy, in[0], p->R * p->shape.W);
+}
+
 /* attention: qkv[R, 3W], and where it is BIASED bias[BUCKETS, H] */
 enum { CAUSAL = 1, SCALED = 2, BIASED = 4, BUCKETS = 8, DISTANCE = 6 };
 
@@ -215,7 +249,7 @@ static void attention_backward_op(const struct op *op, struct problem *p, float 
 {
     const struct ft_attention attention = attention_of(op, p, in);
     size_t size = BUCKETS * p->shape.H;
-    float *dbias = attention.bias != NULL ? malloc((p->rows.sequences * size + 1) * sizeof *dbias) : NULL;
+    float *dbias = attention.bias != NULL ? calloc(p->rows.sequences * size + 1, sizeof *dbias) : NULL;
 
     (void)y;
     p->k->attention_backward(d[0], dbias, dy, in[0], &attention, &p->dropout, &p->rows, p->shape.W, p->scratch);
@@ -342,6 +376,7 @@ static const struct op ops[] = {
     {"linear", 3, 0, 0, LINEAR, 2e-6, false, false},
     {"linear without bias", 2, 0, 0, LINEAR, 2e-6, false, false},
     {"layer_norm", 3, 0, 0, norm_sizes, norm_forward_op, norm_backward_op, ENTRY(layer_norm_forward), 1e-6, ROWWISE},
+    {"rms_norm", 2, 0, 0, norm_sizes, rms_norm_forward_op, rms_norm_backward_op, ENTRY(rms_norm_forward), 1e-6, ROWWISE},
     {"identity", 1, FT_IDENTITY, 0, ACTIVATION, 0, ROWWISE},
     {"gelu", 1, FT_GELU, 0, ACTIVATION, 3e-7, ROWWISE},
     {"gelu_tanh", 1, FT_GELU_TANH, 0, ACTIVATION, 5e-7, ROWWISE},
@@ -374,6 +409,7 @@ static const struct op ops[] = {
     {"gem", 2, 0, 0, gem_sizes, gem_forward_op, gem_backward_op, ENTRY(gem_forward), 2e-6, true, false},
     {"normalize", 1, 0, 0, rows_sizes, normalize_forward_op, normalize_backward_op, ENTRY(normalize_forward), 1e-6, ROWWISE},
     {"add", 2, 0, 0, rows_sizes, add_forward_op, add_backward_op, ENTRY(add), 0, ROWWISE},
+    {"multiply", 2, 0, 0, rows_sizes, multiply_forward_op, multiply_backward_op, ENTRY(multiply), 0, ROWWISE},
 };
 enum { OPS = sizeof ops / sizeof *ops };
 

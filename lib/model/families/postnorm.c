@@ -1,4 +1,4 @@
-/* postnorm.c - the encoder that BERT, RoBERTa and DistilBERT share (Vaswani et al. 2017; Devlin et al. 2018): each block is attention, then dropout, residual
+/* postnorm.c - the encoder that BERT, RoBERTa, DistilBERT and MPNet share (Vaswani et al. 2017; Devlin et al. 2018): each block is attention, then dropout, residual
  * and norm; then two linear maps with an activation between, then the same again. */
 #include "model/families/postnorm.h"
 #include "base/error.h"
@@ -53,6 +53,8 @@ static int build_attention(struct ft_builder *b, const struct ft_postnorm *e, in
     node = ft_build_node(b, FT_OP_ATTENTION, e->width, nodes[0], nodes[1], nodes[2], "%s", in_layer(name, e, number, e->names->attention));
     ft_build_at(b, node)->attention.heads = e->heads;
     ft_build_at(b, node)->rate = (float)e->attention_dropout;
+    if (e->buckets)
+        ft_build_bias(b, node, e->bias, e->buckets, e->distance);
     return node;
 }
 

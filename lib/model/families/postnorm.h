@@ -19,6 +19,8 @@ struct ft_postnorm {
     size_t width, layers, heads, inner;
     double epsilon, dropout, attention_dropout;
     enum ft_activation activation;
+    size_t buckets, distance;    /* of the relative positions by which scores get a bias; 0: none */
+    int bias;                    /* its node, which all blocks share */
 };
 
 /* A token's vector: word + position (+ type 0, where types > 0), norm, dropout. The first token's position is row `first` of the table. */

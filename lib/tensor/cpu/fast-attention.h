@@ -73,7 +73,7 @@ INLINE void bias_start(struct attention *t, const struct ft_attention *how, bool
     }
 }
 
-/* Its gradient, from distances to buckets: to[buckets, H], of which the first head found all columns 0. */
+/* Its gradient, from distances to buckets: to[buckets, H] += */
 INLINE void bias_finish(const struct attention *t, float *to, const struct ft_attention *how)
 {
     size_t L = t->L, H = how->heads, half = how->buckets / 2;
@@ -262,8 +262,6 @@ static void attention_backward(float *dqkv, float *dbias, const float *dy, const
     for (size_t s = 0; s < rows->sequences; s++) {
         float *to = dbias != NULL ? dbias + s * bias_size : NULL;
 
-        if (to != NULL)
-            memset(to, 0, bias_size * sizeof *to);
         for (size_t h = 0; h < attention->heads; h++) {
             struct attention t = attention_head(qkv, attention, dropout, rows, W, s, h, scratch);
             size_t first = rows->offset[s];

@@ -1,4 +1,4 @@
-/* fast-norm.h - layer normalisation, unit length, and sums over rows by column.
+/* fast-norm.h - layer and root-mean-square normalisation, unit length, and sums over rows by column.
  *
  * A row is a few kilobytes and stays in the first cache while it is gone over two or three times. Sums along a row have four partial sums a
  * lane, always over the same elements, so a row's bits depend on nothing but the row. */
@@ -79,6 +79,32 @@ static void layer_norm_gradient(float *dgain, float *dbias, const float *dy, con
                                 size_t R, size_t W, size_t from, size_t to)
 {
     column_sums(dbias, dgain, dy, x, stat, R, W, from, to);
+}
+
+static void rms_norm_forward(float *y, float *stat, const float *x, const float *gain, float epsilon, size_t R, size_t W)
+{
+    for (size_t r = 0; r < R; r++, x += W, y += W) {
+        float rstd = 1 / sqrtf(row_sum(x, W, true, 0) / (float)W + epsilon);
+
+        for (V_EACH(i, W, m))
+            v_put(y + i, v_get(x + i, m) * rstd * v_get(gain + i, m), m);
+        stat[2 * r] = 0;
+        stat[2 * r + 1] = rstd;
+    }
+}
+
+static void rms_norm_backward(float *dx, const float *dy, const float *x, const float *stat, const float *gain, size_t R, size_t W)
+{
+    for (size_t r = 0; r < R; r++, x += W, dy += W, dx += W) {
+        float rstd = stat[2 * r + 1], b;
+        vf product[2] = {{0}};
+
+        for (V_EACH(i, W, m))
+            product[i / V % 2] = v_fma(v_get(dy + i, m) * v_get(gain + i, m), v_get(x + i, m), product[i / V % 2]);
+        b = v_sum(product[0] + product[1]) * rstd * rstd / (float)W;
+        for (V_EACH(i, W, m))
+            v_put(dx + i, (v_get(dy + i, m) * v_get(gain + i, m) - v_get(x + i, m) * b) * rstd, m);
+    }
 }
 
 static void normalize_forward(float *y, float *norm, const float *x, size_t R, size_t W)

@@ -125,3 +125,9 @@ static void add(float *y, const float *x, size_t count)
 {
     row_add(y, x, count);
 }
+
+static void multiply(float *y, const float *a, const float *b, size_t count)
+{
+    for (V_EACH(i, count, m))
+        v_put(y + i, v_get(a + i, m) * v_get(b + i, m), m);
+}

@@ -27,6 +27,8 @@ const struct ft_kernels FT_TABLE = {
     .layer_norm_forward = layer_norm_forward,
     .layer_norm_backward = layer_norm_backward,
     .layer_norm_gradient = layer_norm_gradient,
+    .rms_norm_forward = rms_norm_forward,
+    .rms_norm_backward = rms_norm_backward,
     .activation_forward = activation_forward,
     .activation_backward = activation_backward,
     .activation_again = activation_again,
@@ -58,4 +60,5 @@ const struct ft_kernels FT_TABLE = {
     .max_pool_backward = ft_plain_max_pool_backward,
     .scale_forward = ft_plain_scale_forward,
     .scale_backward = ft_plain_scale_backward,
+    .multiply = multiply,
 };

@@ -143,8 +143,6 @@ void ft_plain_attention_backward(float *dqkv, float *dbias, const float *dy, con
         for (size_t r = rows->offset[s]; r < rows->offset[s + 1]; r++)
             for (size_t i = 0; i < 3 * W; i++)
                 dqkv[r * 3 * W + i] = 0;
-    for (size_t i = 0; dbias != NULL && i < rows->sequences * bias_size; i++)
-        dbias[i] = 0;
     for (size_t s = 0; s < rows->sequences; s++)
         for (size_t h = 0; h < attention->heads; h++) {
             struct head head = head_of(qkv, attention, dropout, rows, W, s, h);

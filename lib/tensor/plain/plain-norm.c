@@ -1,4 +1,5 @@
-/* plain-norm.c - layer normalisation (Ba, Kiros and Hinton 2016) and rows to unit length. */
+/* plain-norm.c - layer normalisation (Ba, Kiros and Hinton 2016), the same by the root of the mean square (Zhang and Sennrich 2019), and rows to unit
+ * length. */
 #include "tensor/plain/plain.h"
 
 #include <math.h>
@@ -55,7 +56,38 @@ void ft_plain_layer_norm_gradient(float *dgain, float *dbias, const float *dy, c
             bias += dy[r * W + i];
         }
         dgain[i] += (float)gain;
-        dbias[i] += (float)bias;
+        if (dbias != NULL)
+            dbias[i] += (float)bias;
+    }
+}
+
+void ft_plain_rms_norm_forward(float *y, float *stat, const float *x, const float *gain, float epsilon, size_t R, size_t W)
+{
+    for (size_t r = 0; r < R; r++, x += W, y += W) {
+        double square = 0;
+        float rstd;
+
+        for (size_t i = 0; i < W; i++)
+            square += (double)x[i] * x[i];
+        rstd = (float)(1 / sqrt(square / (double)W + (double)epsilon));
+        for (size_t i = 0; i < W; i++)
+            y[i] = (float)((double)x[i] * rstd * gain[i]);
+        stat[2 * r] = 0;
+        stat[2 * r + 1] = rstd;
+    }
+}
+
+/* With n = x rstd and g = dy gain: dx = rstd (g - n mean(g n)). */
+void ft_plain_rms_norm_backward(float *dx, const float *dy, const float *x, const float *stat, const float *gain, size_t R, size_t W)
+{
+    for (size_t r = 0; r < R; r++, x += W, dy += W, dx += W) {
+        double rstd = stat[2 * r + 1], product = 0;
+
+        for (size_t i = 0; i < W; i++)
+            product += (double)dy[i] * gain[i] * x[i] * rstd;
+        product /= (double)W;
+        for (size_t i = 0; i < W; i++)
+            dx[i] = (float)(rstd * ((double)dy[i] * gain[i] - x[i] * rstd * product));
     }
 }
 

@@ -7,6 +7,12 @@ static void add(float *y, const float *x, size_t count)
         y[i] += x[i];
 }
 
+static void multiply(float *y, const float *a, const float *b, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        y[i] = a[i] * b[i];
+}
+
 const struct ft_kernels ft_kernels_plain = {
     .name = "plain",
     .rounding = 0x1p-24,
@@ -17,6 +23,8 @@ const struct ft_kernels ft_kernels_plain = {
     .layer_norm_forward = ft_plain_layer_norm_forward,
     .layer_norm_backward = ft_plain_layer_norm_backward,
     .layer_norm_gradient = ft_plain_layer_norm_gradient,
+    .rms_norm_forward = ft_plain_rms_norm_forward,
+    .rms_norm_backward = ft_plain_rms_norm_backward,
     .activation_forward = ft_plain_activation_forward,
     .activation_backward = ft_plain_activation_backward,
     .activation_again = ft_plain_activation_again,
@@ -48,4 +56,5 @@ const struct ft_kernels ft_kernels_plain = {
     .max_pool_backward = ft_plain_max_pool_backward,
     .scale_forward = ft_plain_scale_forward,
     .scale_backward = ft_plain_scale_backward,
+    .multiply = multiply,
 };

@@ -18,6 +18,8 @@ void ft_plain_layer_norm_backward(float *dx, const float *dy, const float *x, co
                                   size_t R, size_t W);
 void ft_plain_layer_norm_gradient(float *dgain, float *dbias, const float *dy, const float *x, const float *stat,
                                   size_t R, size_t W, size_t from, size_t to);
+void ft_plain_rms_norm_forward(float *y, float *stat, const float *x, const float *gain, float epsilon, size_t R, size_t W);
+void ft_plain_rms_norm_backward(float *dx, const float *dy, const float *x, const float *stat, const float *gain, size_t R, size_t W);
 void ft_plain_normalize_forward(float *y, float *norm, const float *x, size_t R, size_t W);
 void ft_plain_normalize_backward(float *dx, const float *dy, const float *y, const float *norm, size_t R, size_t W);
 

@@ -94,6 +94,8 @@ OPS = {
     "pool weighted_mean": (pool(lambda s: (s * torch.arange(1, len(s) + 1)[:, None]).sum(0) / torch.arange(1, len(s) + 1).sum()), [ROWS]),
     "gem": (gem, [ROWS, (1,)]),
     "embedding of words": (lambda word: F.embedding(ids, word), [(O, W)]),
+    "rms_norm": (lambda x, g: F.rms_norm(x, (W,), g, 0.25), [ROWS, (W,)]),
+    "multiply": (torch.mul, [ROWS, ROWS]),
 }
 
 for name, (function, shapes) in OPS.items():

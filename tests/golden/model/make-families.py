@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""make-families.py - tiny random directories of the families beside BERT, and what PyTorch computes with them. Run in this directory.
+"""make-families.py - tiny random directories of the families beside BERT, and what PyTorch computes with them. Run in this directory, for all of
+them or those named.
 
   families/NAME/           as transformers saves it, weights f32, tokenizer.json of tests/golden/tokenizer/general or the vocabulary of mean/
   families/NAME.jsonl      one line a text: {"text", "embedding"}: mean over the tokens (sentence-transformers' default), not normalised, in float32,
@@ -8,14 +9,14 @@
                            sum_i sum_j sin(7 i + 3 j + 1) * embedding[i, j]
 Made with transformers 5, torch 2.
 """
-import json, math, os, shutil
+import json, math, os, shutil, sys
 from pathlib import Path
 os.environ["HF_HUB_OFFLINE"] = "1"
 import torch
 from safetensors.torch import save_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers import models as st
-from transformers import AutoModel, DistilBertConfig, RobertaConfig, XLMRobertaConfig, PreTrainedTokenizerFast
+from transformers import AutoModel, DistilBertConfig, MPNetConfig, RobertaConfig, XLMRobertaConfig, PreTrainedTokenizerFast
 
 torch.set_num_threads(1)
 TEXTS = ["", "the cat sat on the mat", "a dog, a cat & a bird!", "The CAT sat on the MAT", "edit photos and play music on the web", "zebra",
@@ -38,10 +39,16 @@ def families():
                                                             pad_token_id=1, layer_norm_eps=1e-5, **SHAPE)
     yield "xlm-roberta", GENERAL / "xlmr.json", XLMRobertaConfig(vocab_size=vocabulary(GENERAL / "xlmr.json"), max_position_embeddings=34, type_vocab_size=1,
                                                                 pad_token_id=1, layer_norm_eps=1e-5, **SHAPE)
+    yield "mpnet", GENERAL / "mpnet.json", MPNetConfig(vocab_size=vocabulary(GENERAL / "mpnet.json"), max_position_embeddings=34, pad_token_id=1, layer_norm_eps=1e-5, **SHAPE)
+
+
+SENTENCE = dict(unk_token="<unk>", pad_token="<pad>", bos_token="<s>", eos_token="</s>")
+SEED = {"mpnet": 13}   # a draw where the gradients of queries and keys are no small rest of large ones, which products of bf16 parts would not give to 1e-5
+SPECIAL = {"distilbert": dict(unk_token="[UNK]", pad_token="[PAD]"), "mpnet": {**SENTENCE, "unk_token": "[UNK]"}}
 
 
 def make(name, tokenizer, config):
-    torch.manual_seed(11)
+    torch.manual_seed(SEED.get(name, 11))
     model = AutoModel.from_config(config, attn_implementation="eager")
     with torch.no_grad():
         for key, p in model.named_parameters():
@@ -49,8 +56,7 @@ def make(name, tokenizer, config):
             p.copy_(1 + 0.3 * torch.randn_like(p) if norm and key.endswith("weight") else (0.2 if p.dim() == 1 else 0.3) * torch.randn_like(p))
     path = Path("families") / name
     model.save_pretrained(path)
-    special = dict(unk_token="<unk>", pad_token="<pad>", bos_token="<s>", eos_token="</s>") if "roberta" in name else dict(unk_token="[UNK]", pad_token="[PAD]")
-    PreTrainedTokenizerFast(tokenizer_file=str(tokenizer), model_max_length=32, **special).save_pretrained(path)
+    PreTrainedTokenizerFast(tokenizer_file=str(tokenizer), model_max_length=32, **SPECIAL.get(name, SENTENCE)).save_pretrained(path)
     shutil.copy(tokenizer, path / "tokenizer.json")
     body = st.Transformer(str(path), max_seq_length=32)
     st_model = SentenceTransformer(modules=[body, st.Pooling(20, pooling_mode="mean")], device="cpu")
@@ -71,7 +77,11 @@ def make(name, tokenizer, config):
     return {"loss": float(loss), "norm": norm}
 
 
-shutil.rmtree("families", ignore_errors=True)
-Path("families").mkdir()
-summary = {name: make(name, tokenizer, config) for name, tokenizer, config in families()}
-json.dump({"texts": [TEXTS[i] for i in GRADIENT], "families": summary}, open("families/gradients.json", "w"), indent=1)
+Path("families").mkdir(exist_ok=True)
+record = Path("families/gradients.json")
+summary = json.loads(record.read_text())["families"] if record.exists() else {}
+for name, tokenizer, config in families():
+    if name in sys.argv[1:] or not sys.argv[1:]:
+        shutil.rmtree(Path("families") / name, ignore_errors=True)
+        summary[name] = make(name, tokenizer, config)
+json.dump({"texts": [TEXTS[i] for i in GRADIENT], "families": summary}, record.open("w"), indent=1)

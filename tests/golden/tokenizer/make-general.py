@@ -61,6 +61,15 @@ def unigram(pre, size=400, normalizer=None, **trainer):
     return t
 
 
+def mpnet():
+    t = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    t.normalizer, t.pre_tokenizer = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
+    t.train_from_iterator(corpus(), trainers.WordPieceTrainer(vocab_size=400, special_tokens=SPECIALS + ["[UNK]"], show_progress=False))
+    t.add_special_tokens([MASK])
+    t.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+    return t
+
+
 def frame(t, before="<s>", after="</s>"):
     t.post_processor = processors.TemplateProcessing(single=f"{before} $A {after}".strip(), special_tokens=[(s, t.token_to_id(s)) for s in {before, after} if s])
     return t
@@ -116,6 +125,7 @@ def tokenizers():
     t5 = unigram(metaspace(prepend_scheme="first"), normalizer=normalizers.Sequence([precompiled, normalizers.Strip(left=False, right=True), blanks]))
     t5.add_tokens([AddedToken("hello", normalized=True), AddedToken("World", normalized=False, single_word=True)])
     out["t5"] = frame(t5, before="")
+    out["mpnet"] = mpnet()
     out["never"] = unigram(metaspace(prepend_scheme="never"))
     out["whole"] = unigram(metaspace(split=False))
     spec = json.loads(unigram(metaspace()).to_str())
@@ -143,8 +153,11 @@ def main():
     made = tokenizers()
     os.makedirs(os.path.join(here, "general"), exist_ok=True)
     for name, t in made.items():
+        path = os.path.join(here, "general", name + ".json")
+        if os.path.exists(path):   # training is no function of the texts alone: what is there stays
+            continue
         t.no_truncation()
-        with open(os.path.join(here, "general", name + ".json"), "w", encoding="utf-8") as f:
+        with open(path, "w", encoding="utf-8") as f:
             f.write(json.dumps(json.loads(t.to_str()), ensure_ascii=False, separators=(",", ":")) + "\n")
     with open(os.path.join(here, "general.jsonl"), "w", encoding="utf-8", newline="\n") as f:
         f.writelines(line + "\n" for line in cases({n: Tokenizer.from_file(os.path.join(here, "general", n + ".json")) for n in made}))
