@@ -6,6 +6,7 @@
 #include "base/stop.h"
 #include "base/tool.h"
 #include "model/model-build.h"
+#include "model/tensors.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -148,7 +149,7 @@ static const char *find_model(const char *directory, int depth, int *count)
     DIR *list;
 
     if (ft_wordllama_find(&arena, directory, &weights, &tokenizer) == 1 || has(directory, "modules.json") ||
-        (has(directory, "config.json") && (has(directory, "model.safetensors") || has(directory, "model.safetensors.index.json")))) {
+        (has(directory, "config.json") && ft_tensors_name(directory))) {
         ++*count;
         return directory;
     }
@@ -180,7 +181,7 @@ static const char *fetch(const char *source, const char *work)
         return NULL;
     found = find_model(tree, 8, &count);
     if (!found)
-        ft_fail(FT_BAD, "package %s holds no model: no directory with config.json and model.safetensors", source + 5);
+        ft_fail(FT_BAD, "package %s holds no model: no directory with config.json and weights", source + 5);
     else if (count > 1)
         ft_tool_warn(&tool, "the package holds %d models: %s is taken", count, found + strlen(tree) + 1);
     return found;

@@ -30,6 +30,14 @@ bool ft_string_is(struct ft_string a, const char *text)
     return ft_string_equal(a, ft_string_of(text));
 }
 
+int ft_string_order(struct ft_string a, struct ft_string b)
+{
+    size_t common = a.size < b.size ? a.size : b.size;
+    int order = common ? memcmp(a.data, b.data, common) : 0;
+
+    return order ? order : a.size < b.size ? -1 : a.size > b.size;
+}
+
 static size_t round_up(size_t size)
 {
     return (size + ALIGN - 1) / ALIGN * ALIGN;

@@ -20,6 +20,7 @@ struct ft_string {
 struct ft_string ft_string_of(const char *text);                     /* NULL gives an empty string */
 bool ft_string_equal(struct ft_string a, struct ft_string b);
 bool ft_string_is(struct ft_string a, const char *text);
+int ft_string_order(struct ft_string a, struct ft_string b);          /* by bytes, a beginning before what is longer: below, equal to, above 0 */
 
 struct ft_arena_block;
 struct ft_arena {

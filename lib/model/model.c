@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "model/adapter.h"
 #include "model/model-build.h"
-#include "model/safetensors.h"
+#include "model/tensors.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -259,7 +259,7 @@ static const char *shape_text(struct ft_arena *arena, int rank, const uint64_t *
 
 int ft_model_weights(const struct ft_model *model, struct ft_safetensors *files)
 {
-    return model->weights_file ? ft_safetensors_open(files, model->weights_file) : ft_safetensors_open_directory(files, model->weights);
+    return ft_tensors_open(files, model->weights_file ? model->weights_file : model->weights);
 }
 
 static int check_shape(const struct ft_safetensor *tensor, const struct ft_parameter *p)
@@ -316,7 +316,7 @@ static int open_sources(const struct ft_model *model, struct sources *sources)
                 goto end;
             sources->files = files;
             directory = *p->file ? ft_model_path(&arena, model->directory, p->file) : model->weights;
-            if (!directory || (*p->file ? ft_safetensors_open_directory(files + sources->count, directory) : ft_model_weights(model, files + sources->count)) < 0)
+            if (!directory || (*p->file ? ft_tensors_open(files + sources->count, directory) : ft_model_weights(model, files + sources->count)) < 0)
                 goto end;
             sources->count++;
             file = p->file;
@@ -374,9 +374,14 @@ int ft_model_read_parameters(struct ft_model *model, float *block)
 /* Does one file hold all of the block, in place? Then `*data` is where it begins. */
 static bool in_place(const struct ft_model *model, const struct sources *sources, const char **data)
 {
+    const char *map;
+
     if (sources->count != 1 || sources->files->map_count != 1)
         return false;
     *data = sources->tensors[0]->data;
+    map = sources->files->maps->data;
+    if (*data < map || *data >= map + sources->files->maps->size)   /* a copy: it was not contiguous in its file */
+        return false;
     for (int i = 0; i < model->parameter_count; i++)
         if (strcmp(sources->tensors[i]->dtype, "F32") != 0 || ft_fold_is(&model->parameters[i], sources->files) ||
             (const char *)sources->tensors[i]->data != *data + model->parameters[i].offset * sizeof(float))

@@ -108,34 +108,48 @@ static int check_places(struct ft_safetensor *tensors, size_t count, const char 
     return 0;
 }
 
+struct ft_safetensor *ft_safetensors_room(struct ft_safetensors *files, size_t more)
+{
+    size_t room = files->count + more;
+    struct ft_safetensor *all = ft_arena_zero(&files->arena, room ? room : 1, sizeof *all);
+
+    if (!all)
+        return NULL;
+    if (files->count)
+        memcpy(all, files->tensors, files->count * sizeof *all);
+    files->tensors = all;
+    return all + files->count;
+}
+
+void ft_safetensors_sort(struct ft_safetensors *files)
+{
+    if (files->count)
+        qsort(files->tensors, files->count, sizeof *files->tensors, by_name);
+}
+
 /* Append the tensors that the header `json` describes. */
 static int read_entries(struct ft_safetensors *files, json_t *json, const char *data, size_t size)
 {
-    size_t room = files->count + json_object_size(json), first = files->count;
-    struct ft_safetensor *all = ft_arena_zero(&files->arena, room ? room : 1, sizeof *all);
+    struct ft_safetensor *first = ft_safetensors_room(files, json_object_size(json)), *tensor = first;
     const char *name;
     json_t *entry;
 
-    if (!all)
+    if (!first)
         return -1;
-    if (first)
-        memcpy(all, files->tensors, first * sizeof *all);
-    files->tensors = all;
     json_object_foreach(json, name, entry) {
-        struct ft_safetensor *tensor = all + files->count;
-
         if (strcmp(name, "__metadata__") == 0)
             continue;
         if (read_entry(tensor, entry, data, size) < 0)
             return ft_error_prefix("%.200s: ", name);
         if (!(tensor->name = ft_arena_text(&files->arena, ft_string_of(name))))
             return -1;
+        tensor++;
         files->count++;
     }
-    return check_places(all + first, files->count - first, data, size);
+    return check_places(first, (size_t)(tensor - first), data, size);
 }
 
-static int parse(struct ft_safetensors *files, const char *path, const void *bytes, size_t size)
+int ft_safetensors_add(struct ft_safetensors *files, const char *path, const void *bytes, size_t size)
 {
     const unsigned char *p = bytes;
     uint64_t length = 0;
@@ -155,100 +169,43 @@ static int parse(struct ft_safetensors *files, const char *path, const void *byt
     if (result == 0)
         result = read_entries(files, json, (const char *)p + 8 + length, size - 8 - (size_t)length);
     json_decref(json);
-    if (result == 0 && files->count)
-        qsort(files->tensors, files->count, sizeof *files->tensors, by_name);
+    if (result == 0)
+        ft_safetensors_sort(files);
     return result < 0 ? ft_error_prefix("%s: ", path) : 0;
 }
 
 int ft_safetensors_parse(struct ft_safetensors *files, const char *path, const void *bytes, size_t size)
 {
     *files = (struct ft_safetensors){0};
-    if (parse(files, path, bytes, size) == 0)
+    if (ft_safetensors_add(files, path, bytes, size) == 0)
         return 0;
     ft_safetensors_close(files);
     return -1;
 }
 
-static int add_file(struct ft_safetensors *files, const char *path)
+int ft_safetensors_map(struct ft_safetensors *files, const char *path, const void **bytes, size_t *size)
 {
     struct ft_safetensors_map *maps = ft_resize(files->maps, files->map_count + 1, sizeof *maps);
 
     if (!maps)
         return -1;
     files->maps = maps;
-    if (ft_file_map(path, &maps[files->map_count].data, &maps[files->map_count].size) < 0)
+    if (ft_file_map(path, bytes, size) < 0)
         return -1;
-    files->map_count++;
-    return parse(files, path, maps[files->map_count - 1].data, maps[files->map_count - 1].size);
+    maps[files->map_count++] = (struct ft_safetensors_map){*bytes, *size};
+    return 0;
 }
 
 int ft_safetensors_open(struct ft_safetensors *files, const char *path)
 {
+    const void *bytes;
+    size_t size;
+
     *files = (struct ft_safetensors){0};
-    if (add_file(files, path) == 0)
+    if (ft_safetensors_map(files, path, &bytes, &size) == 0 && ft_safetensors_add(files, path, bytes, size) == 0)
         return 0;
     ft_safetensors_close(files);
     return -1;
-}
-
-/* Each shard once, in the order the index first names them. */
-static int add_shards(struct ft_safetensors *files, const char *directory, const char *path, const json_t *map)
-{
-    json_t *seen = json_object();
-    const char *name;
-    json_t *value;
-    int result = seen ? 0 : ft_fail(FT_SYSTEM, "out of memory");
-
-    json_object_foreach((json_t *)map, name, value) {
-        const char *file = json_string_value(value), *shard;
-
-        if (result < 0)
-            break;
-        if (!file || strchr(file, '/') || !ft_path_inside(file))
-            result = ft_fail(FT_BAD, "%s: %.200s is said to be in '%.200s', expected a file beside it", path, name, file ? file : "");
-        else if (json_object_get(seen, file))
-            continue;
-        else if (!(shard = ft_arena_print(&files->arena, "%s/%s", directory, file)) || json_object_set_new(seen, file, json_true()) < 0)
-            result = -1;
-        else
-            result = add_file(files, shard);
-    }
-    json_decref(seen);
-    json_object_foreach((json_t *)map, name, value)
-        if (result == 0 && !ft_safetensors_find(files, name))
-            result = ft_fail(FT_BAD, "%s: %.200s is in none of the files it names", path, name);
-    for (size_t i = 1; result == 0 && i < files->count; i++)
-        if (strcmp(files->tensors[i - 1].name, files->tensors[i].name) == 0)
-            result = ft_fail(FT_BAD, "%s: %.200s is in two files", path, files->tensors[i].name);
-    return result;
-}
-
-int ft_safetensors_open_directory(struct ft_safetensors *files, const char *directory)
-{
-    char path[4096], index[4096 + 32], old[4096 + 32];
-    json_t *json;
-    int result;
-
-    *files = (struct ft_safetensors){0};
-    if ((size_t)snprintf(path, sizeof path, "%s/model.safetensors", directory) >= sizeof path)
-        return ft_fail(FT_USAGE, "%s: path too long", directory);
-    snprintf(index, sizeof index, "%s/model.safetensors.index.json", directory);
-    snprintf(old, sizeof old, "%s/pytorch_model.bin", directory);
-    if (ft_file_exists(path) || (!ft_file_exists(index) && !ft_file_exists(old)))
-        return ft_safetensors_open(files, path);
-    if (!ft_file_exists(index))
-        return ft_fail(FT_BAD, "%s: weights are a pickle, which is not read: expected model.safetensors (load the model with "
-                       "sentence-transformers and save it again)", old);
-    if (!(json = ft_json_read(index)))
-        return -1;
-    if (!json_is_object(json_object_get(json, "weight_map")))
-        result = ft_fail(FT_BAD, "%s: no weight_map", index);
-    else
-        result = add_shards(files, directory, index, json_object_get(json, "weight_map"));
-    json_decref(json);
-    if (result < 0)
-        ft_safetensors_close(files);
-    return result;
 }
 
 void ft_safetensors_close(struct ft_safetensors *files)

