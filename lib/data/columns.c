@@ -132,18 +132,20 @@ bool ft_names_are_header(const struct ft_string *names, size_t count, const stru
 static int guess_two(struct ft_layout *layout, const size_t *column, const struct ft_sample *sample)
 {
     struct ft_column_facts first, second;
+    const char *other;
 
     if (ft_sample_facts(sample, column[0], &first) < 0 || ft_sample_facts(sample, column[1], &second) < 0)
         return -1;
+    other = first.all_uris ? "--text-image" : "--pairs";
     layout->kind = FT_ROW_PAIRS;
     if (ft_facts_are_labels(&first, &second)) {
         layout->kind = FT_ROW_LABELED;
-        snprintf(layout->reason, sizeof layout->reason, " (%zu values in column %zu of the first %zu rows; --pairs if not)",
-                 second.distinct, column[1] + 1, second.rows);
+        snprintf(layout->reason, sizeof layout->reason, " (%zu values in column %zu of the first %zu rows; %s if not)",
+                 second.distinct, column[1] + 1, second.rows, other);
     } else if (second.rows >= 3 && second.distinct * 3 <= second.rows * 2 && !second.uris) {
         snprintf(layout->question, sizeof layout->question,
-                 "column %zu has %zu values in the first %zu rows: labels? use --labeled, or --pairs if not", column[1] + 1,
-                 second.distinct, second.rows);
+                 "column %zu has %zu values in the first %zu rows: labels? use --labeled, or %s if not", column[1] + 1,
+                 second.distinct, second.rows, other);
     } else if (second.rows > 0 && second.numbers == second.rows && first.numbers == 0) {
         snprintf(layout->question, sizeof layout->question, "column %zu holds numbers only: labels? use --labeled", column[1] + 1);
     }

@@ -1,6 +1,7 @@
 /* media.c - pictures of rows. */
 #include "data/media.h"
 #include "base/error.h"
+#include "data/image.h"
 #include "data/lines.h"
 
 #include <errno.h>
@@ -150,29 +151,28 @@ static int read_file(const struct ft_media *media, const char *path, struct ft_b
     return done;
 }
 
-/* What the first bytes say. */
-static const char *type_of(struct ft_string bytes)
+static const char *type_of(const char *format)
 {
-    static const struct {
-        size_t size, at;
-        const char *first, *type;
-    } known[] = {
-        {3, 0, "\xff\xd8\xff", "image/jpeg"}, {8, 0, "\x89PNG\r\n\x1a\n", "image/png"}, {4, 8, "WEBP", "image/webp"},
-        {6, 0, "GIF87a", "image/gif"}, {6, 0, "GIF89a", "image/gif"}, {2, 0, "BM", "image/bmp"},
+    static const char *const types[][2] = {
+        {"JPEG", "image/jpeg"}, {"PNG", "image/png"}, {"WebP", "image/webp"}, {"GIF", "image/gif"}, {"BMP", "image/bmp"},
     };
 
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (bytes.size >= known[i].at + known[i].size && memcmp(bytes.data + known[i].at, known[i].first, known[i].size) == 0)
-            return known[i].type;
+    for (size_t i = 0; format && i < sizeof types / sizeof *types; i++)
+        if (strcmp(types[i][0], format) == 0)
+            return types[i][1];
     return NULL;
 }
 
+/* All of it, since only that shows whether a model will be able to read it. */
 static int look_at(struct ft_row_item *item, struct ft_string bytes)
 {
-    if (bytes.size == 0)
-        return ft_fail(FT_BAD, "an empty file, expected an image");
-    item->mime_type = type_of(bytes);
-    return item->mime_type ? 0 : ft_fail(FT_BAD, "no image, expected JPEG, PNG, WebP, GIF or BMP");
+    struct ft_image image;
+
+    if (ft_image_decode(bytes, FT_IMAGE_PIXELS, &image) < 0)
+        return -1;
+    ft_image_free(&image);
+    item->mime_type = type_of(ft_image_format(bytes));
+    return 0;
 }
 
 int ft_media_load(const struct ft_media *media, struct ft_row_item *item, struct ft_buffer *bytes)

@@ -42,6 +42,14 @@ test_expect_success '--format images: labels by name, folders below by path, fil
     (cd set && docs --format images . >got) && sed "s,\"set/,\"./,g" want >here && test_cmp here set/got && rm -f set/got set/docs.*
 '
 
+test_expect_success 'the order is that of torchvision, on names that a locale and a walk would order otherwise' '
+    tab=$(printf "\t") && golden=$TOP/tests/golden/data/imagefolder.txt && sort -r "$golden" | while IFS=$tab read -r path label; do
+        mkdir -p "like/$(dirname "$path")" && picture GIF like/"$path" || return 1
+    done && touch like/cats/notes.txt like/cats/a/notes.png.txt &&
+    ft-ingest -q --format images like | ft-cat -q | sed -n "s,.*\"uri\":\"like/\([^\"]*\)\".*\"finetuner_label\":\"\([^\"]*\)\".*,\1$tab\2,p" >got &&
+    test_cmp "$golden" got
+'
+
 test_expect_success 'a flat folder is unlabelled; beside folders pictures are left out, and that is said' '
     docs --format images data >got && test "$(wc -l <got)" -eq 4 && ! grep -q finetuner_label got &&
     test_grep "data: 0 folders: unlabelled rows" docs.err && test_grep "\"uri\":\"data/d.webp\",\"modality\":\"image\",\"mime_type\":\"image/webp\"" got &&
@@ -72,9 +80,10 @@ test_expect_success 'links are pictures as others are; two links to one folder g
 '
 
 test_expect_success 'a picture that is none, or cut, or gone, is one bad record with its name' '
-    mkdir -p broken/k && picture PNG broken/k/1.png && echo "not a picture" >broken/k/2.png && : >broken/k/3.jpg && ln -s nowhere broken/k/4.gif &&
+    mkdir -p broken/k cut && for at in 20 40 60; do head -c $at data/a.png >cut/a.png; refuses 3 "^ft-ingest: cut/a.png: PNG: " --format images cut || return 1; done &&
+    picture PNG broken/k/1.png && echo "not a picture" >broken/k/2.png && : >broken/k/3.jpg && ln -s nowhere broken/k/4.gif &&
     mkfifo broken/k/5.png && picture GIF broken/k/6.png &&
-    refuses 3 "^ft-ingest: broken/k/2.png: no image, expected JPEG, PNG, WebP, GIF or BMP$" --format images broken &&
+    refuses 3 "^ft-ingest: broken/k/2.png: not a picture: expected JPEG, PNG, WebP, GIF or BMP$" --format images broken &&
     docs --max-errors 4 --format images broken >got && test "$(wc -l <got)" -eq 2 && test_grep "6.png\",\"modality\":\"image\",\"mime_type\":\"image/gif\"" got &&
     test_grep "broken/k/3.jpg: an empty file" docs.err && test_grep "broken/k/4.gif: No such file" docs.err && test_grep "5.png: not a regular file" docs.err &&
     test_grep "in=6 out=2 bad=4" docs.err && test_expect_code 1 ft-ingest -q --max-errors 3 --format images broken >out 2>err &&
@@ -125,8 +134,8 @@ test_expect_success 'file: and data: addresses; of the web they stay as they are
     printf "uri\nfile://host/a.png\n" >data/f.csv && refuses 3 "f.csv:2: file://host/a.png: a file of another machine" data/f.csv &&
     printf "uri\nfile:a%%zz.png\n" >data/f.csv && refuses 3 "f.csv:2: .*two hexadecimal digits" data/f.csv &&
     printf "uri\n\"data:image/png;base64,@@@@\"\n" >data/f.csv && refuses 3 "f.csv:2: data:image/png;base64,@@@@: a data: address: base64" data/f.csv &&
-    printf "uri\n\"data:image/png;base64,aGVsbG8=\"\n" >data/f.csv && refuses 3 "f.csv:2: .*no image" data/f.csv &&
-    printf "image\n\"data:,hello\"\n" >data/f.csv && refuses 3 "f.csv:2: data:,hello: no image" data/f.csv
+    printf "uri\n\"data:image/png;base64,aGVsbG8=\"\n" >data/f.csv && refuses 3 "f.csv:2: .*not a picture" data/f.csv &&
+    printf "image\n\"data:,hello\"\n" >data/f.csv && refuses 3 "f.csv:2: data:,hello: not a picture" data/f.csv
 '
 
 test_expect_success 'a path that cannot be opened is a bad record, in its place' '
