@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { FRACTION = 22, GROUP = 16, LANES = 3 * GROUP, BLOCK = 64, MOST = 1 << 24 };
+enum { FRACTION = 22, GROUP = 32, LANES = 3 * GROUP, BLOCK = 64, MOST = 1 << 24 };
 
 static const char *const names[] = {"nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"};
 
