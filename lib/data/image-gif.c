@@ -1,7 +1,7 @@
 /* image-gif.c - the first frame of a GIF, by giflib.
  *
  * As Pillow: the canvas is the screen, or what the frame needs where it reaches past it; around the frame is the transparent color if there is
- * one, else color 0. A color past the palette is black; without a palette it is the grey of its number. */
+ * one, else color 0. A color past the palette is black; without one, or where each color of it is the grey of its number, it is that. */
 #include "base/error.h"
 #include "data/image-format.h"
 
@@ -94,12 +94,16 @@ static int gif_size(struct ft_string bytes, size_t *width, size_t *height)
 static void read_palette(const struct gif *gif, uint8_t palette[256][3])
 {
     const ColorMapObject *map = gif->file->Image.ColorMap ? gif->file->Image.ColorMap : gif->file->SColorMap;
+    int count = map ? map->ColorCount : 0;
+    bool grey = true;
 
     for (int i = 0; i < 256; i++)
-        if (map && i < map->ColorCount)
+        if (i < count) {
             memcpy(palette[i], (uint8_t[]){map->Colors[i].Red, map->Colors[i].Green, map->Colors[i].Blue}, 3);
-        else
-            memset(palette[i], map ? 0 : i, 3);
+            grey = grey && palette[i][0] == i && palette[i][1] == i && palette[i][2] == i;
+        } else {
+            memset(palette[i], grey ? i : 0, 3);
+        }
 }
 
 static int read_rows(struct gif *gif, const struct ft_image *image, uint8_t palette[256][3], uint8_t *line)

@@ -1,9 +1,9 @@
 /* fuzz-image.c - damaged pictures: pixels or an error, never a crash, and never more pixels than allowed. Run from the top of the tree.
  *
- * Seeds are the pictures of tests/golden/image/decode.txt. PNG's checksums are made right again, or nothing behind them would be reached. */
+ * Seeds are the pictures of tests/golden/image/decode.txt, and EXIF by itself: any input is taken as that too. PNG's checksums are made right again, or nothing behind them would be reached. */
 #include "base/error.h"
 #include "base/file.h"
-#include "data/image.h"
+#include "data/image-format.h"
 #include "mutate.h"
 
 enum { PIXELS = 1 << 20 };
@@ -61,15 +61,21 @@ static void check(struct ft_string bytes)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    struct ft_string whole;
+    int orientation;
     uint8_t *copy = malloc(size ? size : 1);    /* so that a sanitizer sees one byte past the end */
 
     if (!copy)
         return 0;
     memcpy(copy, data, size);
-    check((struct ft_string){(const char *)copy, size});
+    whole = (struct ft_string){(const char *)copy, size};
+    orientation = ft_exif_orientation(whole, whole);
+    if (orientation < 1 || orientation > 8)
+        abort();
+    check(whole);
     if (size > 8 && copy[0] == 0x89) {
         mend_png(copy, size);
-        check((struct ft_string){(const char *)copy, size});
+        check(whole);
     }
     free(copy);
     return 0;
@@ -101,10 +107,14 @@ static size_t seeds_read(struct ft_arena *arena, struct ft_string *seeds, size_t
 
 int main(int argc, char **argv)
 {
-    static struct ft_string seeds[200];
+    static struct ft_string seeds[200] = {
+        FT_STRING("Exif\0\0II*\0\x08\0\0\0\x02\0\x0f\x01\x02\0\x04\0\0\0abc\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"),
+        FT_STRING("MM\0*\0\0\0\x08\0\x01\x01\x12\0\x04\0\0\0\x01\0\0\0\x08"),
+        FT_STRING("<rdf tiff:Orientation=\"6\"><tiff:Orientation>3</tiff:Orientation>"),
+    };
     struct ft_arena arena = {0};
-    size_t count = seeds_read(&arena, seeds, sizeof seeds / sizeof *seeds);
-    int rc = count ? fuzz_main(argc, argv, seeds, count, "\xff\x7f\x80\x01\xfe\xd9\xda\xc0\x40") : 1;
+    size_t count = 3 + seeds_read(&arena, seeds + 3, sizeof seeds / sizeof *seeds - 3);
+    int rc = count > 3 ? fuzz_main(argc, argv, seeds, count, "\xff\x7f\x80\x01\xfe\xd9\xda\xc0\x40") : 1;
 
     ft_arena_free(&arena);
     return rc;
