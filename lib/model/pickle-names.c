@@ -155,7 +155,8 @@ int ft_pickle_persistent(struct ft_pickle *p, struct ft_pickle_value id, struct 
     if (id.kind != FT_PICKLE_TUPLE || !kind || kind->kind != FT_PICKLE_TEXT || !ft_string_is((struct ft_string){kind->text, kind->size}, "storage"))
         return ft_pickle_broken(p, "asks for something outside of it that is no storage: only tensors are read");
     storage.type = type ? type_of(*type) : NULL;
-    if (!storage.type || !*storage.type->storage || !key || key->kind != FT_PICKLE_TEXT || !integer_at(p, id, 4, &storage.count))
+    if (!storage.type || !*storage.type->storage || !key || key->kind != FT_PICKLE_TEXT || key->size > FT_PICKLE_NAME ||
+        !integer_at(p, id, 4, &storage.count))
         return ft_pickle_broken(p, "a storage without class, key or size");
     storage.key = (struct ft_string){key->text, key->size};
     storage.length = storage.count;

@@ -12,6 +12,9 @@
 
 #include "base/memory.h"
 
+/* The longest key of a storage and name of a tensor. One long text can stand for a million of them, and they are sorted. */
+enum { FT_PICKLE_NAME = 1024 };
+
 /* Longest pickle, and most values and places of containers that it may make: more than a checkpoint of a hundred thousand tensors asks for. */
 enum { FT_PICKLE_SIZE = 100 << 20, FT_PICKLE_VALUES = 1 << 23 };
 

@@ -2,7 +2,7 @@
 #include "model/tensors.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "model/json.h"
+#include "data/json.h"
 #include "model/torchfile.h"
 
 #include <string.h>

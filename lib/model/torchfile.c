@@ -212,8 +212,13 @@ static struct entry *list_entries(struct reader *r, struct ft_pickle_value dicti
     for (uint32_t i = p->boxes[dictionary.number].first; i; i = p->items[i].next) {
         struct ft_pickle_value key = p->items[i].key;
 
-        if (key.kind == FT_PICKLE_TEXT && p->items[i].value.kind == FT_PICKLE_TENSOR)
-            entries[n++] = (struct entry){{key.text, key.size}, p->items[i].value};
+        if (key.kind != FT_PICKLE_TEXT || p->items[i].value.kind != FT_PICKLE_TENSOR)
+            continue;
+        if (key.size > FT_PICKLE_NAME) {
+            ft_fail(FT_BAD, "%.100s...: a tensor's name of %u bytes, expected at most %d", key.text, key.size, FT_PICKLE_NAME);
+            return NULL;
+        }
+        entries[n++] = (struct entry){{key.text, key.size}, p->items[i].value};
     }
     strip(entries, count);
     qsort(entries, count, sizeof *entries, by_entry);

@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 }
 
 #ifndef FT_LIBFUZZER
-static const char *const names[] = {"types", "types-legacy", "views", "views-legacy", "newer", "attributes", "wrapped", "checkpoint-legacy-p1",
+static const char *const names[] = {"types", "types-legacy", "views", "views-legacy", "newer", "zip64", "attributes", "wrapped", "checkpoint-legacy-p1",
                                     "checkpoint-legacy-p4", "checkpoint-p1", "checkpoint-p4", "checkpoint-p5", "evil-eval-p4", "script"};
 enum { NAMES = sizeof names / sizeof *names };
 

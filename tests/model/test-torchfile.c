@@ -175,7 +175,8 @@ static void test_pickles(void)
         P(DICT(TENSOR(FLOATS, "K\0", "K\15", "K\1")), "a: reaches past its storage of 12 numbers"),
         P(DICT(TENSOR(FLOATS, "K\1", "K\14", "K\1")), "reaches past"), P(DICT(TENSOR(FLOATS, "K\14", "", "")), "reaches past"),
         P(DICT(TENSOR(FLOATS, "J\377\377\377\377", "", "")), "not made of"), P(DICT(TENSOR(FLOATS, "K\0", "K\2", "K\14")), "reaches past"),
-        P(DICT(TENSOR(FLOATS, "K\0", "K\2", "J\377\377\377\377")), "whole numbers"), P(DICT(TENSOR(FLOATS, "K\0", "J\377\377\377\377", "K\1")), "whole numbers"),
+        P(DICT(TENSOR(FLOATS, "K\0", "K\2", "J\377\377\377\377")), "whole numbers"),
+        P(DICT(TENSOR(FLOATS, "K\0", "J\377\377\377\377", "K\1")), "whole numbers"),
         P(DICT(TENSOR(FLOATS, "K\0", "K\2", "")), "two tuples"), P(DICT(TENSOR(FLOATS, "K\0", "N", "K\1")), "whole numbers"),
         P(DICT(TENSOR(FLOATS, "K\0", "\x8a\10\0\0\0\0\0\0\0\100\x8a\10\0\0\0\0\0\0\0\100", "K\1K\1")), "shape overflows"),
         P(DICT(TENSOR(FLOATS, "K\0", "\x8a\10\0\0\0\0\0\0\0\100K\1", "\x8a\10\0\0\0\0\0\0\0\100K\1")), "strides overflow"),
@@ -185,22 +186,31 @@ static void test_pickles(void)
         P(DICT(TENSOR(STORAGE("0", "K\15"), "K\0", "K\15", "K\1")), "storage has 48 bytes, expected 13 numbers"),
         P(DICT(TENSOR(STORAGE("0", "\x8a\10\0\0\0\0\0\0\0\100"), "K\0", "K\1", "K\1")), "overflows"),
         P(DICT(TENSOR(STORAGE("1", "K\1"), "K\0", "K\1", "K\1")), "storage has 0 bytes"),
-        P(DICT(TENSOR(STORAGE("2", "K\1"), "K\0", "K\1", "K\1")), "not in the file"), P(DICT(TENSOR(STORAGE("/", "K\1"), "K\0", "", "")), "not in the file"),
+        P(DICT(TENSOR(STORAGE("2", "K\1"), "K\0", "K\1", "K\1")), "not in the file"),
+        P(DICT(TENSOR(STORAGE("/", "K\1"), "K\0", "", "")), "not in the file"),
 
         /* the machine */
         P(".", "takes a value"), P("", "ends in the middle"), P("K", "ends in the middle"), P("X\377\377\377\377", "ends in the middle"),
-        P("\x8d\377\377\377\377\377\377\377\377", "ends in the middle"), P("\x8b\377\377\377\177", "ends in the middle"), P("\x95\1", "ends in the middle"),
-        P("K\1K\1.", "values left over"), P("(.", "takes a value"), P("t.", "no mark"), P("u.", "no mark"), P("e.", "no mark"), P("1.", "no mark"), P("0.", "takes"),
-        P("\x86.", "takes a value"), P("K\1(K\2\x86.", "takes a value"), P("}K\1s.", "sets an item"), P("K\1K\1K\1s.", "sets an item"), P("s.", "sets an item"),
-        P("}(K\1u.", "a key without"), P("K\1(K\1K\1u.", "sets an item"), P("K\1a.", "adds to"), P("}K\1a.", "adds to"), P("(K\1a.", "adds to"), P("(e.", "adds to"),
-        P("}(K\1s.", "takes a value"), P("h\0.", "remembered"), P("K\1q\0h\1.", "remembered"), P("j\377\377\377\377.", "remembered"), P("q\0.", "remembers"),
-        P("K\1r\377\377\377\377.", "too large"), P("K\1q\20.", "too large"), P("(q\0.", "remembers"), P("R.", "takes"), P("b.", "takes"), P("\x81.", "takes"), P("\x93.", "takes"),
-        P("I\n.", "a number that is none"), P("I 1\n.", "a number that is none"), P("I1x\n.", "a number that is none"), P("I1", "middle of a line"), P("I-\n.", "none"),
+        P("\x8d\377\377\377\377\377\377\377\377", "ends in the middle"), P("\x8b\377\377\377\177", "ends in the middle"),
+        P("\x95\1", "ends in the middle"),
+        P("K\1K\1.", "values left over"), P("(.", "takes a value"), P("t.", "no mark"), P("u.", "no mark"), P("e.", "no mark"), P("1.", "no mark"),
+        P("0.", "takes"),
+        P("\x86.", "takes a value"), P("K\1(K\2\x86.", "takes a value"), P("}K\1s.", "sets an item"), P("K\1K\1K\1s.", "sets an item"),
+        P("s.", "sets an item"),
+        P("}(K\1u.", "a key without"), P("K\1(K\1K\1u.", "sets an item"), P("K\1a.", "adds to"), P("}K\1a.", "adds to"), P("(K\1a.", "adds to"),
+        P("(e.", "adds to"),
+        P("}(K\1s.", "takes a value"), P("h\0.", "remembered"), P("K\1q\0h\1.", "remembered"), P("j\377\377\377\377.", "remembered"),
+        P("q\0.", "remembers"),
+        P("K\1r\377\377\377\377.", "too large"), P("K\1q\20.", "too large"), P("(q\0.", "remembers"), P("R.", "takes"), P("b.", "takes"),
+        P("\x81.", "takes"), P("\x93.", "takes"),
+        P("I\n.", "a number that is none"), P("I 1\n.", "a number that is none"), P("I1x\n.", "a number that is none"),
+        P("I1", "middle of a line"), P("I-\n.", "none"),
 
         /* what is no state dict, and what refers to itself: a list, a dictionary, a tuple in a list in it */
         P("K\1.", "no tensors"), P("].", "no tensors"), P("}q\0h\0h\0s.", "no tensors"), P("]q\0h\0a.", "no tensors"),
         P("}q\0X\12\0\0\0state_dicth\0s.", "no tensors"), P("]q\0h\0\x85q\1a0h\1.", "no tensors"),
-        P("}X\1\0\0\0a" TENSOR(FLOATS, "K\0", "", "") "q\0sX\1\0\0\0ah\0s.", "a: twice"), P("}X\1\0\0\0\377" TENSOR(FLOATS, "K\0", "", "") "s.", "UTF-8"),
+        P("}X\1\0\0\0a" TENSOR(FLOATS, "K\0", "", "") "q\0sX\1\0\0\0ah\0s.", "a: twice"),
+        P("}X\1\0\0\0\377" TENSOR(FLOATS, "K\0", "", "") "s.", "UTF-8"),
         P("}X\1\0\0\0\0" TENSOR(FLOATS, "K\0", "", "") "s.", "UTF-8"),
     };
 
@@ -234,6 +244,19 @@ static void test_growth(void)
         ft_buffer_add(&b, "N", 1);
     got = verdict((struct ft_string){b.data, b.size});
     ok(strstr(got, "more than 8388608 values"), "nine million values");
+    for (int key = 0; key < 2; key++) {   /* a text of 2000 letters as a tensor's name, as a storage's key */
+        static const char tensor[] = TENSOR(FLOATS, "K\0", "", ""), begin[] = "}X\320\7\0\0";
+        static const char storage[] = "(" TEXT("\7", "storage") "ctorch\nFloatStorage\nX\320\7\0\0";
+
+        b.size = 0;
+        ft_buffer_add(&b, key ? storage : begin, key ? sizeof storage - 1 : sizeof begin - 1);
+        for (int i = 0; i < 2000; i++)
+            ft_buffer_add(&b, "n", 1);
+        ft_buffer_add(&b, key ? "NK\1tQ." : tensor, key ? 7 : sizeof tensor - 1);
+        ft_buffer_add(&b, "s.", 2);
+        got = verdict((struct ft_string){b.data, b.size});
+        ok(strstr(got, key ? "without class, key or size" : "name of 2000 bytes"), "a long %s", key ? "key" : "name");
+    }
     ft_buffer_free(&b);
 }
 
@@ -289,7 +312,8 @@ static void test_archives(void)
     enum { END = -22, DATA1 = END - 54, DATA0 = DATA1 - 54, PICKLE = DATA0 - 56 };   /* records of the directory: 46 bytes and the name */
     static const struct { long at; const char *bytes; size_t count; const char *says; } cases[] = {
         {END, "P", 1, ""}, {END + 10, "\4", 1, "several parts"}, {END + 8, "\4\0\4", 3, "4 entries in"}, {END + 8, "\2\0\2", 3, ""},
-        {END + 8, "\0\0\0", 3, "an empty zip"}, {END + 12, "\377\377\377", 3, "directory: 3 entries"}, {END + 16, "\377\377\377", 3, "directory: 3 entries"},
+        {END + 8, "\0\0\0", 3, "an empty zip"}, {END + 12, "\377\377\377", 3, "directory: 3 entries"},
+        {END + 16, "\377\377\377", 3, "directory: 3 entries"},
         {END + 16, "\377\377\377\377", 4, "zip64"}, {END + 20, "\1", 1, "no end of a zip"}, {END + 12, "\1", 1, "directory: 3 entries"},
         {PICKLE, "x", 1, "entry 1 of"}, {DATA0, "x", 1, "entry 2 of"}, {DATA0 + 8, "\1", 1, "t/data/0: encrypted"},
         {DATA0 + 10, "\10", 1, "data/0: compressed"}, {DATA0 + 24, "\61", 1, "stored as 48"}, {DATA0 + 20, "\61\0\0\0\61", 5, ""},
@@ -366,6 +390,7 @@ int main(void)
     test_archives();
     test_cut("types.pth");
     test_cut("views-legacy.pth");
+    test_cut("zip64.pth");
     test_cut("checkpoint-legacy-p4.pth");
     test_model();
     ft_arena_free(&arena);

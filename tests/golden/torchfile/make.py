@@ -13,6 +13,8 @@ import argparse
 import builtins
 import json
 import os
+import struct
+import zipfile
 from collections import Counter, OrderedDict, defaultdict
 from pathlib import Path, PosixPath
 
@@ -93,6 +95,21 @@ marked, parameter = torch.ones(2), torch.nn.Parameter(torch.zeros(2, 2))
 marked.note = "kept off"
 parameter.no_decay = True
 save("attributes.pth", dict(marked=marked, parameter=parameter), dict(marked=marked, parameter=parameter))
+
+# every number that zip64 can hold is held there, as in files past 4 GB
+archive = Path("views.pth").read_bytes()
+directory = b""
+with zipfile.ZipFile("views.pth") as z:
+    for i in z.infolist():
+        name, extra = i.filename.encode(), struct.pack("<HHQQQ", 1, 24, i.file_size, i.file_size, i.header_offset)
+        directory += struct.pack("<IHHHHHHIIIHHHHHII", 0x02014b50, 45, 45, 0, 0, 0, 0, i.CRC, 2**32 - 1, 2**32 - 1, len(name), len(extra), 0, 0, 0, 0,
+                                 2**32 - 1) + name + extra
+    begin, count = z.start_dir, len(z.infolist())
+end = begin + len(directory)
+end64 = struct.pack("<IQHHIIQQQQ", 0x06064b50, 44, 45, 45, 0, 0, count, count, len(directory), begin)
+Path("zip64.pth").write_bytes(archive[:begin] + directory + end64 + struct.pack("<IIQI", 0x07064b50, 0, end, 1) +
+                              struct.pack("<IHHHHIIH", 0x06054b50, 0, 0, 2**16 - 1, 2**16 - 1, 2**32 - 1, 2**32 - 1, 0))
+expect("zip64.pth", torch.load("zip64.pth"))
 
 # whole modules, sparse and quantized tensors, TorchScript: refused
 torch.save(model, "module.pth")
