@@ -29,7 +29,7 @@ override CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-fr
 endif
 # -ffp-contract=off: a fused multiply-add only where the code says so, so that the same source gives the same bits.
 ALL_CFLAGS = -std=gnu11 $(WARN) -Ilib -D_GNU_SOURCE -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread $(if $(ONEDNN),-DFT_ONEDNN) $(CFLAGS)
-# OpenBLAS and oneDNN are loaded when they are first called (lib/tensor/blas.h).
+# OpenBLAS, oneDNN and libcurl are loaded when they are first called (lib/tensor/blas.h, lib/data/fetch.h).
 LDLIBS  = -lcsv $(MSGPACK) -ljansson -lutf8proc -lpcre2-8 -ljpeg -lspng -lwebpdemux -lwebp -lgif -lm
 
 find     = $(shell find $(1) -name '$(2)' 2>/dev/null | LC_ALL=C sort)
@@ -50,6 +50,10 @@ $(LIB): $(OBJECTS)
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# What fetches is compiled where libcurl is.
+$(BUILD)/lib/data/fetch.o: override CFLAGS += $(if $(CURL),-DFT_CURL)
+$(BUILD)/lib/data/fetch.o: $(BUILD)/config.mk
 
 # Kernels are the one place where more than -O2 pays.
 $(BUILD)/lib/tensor/%.o $(BUILD)/lib/data/resize.o: CFLAGS += -O3
@@ -86,12 +90,12 @@ tests: $(TESTS) $(FUZZ)
 # ---- what is missing; what was found before is looked for again ------------------------------------------------------
 
 deps:
-	@./deps.sh install build fast test demo && ./deps.sh check build test demo
+	@./deps.sh install build fast fetch test demo && ./deps.sh check build test demo
 	@rm -f $(BUILD)/config.mk
 
 # For goals that go on without: DEPS=0, no network, no root. What cannot be done without fails by itself, later.
 install-deps:
-	@./deps.sh install build fast test demo || echo "going on without"
+	@./deps.sh install build fast fetch test demo || echo "going on without"
 	@rm -f $(BUILD)/config.mk
 
 # ---- tests and measurements -------------------------------------------------------------------------------------------

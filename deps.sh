@@ -1,8 +1,8 @@
 #!/bin/sh
 # deps.sh - what ft needs from the system: say what is on and what is missing, or install it with apt-get.
 #
-#   ./deps.sh check build [fast] [test] [demo]     what is on and what is missing, as one apt-get line; exit 1 if something is
-#   ./deps.sh install build [fast] [test] [demo]   install what is missing, saying so; DEPS=0 only says
+#   ./deps.sh check build [fast] [fetch] [test] [demo]     what is on and what is missing, as one apt-get line; exit 1 if something is
+#   ./deps.sh install build [fast] [fetch] [test] [demo]   install what is missing, saying so; DEPS=0 only says
 #   ./deps.sh config                        check build, then the linker's names for make (build/config.mk)
 #
 # A library is there when a program that uses it links with $CC, whoever installed it; package names are only needed to install. They are those of
@@ -71,6 +71,8 @@ look () {
             have giflib libgif-dev links gif_lib.h -lgif ;;
         fast)
             have onednn libdnnl-dev links dnnl.h -ldnnl ;;
+        fetch)
+            have libcurl libcurl4-openssl-dev links curl/curl.h -lcurl ;;
         test)
             have prove perl command -v prove
             have mandoc mandoc command -v mandoc
@@ -80,7 +82,7 @@ look () {
         demo)
             have pip python3-pip pip_works ;;
         *)
-            echo "deps.sh: '$set': known are build fast test demo" >&2
+            echo "deps.sh: '$set': known are build fast fetch test demo" >&2
             exit 2 ;;
         esac
     done
@@ -150,6 +152,12 @@ config)
     else
         echo "oneDNN is not here: the products are OpenBLAS's (libdnnl-dev makes training about a tenth faster)" >&2
         echo "ONEDNN :="
+    fi
+    if links curl/curl.h -lcurl; then
+        echo "CURL := yes"
+    else
+        echo "libcurl is not here: ft-ingest is built without --fetch (libcurl4-openssl-dev)" >&2
+        echo "CURL :="
     fi ;;
 *)
     echo "deps.sh: '$verb': known are check install config" >&2

@@ -34,6 +34,7 @@ static const struct ft_option options[] = {
     {0, "limit", FT_COUNT, &limit, "N", "only the first N documents", NULL},
     {0, "rate", FT_TEXT, &rate, "LO:HI", "a share of the documents by hash of the text: 0:.9 and .9:1 are complements", NULL},
     {0, "root", FT_TEXT, &media.root, "DIR", "relative paths are relative to DIR, and none may lead out of it (default: the file's folder)", NULL},
+    {0, "fetch", FT_FLAG, &media.fetch, NULL, "fetch images of the web, http and https, and carry their bytes", NULL},
     {0, "blob", FT_FLAG, &media.blob, NULL, "carry the bytes of images too, not only their paths", NULL},
     {0, "max-errors", FT_COUNT, &max_errors, "N", "bad records reported and left out (default: none)", NULL},
     {0, "threads", FT_COUNT, &threads, "N", "threads (default: the CPUs allowed)", NULL},

@@ -24,7 +24,7 @@ struct ft_ahead {
     size_t count, next;
     size_t bytes;                  /* about, of the window's files */
     unsigned long passed, given;
-    struct ft_buffer *scratch;     /* [threads] */
+    struct ft_media_worker *worker;     /* [threads] */
     int threads;
 };
 
@@ -35,8 +35,8 @@ struct ft_ahead *ft_ahead_open(struct ft_rows *rows, const struct ft_media *medi
     if (ahead) {
         *ahead = (struct ft_ahead){.rows = rows, .media = media, .low = low, .high = high, .threads = ft_pool_threads()};
         ahead->slot = calloc(FT_AHEAD_ROWS, sizeof *ahead->slot);
-        ahead->scratch = calloc((size_t)ahead->threads, sizeof *ahead->scratch);
-        if (ahead->slot && ahead->scratch)
+        ahead->worker = calloc((size_t)ahead->threads, sizeof *ahead->worker);
+        if (ahead->slot && ahead->worker)
             return ahead;
     }
     ft_fail(FT_SYSTEM, "out of memory");
@@ -67,10 +67,10 @@ void ft_ahead_close(struct ft_ahead *ahead)
         release(&ahead->slot[i]);
         ft_arena_free(&ahead->slot[i].arena);
     }
-    for (int i = 0; ahead->scratch && i < ahead->threads; i++)
-        ft_buffer_free(&ahead->scratch[i]);
+    for (int i = 0; ahead->worker && i < ahead->threads; i++)
+        ft_media_worker_free(&ahead->worker[i]);
     free(ahead->slot);
-    free(ahead->scratch);
+    free(ahead->worker);
     free(ahead);
 }
 
@@ -163,7 +163,7 @@ static void find_pictures(struct ft_ahead *ahead, struct slot *slot)
         if (ahead->media->blob && item->local && stat(item->content.data, &st) == 0 && st.st_size > 0)
             ahead->bytes += (size_t)st.st_size;
         else if (!item->local)
-            ahead->bytes += item->content.size;
+            ahead->bytes += ahead->media->fetch && ft_uri_kind(item->content) == FT_URI_WEB ? FT_AHEAD_BYTES / 32 : item->content.size;
     }
 }
 
@@ -215,11 +215,11 @@ static int load(void *argument, size_t index, int worker)
 
     for (size_t i = 0; i < slot->row.item_count && !slot->failed; i++) {
         struct ft_row_item *item = &slot->row.items[i];
-        struct ft_buffer *bytes = &ahead->scratch[worker];
+        struct ft_buffer *bytes = &ahead->worker[worker].bytes;
 
         if (!item->uri)
             continue;
-        if (ft_media_load(ahead->media, item, bytes) < 0) {
+        if (ft_media_load(ahead->media, &ahead->worker[worker], item) < 0) {
             name_row(ahead, &slot->row);
             fail_slot(slot);
         } else if (item->blob.data) {

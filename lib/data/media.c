@@ -18,6 +18,8 @@ int ft_media_begin(struct ft_media *media)
 {
     struct stat st;
 
+    if (media->fetch && ft_fetch_begin() < 0)
+        return -1;
     if (!media->root)
         return 0;
     if (stat(media->root, &st) < 0 || !(media->real_root = realpath(media->root, NULL)))
@@ -29,6 +31,12 @@ void ft_media_end(struct ft_media *media)
 {
     free(media->real_root);
     media->real_root = NULL;
+}
+
+void ft_media_worker_free(struct ft_media_worker *worker)
+{
+    ft_buffer_free(&worker->bytes);
+    ft_fetch_end(&worker->fetcher);
 }
 
 /* The address that failed before what was wrong with it. */
@@ -175,18 +183,36 @@ static int look_at(struct ft_row_item *item, struct ft_string bytes)
     return 0;
 }
 
-int ft_media_load(const struct ft_media *media, struct ft_row_item *item, struct ft_buffer *bytes)
+/* The bytes of the address; 1, 0 where there is nothing to open, -1. */
+static int read_address(const struct ft_media *media, struct ft_media_worker *worker, const struct ft_row_item *item, enum ft_uri_kind kind)
+{
+    struct ft_arena arena = {NULL};
+    const char *address;
+    int done = -1;
+
+    if (kind == FT_URI_WEB && !media->fetch)
+        return 0;
+    if (kind == FT_URI_WEB) {
+        if ((address = ft_arena_text(&arena, item->content)))
+            done = ft_fetch(&worker->fetcher, address, &worker->bytes);
+        ft_arena_free(&arena);
+    } else {
+        done = kind == FT_URI_DATA ? ft_uri_data(&worker->bytes, item->content) : read_file(media, item->content.data, &worker->bytes);
+    }
+    return done < 0 ? -1 : 1;
+}
+
+int ft_media_load(const struct ft_media *media, struct ft_media_worker *worker, struct ft_row_item *item)
 {
     enum ft_uri_kind kind = item->local ? FT_URI_PATH : ft_uri_kind(item->content);
-    int done;
+    struct ft_buffer *bytes = &worker->bytes;
+    int got;
 
     bytes->size = 0;
-    if (kind == FT_URI_WEB)
-        return 0;
-    done = kind == FT_URI_DATA ? ft_uri_data(bytes, item->content) : read_file(media, item->content.data, bytes);
-    if (done < 0 || look_at(item, (struct ft_string){bytes->data, bytes->size}) < 0)
+    got = read_address(media, worker, item, kind);
+    if (got < 0 || (got > 0 && look_at(item, (struct ft_string){bytes->data, bytes->size}) < 0))
         return name_it(item);
-    if (media->blob || kind == FT_URI_DATA)
+    if (got > 0 && (media->blob || kind != FT_URI_PATH))
         item->blob = (struct ft_string){bytes->data, bytes->size};
     if (kind == FT_URI_DATA)
         item->content = (struct ft_string){NULL, 0};

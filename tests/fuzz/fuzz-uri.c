@@ -9,6 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ft_string uri = {(const char *)data, size};
     struct ft_row_item item = {.content = uri, .uri = true};
     struct ft_arena arena = {NULL};
+    struct ft_media_worker worker = {.bytes = {0}};
     struct ft_buffer bytes = {0};
 
     (void)ft_content_is_uri(uri);
@@ -19,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
     } else if (item.local && (!item.content.size || item.content.data[item.content.size] != '\0')) {
         abort();
-    } else if (!item.local && ft_media_load(&media, &item, &bytes) < 0 && ft_error_status() != FT_BAD) {
+    } else if (!item.local && ft_media_load(&media, &worker, &item) < 0 && ft_error_status() != FT_BAD) {
         abort();
     }
     if (ft_uri_kind(uri) == FT_URI_DATA) {
@@ -27,6 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (ft_uri_data(&bytes, uri) == 0 && bytes.size > size)
             abort();
     }
+    ft_media_worker_free(&worker);
     ft_buffer_free(&bytes);
     ft_arena_free(&arena);
     return 0;

@@ -52,6 +52,12 @@ test_expect_success 'oneDNN is used where it is, and missed aloud where it is no
     world -ldnnl "" "" && deps config >out 2>err && test_grep "^ONEDNN :=$" out && test_grep "oneDNN is not here" err
 '
 
+test_expect_success 'so is libcurl' '
+    world "" "" "" && deps config >out && test_grep "^CURL := yes$" out &&
+    world -lcurl "" "" && deps config >out 2>err && test_grep "^CURL :=$" out && test_grep "libcurl is not here: ft-ingest is built without --fetch" err &&
+    world -lcurl "libcsv-dev" "" && deps install fetch >out && test_grep "install -y --no-install-recommends libcurl4-openssl-dev$" apt.log
+'
+
 test_expect_success 'what is missing is one apt-get line, and an end' '
     world "-lcsv -lmsgpackc -lmsgpack-c -lopenblas" "libcsv-dev libmsgpack-c-dev libmsgpack-dev" "" &&
     test_expect_code 1 deps config >out 2>err &&
