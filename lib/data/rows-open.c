@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 enum { HEAD = 1 << 16, HELD_ERRORS = 16 };
 
@@ -244,10 +245,11 @@ static int open_folder(struct ft_rows *rows)
     return 0;
 }
 
-/* "a/b.csv" gives "a/", of a folder "a" the same. */
+/* "a/b.csv" gives "a/", of a folder "a" the same. A pipe, such as the shell's <(...), is in no folder. */
 static char *base_of(const char *path, bool folder)
 {
-    const char *slash = strrchr(path, '/');
+    struct stat st;
+    const char *slash = stat(path, &st) < 0 || S_ISREG(st.st_mode) ? strrchr(path, '/') : NULL;
     size_t size = folder ? strlen(path) : slash ? (size_t)(slash - path) + 1 : 0;
     char *base = malloc(size + 2);
 

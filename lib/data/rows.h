@@ -45,7 +45,8 @@ int ft_rows_next(struct ft_rows *rows, struct ft_row *row);
 enum ft_row_kind ft_rows_kind(const struct ft_rows *rows);
 const char *ft_rows_name(const struct ft_rows *rows);
 
-/* The folder that relative paths of pictures are relative to, ending in '/', or "": the file's own, of a folder itself. */
+/* The folder that relative paths of pictures are relative to, ending in '/', or "": the file's own, of a folder itself; of a pipe the
+ * current directory. */
 const char *ft_rows_base(const struct ft_rows *rows);
 bool ft_rows_is_folder(const struct ft_rows *rows);
 

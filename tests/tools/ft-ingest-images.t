@@ -83,6 +83,7 @@ test_expect_success 'a picture that is none, or cut, or gone, is one bad record 
     mkdir -p broken/k cut && for at in 20 40 60; do head -c $at data/a.png >cut/a.png; refuses 3 "^ft-ingest: cut/a.png: PNG: " --format images cut || return 1; done &&
     picture PNG broken/k/1.png && echo "not a picture" >broken/k/2.png && : >broken/k/3.jpg && ln -s nowhere broken/k/4.gif &&
     mkfifo broken/k/5.png && picture GIF broken/k/6.png &&
+    printf "GIF89a\377\377\377\377\0\0\0,\0\0\0\0\377\377\377\377\0\2\1\0\0;" >cut/a.png && refuses 3 "cut/a.png: .*pixels" --format images cut &&
     refuses 3 "^ft-ingest: broken/k/2.png: not a picture: expected JPEG, PNG, WebP, GIF or BMP$" --format images broken &&
     docs --max-errors 4 --format images broken >got && test "$(wc -l <got)" -eq 2 && test_grep "6.png\",\"modality\":\"image\",\"mime_type\":\"image/gif\"" got &&
     test_grep "broken/k/3.jpg: an empty file" docs.err && test_grep "broken/k/4.gif: No such file" docs.err && test_grep "5.png: not a regular file" docs.err &&
@@ -103,6 +104,7 @@ test_expect_success 'paths in a CSV are relative to its folder; labelled, pairs,
 	EOF
     test_cmp want got && test_grep "2 columns, no header: pairs, images in columns 1, 2$" docs.err &&
     printf "a.png,b.gif,c.bmp\n" | (cd data && docs -) >got && test_grep "\"uri\":\"c.bmp\".*\"role\":\"negative\"" got &&
+    mkfifo data/pipe && { printf "image\ndata/a.png\n" >data/pipe & } && docs data/pipe >got && test_grep "\"uri\":\"data/a.png\"" got &&
     printf "a.png\nd.webp\n" >data/u.csv && docs data/u.csv >got && test_grep "\"uri\":\"data/d.webp\"" got &&
     test_grep "1 column, no header: unlabelled rows, images in column 1" docs.err &&
     printf "a cat,a.png\na dog,b.gif\na cat too,a.png\n" >data/t.csv && docs data/t.csv >one &&
@@ -178,5 +180,33 @@ test_expect_success 'the same bytes for any number of threads; nothing read behi
     test_grep "in=400 out=400 bad=0" docs.err
 '
 
+
+# 700 times a picture of a megabyte: BMP, 601 by 601.
+test_expect_success 'bytes that travel along lie in memory a window at a time' '
+    { printf "BM\142\213\020\0\0\0\0\0\066\0\0\0\050\0\0\0\131\2\0\0\131\2\0\0\1\0\030\0" && head -c 1084228 /dev/zero; } >data/big.bmp &&
+    { echo image; for i in $(seq 1 700); do echo big.bmp; done; } >data/big.csv &&
+    (limit_memory 400000 && ft-ingest --blob --threads 2 data/big.csv 2>err | wc -c >size) && test_grep "in=700 out=700" err && test "$(cat size)" -gt 700000000
+'
+
+# Cut at each byte: what goes downstream is whole or an error.
+cut_csv () {
+    size=$(($(wc -c <data/whole.csv))) at=0
+    while test $at -le $size; do
+        head -c $at data/whole.csv >data/cut.csv
+        ft-ingest -q "$@" data/cut.csv >t.ft 2>err; rc=$?
+        case $rc in
+        0) ft-cat -q --check t.ft >out || return 1 ;;
+        2|3) test_grep "cut.csv\|--text-image" err || return 1 ;;
+        *) echo "exit status $rc at byte $at"; return 1 ;;
+        esac
+        at=$((at + 1))
+    done
+    test $rc -eq 0
+}
+
+test_expect_success 'a list of images, and one of vectors, cut at any byte end in 0, 2 or 3' '
+    printf "text,image,x\n\"a \"\"b\"\"\",a.png,1\nc,\"data:image/gif;base64,$GIF\",\n\"d\",file:b.gif,3\n" >data/whole.csv && cut_csv --text-image --blob &&
+    printf "id,x,y,label\na,1,2.5,u\n\"b\",-3e1,4,v\n" >data/whole.csv && cut_csv --vectors
+'
 
 test_done
