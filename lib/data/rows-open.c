@@ -199,11 +199,30 @@ static int open_cells(struct ft_rows *rows, char delimiter)
     return 0;
 }
 
+static int open_npy(struct ft_rows *rows)
+{
+    const struct ft_rows_options *o = rows->options;
+
+    rows->format = FT_FORMAT_NPY;
+    if (o->kind != FT_ROW_GUESS && o->kind != FT_ROW_VECTORS)
+        return ft_fail(FT_USAGE, "%s: %s: a .npy file holds vectors", rows->path, ft_row_kind_option(o->kind));
+    if (o->selection.count || o->header || o->encoding || o->where_count)
+        return ft_fail(FT_USAGE, "%s: a .npy file has no columns, header or encoding", rows->path);
+    if (!(rows->npy = ft_npy_open(rows->path)))
+        return -1;
+    rows->kind = FT_ROW_VECTORS;
+    snprintf(rows->said, sizeof rows->said, "%s: %llu vectors of %zu numbers", ft_rows_name(rows), (unsigned long long)ft_npy_rows(rows->npy),
+             ft_npy_width(rows->npy));
+    return 0;
+}
+
 static int open_file(struct ft_rows *rows)
 {
     const struct ft_rows_options *o = rows->options;
     char delimiter = ',';
 
+    if (strcmp(o->format, "npy") == 0 || (strcmp(o->format, "auto") == 0 && ends_with(rows->path, ".npy")))
+        return open_npy(rows);
     if (!(rows->lines = ft_lines_open(rows->path, o->encoding)))
         return -1;
     ft_lines_watch(rows->lines, o->output);
@@ -288,6 +307,7 @@ void ft_rows_close(struct ft_rows *rows)
     ft_csv_close(rows->csv);
     ft_jsonl_close(rows->jsonl);
     ft_folder_close(rows->folder);
+    ft_npy_close(rows->npy);
     ft_lines_close(rows->lines);
     ft_layout_free(&rows->layout);
     ft_arena_free(&rows->arena);
@@ -305,7 +325,7 @@ enum ft_row_kind ft_rows_kind(const struct ft_rows *rows)
 
 const char *ft_rows_name(const struct ft_rows *rows)
 {
-    return rows->lines ? ft_lines_name(rows->lines) : rows->path;
+    return rows->lines ? ft_lines_name(rows->lines) : strcmp(rows->path, "-") == 0 ? "standard input" : rows->path;
 }
 
 const char *ft_rows_base(const struct ft_rows *rows)

@@ -8,19 +8,21 @@
 #include "data/csv.h"
 #include "data/folder.h"
 #include "data/jsonl.h"
+#include "data/npy.h"
 #include "data/rows.h"
 
-enum ft_rows_format { FT_FORMAT_CSV, FT_FORMAT_LINES, FT_FORMAT_JSONL, FT_FORMAT_FOLDER };
+enum ft_rows_format { FT_FORMAT_CSV, FT_FORMAT_LINES, FT_FORMAT_JSONL, FT_FORMAT_FOLDER, FT_FORMAT_NPY };
 
 struct ft_rows {
     const struct ft_rows_options *options;
     const char *path;
     char *base;                        /* where relative paths of pictures resolve */
-    struct ft_lines *lines;            /* NULL of a folder */
+    struct ft_lines *lines;            /* NULL of a folder and of npy */
     enum ft_rows_format format;
     struct ft_csv *csv;
     struct ft_jsonl *jsonl;
     struct ft_folder *folder;
+    struct ft_npy *npy;
     struct ft_arena arena, titled;     /* titled: of one row */
     char said[640], question[320];
     enum ft_row_kind kind;

@@ -240,7 +240,7 @@ static int next_picture(struct ft_rows *rows, struct ft_row *row)
 
 static int check_width(struct ft_rows *rows, const struct ft_row *row)
 {
-    size_t width = row->items[0].width;
+    size_t width = row->kind == FT_ROW_VECTORS ? row->items[0].width : 0;
 
     if (row->kind != FT_ROW_VECTORS)
         return 0;
@@ -249,12 +249,21 @@ static int check_width(struct ft_rows *rows, const struct ft_row *row)
     return width == rows->width ? 0 : ft_fail(FT_BAD, "%zu number%s, expected %zu as in the rows before", width, width == 1 ? "" : "s", rows->width);
 }
 
+static int next_vector(struct ft_rows *rows, struct ft_row *row)
+{
+    int got = ft_npy_next(rows->npy, row);
+
+    return got > 0 && check_width(rows, row) < 0 ? ft_error_prefix("%s:%lu: ", ft_rows_name(rows), row->line) : got;
+}
+
 int ft_rows_next(struct ft_rows *rows, struct ft_row *row)
 {
     int got;
 
     if (rows->folder)
         return next_picture(rows, row);
+    if (rows->npy)
+        return next_vector(rows, row);
     while (rows->part == rows->parts) {
         rows->part = rows->parts = 0;
         got = rows->jsonl ? next_json(rows) : next_record(rows);

@@ -1,4 +1,4 @@
-/* rows.h - the rows of a file, whatever its format: csv, tsv, lines, JSON lines; or of a folder of pictures.
+/* rows.h - the rows of a file, whatever its format: csv, tsv, lines, JSON lines; of a folder of pictures, of a .npy file.
  *
  * Opening decides the format (by name, then first bytes), the delimiter (data/csv.h) and the layout (data/columns.h) from a bounded sample;
  * from then on memory is that sample, one block and one record. */
@@ -17,7 +17,7 @@ int ft_where_parse(struct ft_where *where, const char *text);
 
 struct ft_rows_options {
     const char *format;            /* auto, csv, tsv, lines, jsonl, beir: JSON lines whose texts begin with their "title", if they have one;
-                                    * images: a folder (data/folder.h) */
+                                    * images: a folder (data/folder.h); npy (data/npy.h) */
     const char *dialect;           /* auto, excel, excel-tab, unix */
     char delimiter;                /* 0: as the dialect says */
     const char *encoding;          /* NULL: UTF-8 */

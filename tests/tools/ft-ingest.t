@@ -170,7 +170,7 @@ test_expect_success '--max-errors: that many are reported and left out, one more
 test_expect_success 'usage' '
     printf "a,b\n" >t.csv &&
     refuses 2 "a row is one thing" --pairs --labeled t.csv &&
-    refuses 2 "one of auto csv tsv lines jsonl images beir" --format xml t.csv &&
+    refuses 2 "one of auto csv tsv lines jsonl images beir npy" --format xml t.csv &&
     refuses 2 "role .colour. is not known" --columns colour=1 t.csv &&
     refuses 2 "no column .body." --columns text=body t.csv &&
     refuses 2 "no condition" --where x t.csv &&
@@ -242,6 +242,35 @@ test_expect_success '--vectors: rows of numbers become tensors' '
     docs --vectors --rate 0:.5 v.csv >low && docs --vectors --rate .5:1 v.csv >high && test "$(cat low high | wc -l)" -eq 2 &&
     refuses 2 "--vectors and --labeled\|--labeled and --vectors" -q --vectors --labeled v.csv &&
     docs --vectors --where label=dog v.csv >got && test "$(wc -l <got)" -eq 1
+'
+
+# npy SHAPE TYPE: the header of a .npy file of version 1, 118 bytes behind its first ten.
+npy () {
+    printf "\\223NUMPY\\1\\0\\166\\0%-117s\\n" "{'descr': '$2', 'fortran_order': False, 'shape': $1, }"
+}
+
+test_expect_success 'npy: the rows of an array are vectors' '
+    { npy "(2, 2)" "<f4" && printf "\\0\\0\\200\\077\\0\\0\\040\\300\\0\\0\\0\\0\\0\\0\\0\\076"; } >a.npy && docs a.npy >got &&
+    printf "%s\n" "{\"id\":\"a.npy:1\",\"tensor\":{\"tensor\":\"<f4 [2]\"}}" "{\"id\":\"a.npy:2\",\"tensor\":{\"tensor\":\"<f4 [2]\"}}" >want && test_cmp want got &&
+    test_grep "a.npy: 2 vectors of 2 numbers$" docs.err &&
+    ft-cat -q --full docs.ft | grep -o "\"data\":\"[^\"]*" | cut -d\" -f4 | base64 -d | od -An -tf4 | tr -s " \n" "  " >numbers && test "$(cat numbers)" = " 1 -2.5 0 0.125 " &&
+    { npy "(1, 2)" "<f8" && printf "\\0\\0\\0\\0\\0\\0\\360\\077\\0\\0\\0\\0\\0\\0\\4\\300"; } >b.npy && docs --vectors b.npy >got &&
+    ft-cat -q --full docs.ft | grep -o "\"data\":\"[^\"]*" | cut -d\" -f4 | base64 -d | od -An -tf4 | tr -s " \n" "  " >numbers && test "$(cat numbers)" = " 1 -2.5 " &&
+    docs --format npy - <a.npy >got && test_grep "\"id\":\"-:2\"" got && docs --limit 1 a.npy >got && test "$(wc -l <got)" -eq 1 &&
+    { npy "(2, 2)" "<f4" && printf "\\0\\0\\200\\077\\0\\0\\300\\177\\0\\0\\0\\0\\0\\0\\0\\076"; } >c.npy && refuses 3 "^ft-ingest: c.npy:1: number 2 is nan" -q c.npy &&
+    docs --max-errors 1 c.npy >got && test_grep "c.npy:2" got && { cat a.npy; echo; } >d.npy && refuses 3 "d.npy: goes on behind its 2 rows" -q d.npy &&
+    { npy "(2,)" "<f4"; } >e.npy && refuses 3 "e.npy: no array of two dimensions" -q e.npy && { npy "(2, 2)" ">f4"; } >e.npy && refuses 3 "e.npy: numbers of another type" -q e.npy &&
+    { npy "(2, 2)" "<f4" | sed "s/False/True /"; } >e.npy && refuses 3 "in Fortran" -q e.npy && { npy "(2, 99999999)" "<f4"; } >e.npy && refuses 3 "rows of 99999999" -q e.npy &&
+    refuses 2 "a .npy file holds vectors" -q --pairs a.npy && refuses 2 "no columns" -q --columns 1 a.npy
+'
+
+test_expect_success 'an array cut at any byte is refused' '
+    size=$(($(wc -c <a.npy))) at=0 &&
+    while test $at -lt $size; do
+        head -c $at a.npy >t.npy
+        test_expect_code 3 ft-ingest -q t.npy >t.ft 2>err && test_grep "t.npy: " err || return 1
+        at=$((at + 1))
+    done
 '
 
 test_expect_success 'scores outside -1..1 are questioned, guesses too, also with -q' '
