@@ -1,4 +1,5 @@
 /* rows-open.c - what a file is: format, delimiter, layout, from its name and first rows. */
+#include "base/file.h"
 #include "data/rows-parts.h"
 #include "data/uri.h"
 
@@ -223,6 +224,8 @@ static int open_file(struct ft_rows *rows)
 
     if (strcmp(o->format, "npy") == 0 || (strcmp(o->format, "auto") == 0 && ends_with(rows->path, ".npy")))
         return open_npy(rows);
+    if (ft_directory_exists(rows->path))
+        return ft_fail(FT_SYSTEM, "%s: Is a directory: --format images reads folders of images, --format beir those of BEIR", rows->path);
     if (!(rows->lines = ft_lines_open(rows->path, o->encoding)))
         return -1;
     ft_lines_watch(rows->lines, o->output);
@@ -242,6 +245,8 @@ static int open_folder(struct ft_rows *rows)
     size_t labels;
 
     rows->format = FT_FORMAT_FOLDER;
+    if (strcmp(rows->path, "-") == 0)
+        return ft_fail(FT_USAGE, "--format images: expected folders, not standard input");
     if (o->kind != FT_ROW_GUESS && o->kind != FT_ROW_LABELED && o->kind != FT_ROW_UNLABELED)
         return ft_fail(FT_USAGE, "%s with --format images: a folder holds labelled or unlabelled pictures", ft_row_kind_option(o->kind));
     if (o->selection.count || o->header || o->encoding)

@@ -64,6 +64,7 @@ test_expect_success 'folders: what is wrong with them' '
     docs --max-errors 1 --format images bad >got && test "$(wc -l <got)" -eq 1 && test_grep "bad/hollow" docs.err &&
     refuses 3 "empty: neither folders nor pictures" --format images empty &&
     refuses 4 "nowhere: No such file" --format images nowhere &&
+    refuses 2 "expected folders, not standard input" --format images && refuses 4 "data: Is a directory: --format images" data &&
     refuses 2 "data: --labeled: no folders in it" --format images --labeled data &&
     refuses 2 "a folder holds labelled or unlabelled" --format images --pairs set &&
     refuses 2 "no columns" --format images --columns text=1 set &&
