@@ -170,7 +170,7 @@ static int walk(struct ft_folder *folder, const char *place, const struct above 
     struct names below = {0};
     struct ft_buffer buffer = {0};
     const char *path = print_place(&buffer, folder->path, place);
-    struct stat st;
+    struct stat st = {0};
     int done = -1;
 
     if (path && stat(path, &st) < 0)
