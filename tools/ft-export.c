@@ -4,7 +4,7 @@
  * for each document, or for each of its chunks where it has some. */
 #include "base/file.h"
 #include "base/tool.h"
-#include "model/model.h"
+#include "model/tailor.h"
 #include "stream/document.h"
 #include "train/run.h"
 
@@ -299,7 +299,7 @@ static bool same_directory(const char *a, const char *b)
 
 static int export_model(const char *name)
 {
-    const char *directory = ft_model_find(&arena, name);
+    const char *directory = ft_model_find(&arena, name), *why;
     struct ft_model *model;
     int result;
 
@@ -319,7 +319,9 @@ static int export_model(const char *name)
         return -1;
     if (model->extra_text)
         ft_tool_say(&tool, "%s", model->extra_text);
-    result = ft_model_place(model, output, force);
+    if ((why = ft_model_alone(&arena, model)) && !to)
+        ft_tool_say(&tool, "no modules.json: %s, which sentence-transformers cannot express", why);
+    result = why && to ? ft_fail(FT_USAGE, "%s: %s, which sentence-transformers cannot express", directory, why) : ft_model_place(model, output, force);
     ft_model_close(model);
     tool.out = result == 0;
     return result;

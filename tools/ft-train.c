@@ -60,7 +60,7 @@ static const struct ft_option options[] = {
     {0, "clip", FT_NUMBER, &clip, "X", "largest norm of the gradient, 0 = any", NULL},
     {0, "accumulate", FT_COUNT, &accumulate, "N", "batches whose mean gradient makes a step", NULL},
     {0, "freeze", FT_LIST, &freeze, "PATTERN", "nodes that do not train, as 'encoder.layer.[0-2].*' or below:NODE", NULL},
-    {0, "unfreeze", FT_LIST, &unfreeze, "PATTERN", "nodes that do, after --freeze", NULL},
+    {0, "unfreeze", FT_LIST, &unfreeze, "PATTERN", "nodes that do train", NULL},
     {0, "batch-norm", FT_TEXT, &batch_norm, "HOW", "keep its running statistics, or train: the batch's own, which the running ones follow", NULL},
     {0, "lora", FT_TEXT, &lora, "k=v", "train adapters alone: r=8,alpha=8,target=query+value", NULL},
     {0, "max-length", FT_COUNT, &max_length, "N", "tokens of a text at most (default: the model's)", NULL},

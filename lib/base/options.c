@@ -61,6 +61,23 @@ static int list_add(struct ft_list *list, const char *item)
     return 0;
 }
 
+/* "NAME=TEXT"; it lives as long as the command line does. */
+static int sequence_add(const struct ft_option *option, const char *text)
+{
+    size_t size = strlen(option->name) + (text ? strlen(text) : 0) + 2;
+    char *item = malloc(size);
+
+    if (!item)
+        return ft_fail(FT_SYSTEM, "out of memory");
+    snprintf(item, size, "%s%s%s", option->name, text ? "=" : "", text ? text : "");
+    return list_add(option->value, item);
+}
+
+bool ft_option_alone(const struct ft_option *option)
+{
+    return option->type == FT_FLAG || (option->type == FT_SEQUENCE && !option->argument);
+}
+
 int ft_option_set(const struct ft_option *option, const char *text)
 {
     double number;
@@ -93,6 +110,8 @@ int ft_option_set(const struct ft_option *option, const char *text)
         return 0;
     case FT_LIST:
         return list_add(option->value, text);
+    case FT_SEQUENCE:
+        return sequence_add(option, text);
     }
     return ft_fail(FT_USAGE, "option of unknown type");
 }
@@ -119,6 +138,7 @@ static void print_default(FILE *out, const struct ft_option *option)
         break;
     case FT_FLAG:
     case FT_LIST:
+    case FT_SEQUENCE:
         break;
     }
 }
@@ -126,7 +146,7 @@ static void print_default(FILE *out, const struct ft_option *option)
 /* "-m, --model MODEL" */
 static void option_words(const struct ft_option *option, char *words, size_t size)
 {
-    const char *argument = option->type == FT_FLAG ? "" : option->argument ? option->argument : option->choices;
+    const char *argument = ft_option_alone(option) ? "" : option->argument ? option->argument : option->choices;
     char choice[160], letter[8] = "", name[64] = "";
 
     if (option->type == FT_CHOICE && !option->argument) {

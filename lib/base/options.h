@@ -9,6 +9,9 @@
 /* Give the option a value from text (NULL for flags); FT_USAGE says what is wrong with it. */
 int ft_option_set(const struct ft_option *option, const char *text);
 
+/* Does it take no value? */
+bool ft_option_alone(const struct ft_option *option);
+
 /* The whole --help. `standard` are the options every tool has. */
 void ft_tool_help(FILE *out, const struct ft_tool *tool, const struct ft_option *standard);
 

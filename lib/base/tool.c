@@ -68,7 +68,7 @@ static int parse_word(const struct ft_tool *tool, const struct ft_option *standa
         option = find_option(standard, letter, name, size);
     if (!option)
         return unknown_option(tool, word);
-    if (option->type == FT_FLAG) {
+    if (ft_option_alone(option)) {
         if (equals || (letter && name[1]))
             return ft_fail(FT_USAGE, "%s: takes no value", word);
         return set_option(option, word, NULL);

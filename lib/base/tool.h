@@ -29,6 +29,7 @@ enum ft_option_type {
     FT_SIZE,      /* size_t: bytes, with an optional k, M or G (powers of 1024) */
     FT_CHOICE,    /* const char *, one of `choices`, separated by blanks */
     FT_LIST,      /* struct ft_list: may be repeated */
+    FT_SEQUENCE,  /* struct ft_list of "NAME=TEXT", or "NAME" where the option takes no argument: several options share one, which has their order */
 };
 
 struct ft_list {

@@ -52,7 +52,8 @@ int ft_build_parameter(struct ft_builder *build, const char *prefix, const char 
     p = model->parameters + model->parameter_count;
     *p = (struct ft_parameter){.file = build->file, .rank = flags & FT_BUILD_VECTOR ? 1 : 2, .rows = rows, .columns = columns,
                                .shape = {flags & FT_BUILD_VECTOR ? columns : rows, flags & FT_BUILD_VECTOR ? 0 : columns}, .offset = offset,
-                               .decay = flags & FT_BUILD_DECAY, .table = flags & FT_BUILD_TABLE, .statistic = flags & FT_BUILD_STATISTIC};
+                               .decay = flags & FT_BUILD_DECAY, .table = flags & FT_BUILD_TABLE, .statistic = flags & FT_BUILD_STATISTIC,
+                               .joined = flags & FT_BUILD_JOINED};
     p->name = *prefix ? ft_arena_print(&model->arena, "%s.%s", prefix, suffix) : ft_arena_text(&model->arena, ft_string_of(suffix));
     if (!p->name)
         return out_of_memory(build);
@@ -182,6 +183,69 @@ int ft_build_activation(struct ft_builder *build, int input, size_t width, enum 
     return node;
 }
 
+/* Which nodes `last` depends on, itself among them; and of those the parameters. */
+static void mark_below(const struct ft_model *model, int last, bool *nodes, bool *parameters)
+{
+    nodes[last] = true;
+    for (int i = last; i >= 0; i--) {
+        const struct ft_node *n = model->nodes + i;
+
+        for (int k = 0; nodes[i] && k < n->input_count; k++)
+            nodes[n->inputs[k]] = true;
+        for (int k = 0; nodes[i] && k < n->parameter_count; k++)
+            parameters[n->parameters[k]] = true;
+    }
+}
+
+/* The parameters kept close up; number[old] is the new one. */
+static void keep_parameters(struct ft_model *model, const bool *kept, int *number)
+{
+    int count = 0, before = -1;
+
+    model->block_count = 0;
+    for (int i = 0; i < model->parameter_count; i++) {
+        struct ft_parameter *p = model->parameters + count;
+
+        if (!kept[i])
+            continue;
+        number[i] = count++;
+        *p = model->parameters[i];
+        p->joined &= before == i - 1;
+        p->offset = p->joined ? model->block_count : (model->block_count + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
+        model->block_count = p->offset + p->rows * p->columns;
+        before = i;
+    }
+    model->parameter_count = count;
+}
+
+int ft_build_keep(struct ft_builder *build, int last)
+{
+    struct ft_model *model = build->model;
+    bool *nodes = ft_arena_zero(&model->arena, (size_t)model->node_count + 1, sizeof *nodes);
+    bool *parameters = ft_arena_zero(&model->arena, (size_t)model->parameter_count + 1, sizeof *parameters);
+    int *node = ft_arena_zero(&model->arena, (size_t)model->node_count + 1, sizeof *node), count = 0;
+    int *parameter = ft_arena_zero(&model->arena, (size_t)model->parameter_count + 1, sizeof *parameter);
+
+    if (build->failed || !nodes || !parameters || !node || !parameter)
+        return out_of_memory(build);
+    mark_below(model, last, nodes, parameters);
+    keep_parameters(model, parameters, parameter);
+    for (int i = 0; i <= last; i++) {
+        struct ft_node *n = model->nodes + count;
+
+        if (!nodes[i])
+            continue;
+        node[i] = count++;
+        *n = model->nodes[i];
+        for (int k = 0; k < n->input_count; k++)
+            n->inputs[k] = node[n->inputs[k]];
+        for (int k = 0; k < n->parameter_count; k++)
+            n->parameters[k] = parameter[n->parameters[k]];
+    }
+    model->node_count = count;
+    return count - 1;
+}
+
 void ft_build_note(struct ft_builder *build, const char *format, ...)
 {
     struct ft_model *model = build->model;
@@ -213,6 +277,13 @@ int ft_build_finish(struct ft_builder *build)
     model->nodes = nodes;
     model->parameters = parameters;
     return build->failed || !nodes || !parameters ? -1 : 0;
+}
+
+const char *ft_activation_name(enum ft_activation activation)
+{
+    static const char *const names[] = {"linear", "gelu", "gelu_new", "quick_gelu", "relu", "tanh", "silu", "sigmoid", "relu6"};
+
+    return (size_t)activation < sizeof names / sizeof *names ? names[activation] : "unknown";
 }
 
 int ft_activation_parse(const char *name, enum ft_activation *activation)

@@ -40,6 +40,8 @@ int ft_build_activation(struct ft_builder *build, int input, size_t width, enum 
 /* A table of biases by relative position, "NAME.weight", without weight decay as transformers' trainer has it; and its use by an attention. */
 int ft_build_relative_bias(struct ft_builder *build, size_t buckets, size_t heads, const char *name);
 void ft_build_bias(struct ft_builder *build, int attention, int bias, size_t buckets, size_t distance);
+/* Take away all nodes but `last` and what it depends on, and the parameters that no node has any more. The new number of `last`. */
+int ft_build_keep(struct ft_builder *build, int last);
 
 /* Something passed over that a person should be told. */
 void ft_build_note(struct ft_builder *build, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -50,6 +52,7 @@ int ft_build_finish(struct ft_builder *build);
 
 /* "gelu", "relu", ... as config.json has it; FT_BAD lists the known names. */
 int ft_activation_parse(const char *name, enum ft_activation *activation);
+const char *ft_activation_name(enum ft_activation activation);   /* a name that this takes */
 
 /* A family: config.json in, nodes out. Adds everything up to the token vectors and sets model->vocabulary and model->max_length;
  * returns the last node. */
@@ -66,6 +69,8 @@ struct ft_family {
 extern const struct ft_family ft_family_bert, ft_family_roberta, ft_family_xlm_roberta, ft_family_camembert, ft_family_distilbert,
     ft_family_mpnet, ft_family_model2vec, ft_family_static;
 const struct ft_family *ft_family_find(const char *name);        /* NULL: FT_BAD, and the message lists the known ones */
+
+extern const struct ft_family ft_family_mlp;
 
 /* Pooling, projections and normalisation of model->directory, after node `tokens`. Sets dim, normalized, distance. */
 int ft_modules_build(struct ft_builder *build, int tokens);
@@ -84,6 +89,7 @@ struct ft_pooling_mode {
     enum ft_pooling pooling;
 };
 extern const struct ft_pooling_mode ft_pooling_modes[FT_POOLING_MODES];
+const char *ft_pooling_name(enum ft_pooling pooling);            /* ours */
 
 /* What modules.json says, the same for reading and for saving. Without the file there are a body and mean pooling. */
 enum ft_module_type { FT_MODULE_BODY, FT_MODULE_POOLING, FT_MODULE_DENSE, FT_MODULE_NORMALIZE, FT_MODULE_STATIC };

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "model/adapter.h"
 #include "model/model-build.h"
+#include "model/tailoring.h"
 #include "model/tensors.h"
 
 #include <fcntl.h>
@@ -115,42 +116,63 @@ static int says_static(struct ft_model *model, bool *says)
     return 0;
 }
 
-/* The family's nodes; the last one, or -1. */
-static int build_family(struct ft_builder *build, const json_t *json, const char *path, bool is_static)
+/* The family that config.json names, or ft.json in its stead. */
+static const struct ft_family *find_family(const struct ft_model *model, const json_t *config, const char *path, bool is_static)
 {
-    struct ft_model *model = build->model;
-    const char *name = ft_json_text(json, "model_type");
-    const struct ft_family *family;
-    int node;
+    const char *name = ft_json_text(config, "model_type"), *tailored = model->tailored ? model->tailored->family : NULL;
+    const struct ft_family *family = NULL;
 
     if (!name && !is_static)
-        return ft_fail(FT_BAD, "%s: no model_type", path);
-    if (!(family = ft_family_find(name ? name : ft_family_static.name)))
-        return ft_error_prefix("%s: ", path);
-    if (is_static && family->build != ft_family_static.build)
-        return ft_fail(FT_BAD, "%s: model_type %s, and modules.json has a StaticEmbedding", path, name);
-    if ((node = family->build(build, json, path)) < 0)
-        return -1;
-    model->family = family->name;
-    return model->scorer ? ft_head_build(build, family, json, path, node) : node;
+        ft_fail(FT_BAD, "%s: no model_type", path);
+    else if (!tailored != !(name && strcmp(name, FT_TAILORED_TYPE) == 0))
+        ft_fail(FT_BAD, "%s: model_type is '%.64s' where ft.json names %s", path, name ? name : "", tailored ? "the family" : "no family");
+    else if (!(family = ft_family_find(tailored ? tailored : name ? name : ft_family_static.name)))
+        ft_error_prefix("%s: ", path);
+    else if (is_static && family->build != ft_family_static.build) {
+        ft_fail(FT_BAD, "%s: model_type %s, and modules.json has a StaticEmbedding", path, name);
+        family = NULL;
+    }
+    return family;
 }
 
-/* config.json says the family, the family the nodes, modules.json the rest. */
-static int build_nodes(struct ft_builder *build)
+/* The family's nodes, and of a cross-encoder its head; the last one, or -1. */
+static int build_family(struct ft_builder *build, const struct ft_family *family, const json_t *config, const char *path)
+{
+    struct ft_model *model = build->model;
+    int node = family->build(build, config, path);
+
+    if (node < 0)
+        return -1;
+    model->family = family->name;
+    model->body_nodes = model->node_count;
+    if (model->tailored) {
+        model->tailored->whole = model->nodes[node].name;
+        model->tailored->positions = model->max_length;
+    }
+    if (model->scorer)
+        node = ft_head_build(build, family, config, path, node);
+    return node < 0 || (model->input == FT_INPUT_TEXT && !ft_static_is(model) && read_limits(build) < 0) ? -1 : node;
+}
+
+/* config.json says the family, the family the nodes, modules.json or ft.json the rest. */
+static int build_nodes(struct ft_builder *build, const struct ft_tailoring *how)
 {
     struct ft_model *model = build->model;
     const char *path = ft_arena_print(&model->arena, "%s/config.json", model->weights);
+    const struct ft_family *family;
     json_t *json = NULL;
     bool is_static;
-    int node;
+    int result = -1, node;
 
     if (!path || says_static(model, &is_static) < 0 || (!(is_static && !ft_file_exists(path)) && !(json = ft_json_read(path))))
         return -1;
-    node = build_family(build, json, path, is_static);
+    if ((family = find_family(model, json, path, is_static)) && (!how || ft_tailor_layers(model, json, path, how) == 0) &&
+        (node = build_family(build, family, json, path)) >= 0)
+        result = model->scorer || (ft_modules_build(build, node) == 0 && (!model->tailored || ft_tailored_freeze(model) == 0)) ? 0 : -1;
+    if (result == 0 && how)
+        result = ft_tailor_apply(build, family, json, path, how);
     json_decref(json);
-    if (node < 0 || (!ft_static_is(model) && read_limits(build) < 0))
-        return -1;
-    return model->scorer ? 0 : ft_modules_build(build, node);
+    return result;
 }
 
 /* Where a model is read from. An adapter's directory stands for its base model with the adapter added; modules that lie beside the adapter come after
@@ -193,7 +215,17 @@ static int open_tokenizer(struct ft_model *model)
     return ft_tokenizer_use(model->tokenizer, model->tokenizer_use) < 0 || ft_static_limit(model) < 0 ? -1 : 0;
 }
 
-static struct ft_model *open_nodes(const char *directory, bool scorer)
+/* What ft.json says, and where it is to be changed a place for that. */
+static int read_tailored(struct ft_model *model, const struct ft_tailoring *how)
+{
+    if (ft_tailored_read(model) < 0)
+        return -1;
+    if (how && !model->tailored && !(model->tailored = ft_arena_zero(&model->arena, 1, sizeof *model->tailored)))
+        return -1;
+    return model->tailored && model->tailored->family && model->scorer ? ft_fail(FT_USAGE, "%s is no cross-encoder any more", model->directory) : 0;
+}
+
+static struct ft_model *open_nodes(const char *directory, bool scorer, const struct ft_tailoring *how)
 {
     struct ft_model *model = calloc(1, sizeof *model);
     struct ft_builder build = {.model = model, .file = ""};
@@ -204,9 +236,9 @@ static struct ft_model *open_nodes(const char *directory, bool scorer)
         return NULL;
     }
     model->scorer = scorer;
-    if (find_places(model, directory) == 0)
-        result = build_nodes(&build);
-    if (ft_build_finish(&build) == 0 && result == 0 && open_tokenizer(model) == 0)
+    if (find_places(model, directory) == 0 && read_tailored(model, how) == 0)
+        result = build_nodes(&build, how);
+    if (ft_build_finish(&build) == 0 && result == 0 && (model->input != FT_INPUT_TEXT || open_tokenizer(model) == 0))
         return model;
     ft_model_close(model);
     return NULL;
@@ -214,7 +246,7 @@ static struct ft_model *open_nodes(const char *directory, bool scorer)
 
 struct ft_model *ft_model_open_nodes(const char *directory)
 {
-    return open_nodes(directory, false);
+    return open_nodes(directory, false, NULL);
 }
 
 /* Weights were called gamma and beta in the days of TensorFlow. */
@@ -309,6 +341,9 @@ static int open_sources(const struct ft_model *model, struct sources *sources)
     for (int i = 0; i < model->parameter_count; i++) {
         const struct ft_parameter *p = model->parameters + i;
 
+        sources->tensors[i] = NULL;
+        if (p->fresh)
+            continue;
         if (!file || strcmp(file, p->file) != 0) {
             struct ft_safetensors *files = ft_resize(sources->files, sources->count + 1, sizeof *files);
 
@@ -351,8 +386,10 @@ static int fill(const struct ft_model *model, const struct sources *sources, flo
         if (p->offset > place)
             memset(block + place, 0, (p->offset - place) * sizeof *block);
         /* What is folded lies in the model's own file, which is the first. */
-        if ((p->fold ? ft_fold_read(p, sources->files, sources->tensors[i], block + p->offset)
-                     : ft_safetensor_floats(sources->tensors[i], block + p->offset)) < 0)
+        if (p->fresh)
+            ft_parameter_begin(model, i, model->tailored->seed, block + p->offset);
+        else if ((p->fold ? ft_fold_read(p, sources->files, sources->tensors[i], block + p->offset)
+                          : ft_safetensor_floats(sources->tensors[i], block + p->offset)) < 0)
             return ft_error_prefix("%s: ", model->directory);
         place = p->offset + p->rows * p->columns;
     }
@@ -378,12 +415,14 @@ static bool in_place(const struct ft_model *model, const struct sources *sources
 
     if (sources->count != 1 || sources->files->map_count != 1)
         return false;
+    if (!sources->tensors[0])
+        return false;
     *data = sources->tensors[0]->data;
     map = sources->files->maps->data;
     if (*data < map || *data >= map + sources->files->maps->size)   /* a copy: it was not contiguous in its file */
         return false;
     for (int i = 0; i < model->parameter_count; i++)
-        if (strcmp(sources->tensors[i]->dtype, "F32") != 0 || ft_fold_is(&model->parameters[i], sources->files) ||
+        if (!sources->tensors[i] || strcmp(sources->tensors[i]->dtype, "F32") != 0 || ft_fold_is(&model->parameters[i], sources->files) ||
             (const char *)sources->tensors[i]->data != *data + model->parameters[i].offset * sizeof(float))
             return false;
     return ((uintptr_t)*data & 63) == 0;
@@ -445,7 +484,7 @@ static struct ft_model *load(struct ft_model *model)
 
 struct ft_model *ft_model_open(const char *directory, float *block)
 {
-    struct ft_model *model = open_nodes(directory, false);
+    struct ft_model *model = open_nodes(directory, false, NULL);
 
     if (!model || !block)
         return model ? load(model) : NULL;
@@ -455,7 +494,14 @@ struct ft_model *ft_model_open(const char *directory, float *block)
 
 struct ft_model *ft_model_open_scorer(const char *directory)
 {
-    struct ft_model *model = open_nodes(directory, true);
+    struct ft_model *model = open_nodes(directory, true, NULL);
+
+    return model ? load(model) : NULL;
+}
+
+struct ft_model *ft_model_open_tailored(const char *directory, const struct ft_tailoring *how)
+{
+    struct ft_model *model = open_nodes(directory, false, how);
 
     return model ? load(model) : NULL;
 }

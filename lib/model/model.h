@@ -60,6 +60,8 @@ struct ft_parameter {
     bool statistic;          /* a running mean or variance: follows the data while its node is not frozen; has no gradient */
     bool frozen;
     const struct ft_fold *fold;   /* how its file writes it where that is not as it is, or NULL */
+    bool joined;             /* begins where the one before it ends: both are one matrix */
+    bool fresh;              /* no file has it yet: it is what tailor.h says */
     const struct ft_adapter *adapter;   /* what is trained in its stead (adapter.h), or NULL; it is frozen then */
 };
 
@@ -96,6 +98,7 @@ struct ft_model {
     const char *family;      /* "bert" */
     struct ft_node *nodes;
     int node_count;
+    int body_nodes;          /* the family's own, which come first; then pooling and what follows it */
     struct ft_parameter *parameters;
     int parameter_count;
     float *block;            /* block_count floats */
@@ -117,6 +120,7 @@ struct ft_model {
     struct ft_prompts prompts;   /* what the directory puts before texts; saved with the model */
     bool prompt_left_out;    /* its pooling would leave out a prompt's tokens (include_prompt false): ft_model_prompts_check */
     struct ft_tokenizer *tokenizer;
+    struct ft_tailored *tailored;   /* what ft.json says of it (tailor.h), or NULL */
     const char *extra_text;  /* what was passed over while loading and should be said, or NULL */
     struct ft_adapters *adapters;   /* what is trained in the block's stead, or NULL */
     const char *body;        /* where config.json and model.safetensors lie inside directory: "", or "0_Transformer" of old */

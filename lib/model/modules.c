@@ -1,7 +1,7 @@
 /* modules.c - modules.json: what sentence-transformers puts after the encoder (and, of old, where it puts the encoder). */
 #include "base/error.h"
 #include "base/file.h"
-#include "model/model-build.h"
+#include "model/tailoring.h"
 
 #include <string.h>
 
@@ -86,6 +86,15 @@ const struct ft_pooling_mode ft_pooling_modes[FT_POOLING_MODES] = {
     {"weighted-mean", "weightedmean", "pooling_mode_weightedmean_tokens", FT_POOL_WEIGHTED_MEAN},
     {"last", "lasttoken", "pooling_mode_lasttoken", FT_POOL_LAST},
 };
+
+const char *ft_pooling_name(enum ft_pooling pooling)
+{
+    int i = 0;
+
+    while (i + 1 < FT_POOLING_MODES && ft_pooling_modes[i].pooling != pooling)
+        i++;
+    return ft_pooling_modes[i].ours;
+}
 
 /* The old spelling has a flag for each mode, the new one a name or a list of names; several at once are concatenated there. */
 static int read_pooling(const json_t *json, const char *path, enum ft_pooling *pooling)
@@ -291,6 +300,14 @@ int ft_modules_build(struct ft_builder *build, int tokens)
 
     if (build->failed || ft_modules_read(&model->arena, model->directory, &modules) < 0 || read_whole(build) < 0)
         return -1;
+    if (model->tailored && model->tailored->family)
+        return modules.written ? ft_fail(FT_BAD, "%s: ft.json and modules.json both say what comes after the family's nodes: expected one of them",
+                                         model->directory) : ft_tailored_build(build) < 0 ? -1 : 0;
+    if (!modules.written && ft_node_pooled(model, tokens)) {   /* the family's own nodes end with an embedding */
+        model->dim = ft_build_at(build, tokens)->width;
+        model->normalized = ft_build_at(build, tokens)->op == FT_OP_NORMALIZE;
+        return 0;
+    }
     if (!modules.written && !ft_static_is(model))
         ft_build_note(build, "%s: no modules.json: mean pooling, no normalisation", model->directory);
     if ((node = build_modules(build, &modules, tokens)) < 0)

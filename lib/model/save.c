@@ -4,7 +4,7 @@
  * modules.json that we assumed, and a config.json that asks for half precision asks for float32 now, since that is what is written. */
 #include "base/error.h"
 #include "base/file.h"
-#include "model/model-build.h"
+#include "model/tailoring.h"
 #include "model/tensors.h"
 
 #include <dirent.h>
@@ -127,6 +127,7 @@ static size_t collect(const struct ft_model *model, const char *file, const stru
                       bool *used)
 {
     const struct ft_safetensor *folded;
+    bool edited = model->tailored && model->tailored->fresh;
     size_t count = 0;
 
     for (int i = 0; i < model->parameter_count; i++) {
@@ -135,7 +136,7 @@ static size_t collect(const struct ft_model *model, const char *file, const stru
 
         if (strcmp(p->file, file) != 0)
             continue;
-        if ((as = ft_parameter_find(model, source, p)))
+        if ((as = p->fresh ? NULL : ft_parameter_find(model, source, p)))
             used[as - source->tensors] = true;
         if (p->fold && (folded = ft_safetensors_find(source, p->fold->mapping)))
             used[folded - source->tensors] = true;
@@ -147,9 +148,20 @@ static size_t collect(const struct ft_model *model, const char *file, const stru
             .count = p->rows * p->columns, .data = model->block + p->offset, .size = p->rows * p->columns * sizeof(float)};
     }
     for (size_t i = 0; i < source->count; i++)
-        if (!used[i])
+        if (!used[i] && (!edited || ft_tensor_kept(source->tensors[i].name)))
             out[count++] = source->tensors[i];
     return count;
+}
+
+/* What is new has no file to follow. */
+static int open_source(const struct ft_model *model, const char *file, const char *from, struct ft_safetensors *source)
+{
+    bool there = false;
+
+    for (int i = 0; i < model->parameter_count; i++)
+        there |= strcmp(model->parameters[i].file, file) == 0 && !model->parameters[i].fresh;
+    *source = (struct ft_safetensors){.count = 0};
+    return !there ? 0 : *file ? ft_tensors_open(source, from) : ft_model_weights(model, source);
 }
 
 /* Weights of one file ("" or a module's directory), named as they are in the file they came from. */
@@ -163,7 +175,7 @@ static int save_weights(struct ft_arena *arena, const struct ft_model *model, co
     bool *used;
     int result = -1;
 
-    if (!from || !path || ft_directory_make(to) < 0 || (*file ? ft_tensors_open(&source, from) : ft_model_weights(model, &source)) < 0)
+    if (!from || !path || ft_directory_make(to) < 0 || open_source(model, file, from, &source) < 0)
         return -1;
     tensors = ft_arena_zero(arena, (size_t)model->parameter_count + source.count, sizeof *tensors);
     used = ft_arena_zero(arena, source.count, sizeof *used);
@@ -191,12 +203,27 @@ static int save_prompts(struct ft_arena *arena, const struct ft_model *model, co
     return result;
 }
 
+/* All weights, file by file; the model's own last. */
+static int save_all_weights(struct ft_arena *arena, const struct ft_model *model, const char *directory)
+{
+    const char *file = "";
+
+    for (int i = 0; i < model->parameter_count; i++) {
+        const char *here = model->parameters[i].file;
+
+        if (*here && strcmp(here, file) != 0 && save_weights(arena, model, here, directory) < 0)
+            return -1;
+        file = here;
+    }
+    return save_weights(arena, model, "", directory);
+}
+
 static int save(struct ft_arena *arena, const struct ft_model *model, const char *directory)
 {
     static const char *const body_files[] = {
         "config*.json", "tokenizer*.json", "vocab.*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "sentence_*_config.json",
         "tokenizer.model", "*.bpe.model", "spiece.model", "modules.json", NULL};
-    static const char *const top_files[] = {"config_sentence_transformers.json", "modules.json", NULL};
+    static const char *const top_files[] = {"config_sentence_transformers.json", "modules.json", "ft.json", NULL};
     static const char *const module_files[] = {"config.json", NULL};
     const char *from = ft_model_path(arena, model->directory, model->body), *to = ft_model_path(arena, directory, model->body);
     const char *tokenizer = to ? ft_arena_print(arena, "%s/tokenizer.json", to) : NULL;
@@ -207,8 +234,12 @@ static int save(struct ft_arena *arena, const struct ft_model *model, const char
     if (copy_matching(model->directory, directory, top_files) < 0 || copy_matching(model->weights, to, body_files) < 0 ||
         (model->adapter && copy_matching(from, to, body_files) < 0) || (model->tokenizer_file && copy_file(model->tokenizer_file, tokenizer) < 0))
         return -1;
-    if (save_prompts(arena, model, directory) < 0 ||
-        (!modules.written && (ft_static_is(model) ? write_static_modules : write_modules)(arena, model, directory) < 0))
+    if (save_prompts(arena, model, directory) < 0)
+        return -1;
+    if (model->tailored && model->tailored->fresh)
+        return ft_tailored_write(arena, model, directory) < 0 ? -1 : save_all_weights(arena, model, directory);
+    if (!modules.written && !(model->tailored && model->tailored->family) &&
+        (ft_static_is(model) ? write_static_modules : write_modules)(arena, model, directory) < 0)
         return -1;
     for (size_t i = 1; modules.written && i < modules.count; i++) {
         const char *path = modules.items[i].path;
@@ -216,10 +247,8 @@ static int save(struct ft_arena *arena, const struct ft_model *model, const char
 
         if (!source || !target || (*path && copy_matching(source, target, module_files) < 0))
             return -1;
-        if (modules.items[i].type == FT_MODULE_DENSE && save_weights(arena, model, path, directory) < 0)
-            return -1;
     }
-    return save_weights(arena, model, "", directory);
+    return save_all_weights(arena, model, directory);
 }
 
 int ft_model_save(const struct ft_model *model, const char *directory)

@@ -1,0 +1,145 @@
+#!/bin/sh
+test_description='ft-tailor: nodes listed, models changed, and trained as changed'
+. "$(dirname "$0")/../lib.sh"
+. "$TOP/tests/pipe/world.sh"
+
+GOLDEN=$TOP/tests/golden/tailor
+documents labelled 120 1 >documents || { echo "Bail out! no documents"; exit 1; }
+tailor="$limit ft-tailor -q"
+
+# The files of two models that differ, one name a line.
+changed () {
+    (cd "$1" && find . -name "*.safetensors" | sort) | while read -r file; do
+        cmp -s "$1/$file" "$2/$file" || echo "$file"
+    done
+}
+
+# ---- the list ----
+
+test_expect_success 'the list: names, shapes of 16 tokens, parameters, totals' '
+    ft-tailor -m model >list 2>err && test_grep "out=33" err &&
+    test "$(head -1 list | tr -s " ")" = "name op output parameters trainable" &&
+    test "$(sed -n "/self.query/{s/  */ /gp;q;}" list)" = "encoder.layer.0.attention.self.query linear [16, 20] 420 yes" &&
+    test "$(sed -n "/intermediate.act/{s/  */ /gp;q;}" list)" = "encoder.layer.0.intermediate.act activation [16, 36] - -" &&
+    test "$(sed -n "/^pooling/s/  */ /gp" list)" = "pooling pool [20] - -" &&
+    test "$(tail -1 list)" = "33 nodes, 9,352 parameters, 9,352 trainable, 37,408 bytes" &&
+    ! grep -q "$(printf "\033")" list &&
+    ft-tailor -q -m model --input 5 | grep -F -q "[5, 36]"
+'
+
+test_expect_success '--json: the same, and of the parameters as many as the file has numbers' '
+    $tailor -m model --json >list.json && test "$(wc -l <list.json)" -eq 1 &&
+    test_grep "\"name\":\"pooling\",\"op\":\"pool\",\"inputs\":\[\"encoder.layer.1.output.LayerNorm\"\],\"shape\":\[20\],\"parameters\":0" list.json &&
+    test_grep "\"totals\":{\"nodes\":33,\"parameters\":9352,\"trainable\":9352,\"bytes\":37408}" list.json
+'
+
+test_expect_success '--dot: a graph' '
+    $tailor -m model --dot >graph && test "$(grep -c " -> " graph)" -eq 40 && test "$(grep -c label= graph)" -eq 33
+'
+if command -v dot >/dev/null; then
+    test_expect_success 'that graphviz draws' 'dot -Tsvg graph >graph.svg && test "$(grep -c "class=\"node\"" graph.svg)" -eq 33'
+else
+    test_skip 'that graphviz draws' 'no dot'
+fi
+
+# ---- edits ----
+
+test_expect_success 'nothing trains but the projection of a linear probe' '
+    $tailor -m model --freeze "*" --dim 8 -o probe && $tailor -m probe >list &&
+    test "$(tail -1 list)" = "34 nodes, 9,520 parameters, 168 trainable, 38,080 bytes" &&
+    test "$(grep -c " yes$" list)" -eq 1 && test "$(sed -n "/ yes$/s/  */ /gp" list)" = "2_Dense linear [8] 168 yes" &&
+    $limit ft-train -q -m probe -o probe-tuned --batch 24 --epochs 2 documents &&
+    test "$(changed probe probe-tuned)" = ./2_Dense/model.safetensors && cmp probe/ft.json probe-tuned/ft.json &&
+    $tailor -m probe-tuned >again && test_cmp list again
+'
+
+test_expect_success 'ft-train unfreezes more, and less' '
+    $limit ft-train -q -m probe -o probe-more --batch 24 --epochs 1 --unfreeze "encoder.layer.1.*" documents &&
+    test "$(changed probe probe-more | tr "\n" " ")" = "./2_Dense/model.safetensors ./model.safetensors " &&
+    $limit ft-train -q -m probe -o probe-less --batch 24 --epochs 1 --unfreeze "pooling" documents 2>err
+    test $? -eq 2 && test_grep "matches no node" err
+'
+
+test_expect_success 'a model that only ft loads: piped, fused, stopped and resumed, the same bytes' '
+    $limit ft-tailor -m model --embedding encoder.layer.1.intermediate.act --pool gem:p=3 --head mlp:hidden=12,out=6,norm=layer,dropout=.1 \
+        --freeze "embeddings*" -o own 2>err &&
+    test_grep "pooled by gem" err && test_grep "no modules.json: it is cut at encoder.layer.1.intermediate.act" err &&
+    test_no_file own/modules.json && test_grep "ft-tailored" own/config.json &&
+    ft-sample -q --batch 24 --epochs 2 documents >batches &&
+    $limit ft-train -q -m own -o own-tuned batches && test "$(changed own own-tuned | wc -l)" -eq 5 &&
+    $limit ft-train -q -m own -o own-piped --steps 0 && piped own-piped batches && test -z "$(changed own-tuned own-piped)" &&
+    $limit ft-train -q -m own -o own-resumed --steps 3 batches && $limit ft-train -q -m own -o own-resumed --resume batches &&
+    test -z "$(changed own-tuned own-resumed)" &&
+    $limit ft-train -q -m own -o own-threads --threads 1 batches && test -z "$(changed own-tuned own-threads)" &&
+    cmp own/ft.json own-piped/ft.json && test_no_file own-piped/modules.json && test_grep "ft-tailored" own-piped/config.json
+'
+
+test_expect_success 'and exported it stays so' '
+    ft-export -m own-tuned -o own-exported 2>err && test_grep "cannot express" err && test -z "$(changed own-tuned own-exported)" &&
+    cmp own/ft.json own-exported/ft.json && test_no_file own-exported/modules.json &&
+    test_expect_code 2 ft-export -m own-tuned --to sentence-transformers -o own-st 2>err && test_grep "cannot express" err && test_no_file own-st &&
+    ft-embed -q -m own-exported documents >one && ft-embed -q -m own-tuned documents >two && ft-export -q --to npy one >one.npy &&
+    ft-export -q --to npy two >two.npy && cmp one.npy two.npy
+'
+
+test_expect_success 'LoRA over a changed model' '
+    $limit ft-train -q -m own -o own-lora --lora r=2 --batch 24 --epochs 1 documents && test -f own-lora/ft.json && differ own own-lora
+'
+
+test_expect_success 'the head of a classifier is found and taken off' '
+    ft-tailor -m "$GOLDEN/classifier" -o bare 2>err && test_grep "classifier.bias ... classifier.weight" err &&
+    test_grep BertModel bare/config.json && ! grep -q -e id2label -e SequenceClassification bare/config.json &&
+    ! grep -a -q classifier.weight bare/model.safetensors && test -f bare/modules.json &&
+    ft-embed -q -m bare documents | ft-export -q --to npy >one.npy && ft-embed -q -m "$GOLDEN/classifier" documents | ft-export -q --to npy >two.npy &&
+    cmp one.npy two.npy && $limit ft-train -q -m bare -o bare-tuned --batch 24 --epochs 1 documents &&
+    test_expect_code 2 ft-tailor -m bare -o barer 2>err && test_grep "no classifier.s head" err
+'
+
+test_expect_success 'edits in their order: what is frozen is what was there' '
+    $tailor -m model --dim 8 --freeze "*" -o all && $tailor -m all | tail -1 | grep -q " 0 trainable" &&
+    $tailor -m model --freeze "*" --dim 8 --dim 4 --unfreeze "encoder.layer.1.*" -o some &&
+    test "$($tailor -m some | grep -c " yes$")" -eq 10 && test -f some/modules.json && test -f some/3_Dense/config.json
+'
+
+test_expect_success 'the same seed gives the same bytes, another one others' '
+    $tailor -m model --dim 8 -o seed0 && $tailor -m model --dim 8 --seed 0 -o seed0-again && $tailor -m model --dim 8 --seed 1 -o seed1 &&
+    test -z "$(changed seed0 seed0-again)" && test "$(changed seed0 seed1)" = ./2_Dense/model.safetensors
+'
+
+test_expect_success 'length, prompt and normalisation' '
+    $tailor -m model --embedding pooling --max-length 7 --prompt "query=find: " --normalize -o text && test_grep "\"max_seq_length\": 7" text/sentence_bert_config.json &&
+    test_grep "find: " text/config_sentence_transformers.json && test "$($tailor -m text | tail -2 | head -1 | tr -s " ")" = "normalize normalize [20] - -"
+'
+
+# ---- places, and what is refused ----
+
+test_expect_success 'what is there is replaced with --force only, and a run never' '
+    test_expect_code 2 $tailor -m model --dim 4 -o probe 2>err && test_grep force err && $tailor -m model --dim 4 -o probe --force &&
+    $tailor -m probe | grep -F -q "[4]" &&
+    test_expect_code 2 $tailor -m model --dim 4 -o own-tuned --force 2>err && test_grep "is a run" err
+'
+
+test_expect_success 'usage' '
+    test_expect_code 2 ft-tailor 2>err && test_grep "add -m MODEL" err &&
+    test_expect_code 2 ft-tailor -m model --dim 3 2>err && test_grep "add -o DIR" err &&
+    test_expect_code 2 ft-tailor -m model --json --dot 2>err && test_grep "one of them" err &&
+    test_expect_code 2 ft-tailor -m model --json -o x 2>err && test_grep "nothing is listed" err &&
+    test_expect_code 2 ft-tailor -m model --new mlp:in=2,out=2 -o x 2>err && test_grep "one of them" err &&
+    test_expect_code 2 ft-tailor -m model --embedding nowhere -o x 2>err && test_grep "^ft-tailor: --embedding nowhere: .*no such node" err &&
+    test_expect_code 2 ft-tailor -m model --dim 3 --pool median -o x 2>err && test_grep "^ft-tailor: --pool median: " err &&
+    test_expect_code 2 ft-tailor -m model --normalize=1 -o x 2>err && test_grep "takes no value" err &&
+    test_expect_code 2 ft-tailor -m nowhere 2>err && test_no_file x
+'
+
+test_expect_success 'an edit that is not known is refused by its name' '
+    cp -r own strange && sed -i "s/layer-norm/layer-warp/" strange/ft.json &&
+    test_expect_code 3 ft-embed -m strange documents 2>err >/dev/null && test_grep "strange/ft.json: edit .layer-warp. is not known" err &&
+    cp own/ft.json strange/ft.json && sed -i "s/ft-tailored/bert/" strange/config.json && test_expect_code 3 ft-tailor -m strange 2>err && test_grep "ft.json" err
+'
+
+test_expect_success 'a run notices that the model it began with was edited' '
+    $tailor -m own --layers 2 -o own-run-model && $limit ft-train -q -m own-run-model -o late --steps 2 batches &&
+    sed -i "s/\"rate\"/\"rate\"/; s/encoder.layer.1.intermediate.act/encoder.layer.1.intermediate.dense/" own-run-model/ft.json &&
+    test_expect_code 3 $limit ft-train -q -m own-run-model -o late --resume batches 2>err && test_grep "has changed since" err
+'
+test_done
