@@ -304,7 +304,7 @@ struct ft_rows ft_running_rows_in(const struct ft_running *run, const struct ft_
 
     if (!in || !in->of_items)
         return shard->rows;
-    return item_rows(shard, worker, step->kind == FT_STEP_POOL ? in->positions : 1);
+    return item_rows(shard, worker, step->kind == FT_STEP_POOL || step->kind == FT_STEP_GEM ? in->positions : 1);
 }
 
 void ft_running_forward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard,

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+static const float MOMENTUM = .1f;   /* torch.nn.BatchNorm1d's */
+
 bool ft_node_pooled(const struct ft_model *model, int node)
 {
     const struct ft_node *n = model->nodes + node;
@@ -38,9 +40,9 @@ int ft_chain_read(const struct ft_model *model, struct ft_arena *arena, struct f
     return chain->items ? 0 : -1;
 }
 
-static void vector(struct ft_builder *build, int node, const char *name, size_t width)
+static void vector(struct ft_builder *build, int node, const char *name, size_t width, int flags)
 {
-    ft_build_give(build, node, ft_build_parameter(build, "", name, 1, width, FT_BUILD_VECTOR));
+    ft_build_give(build, node, ft_build_parameter(build, "", name, 1, width, FT_BUILD_VECTOR | flags));
 }
 
 /* The node and its parameters, which begin at number `first`. */
@@ -59,10 +61,15 @@ static int build_link(struct ft_builder *build, int node, const struct ft_link *
     at->rate = link->rate;
     at->epsilon = link->epsilon;
     if (link->op == FT_OP_GEM && link->learn)
-        vector(build, node, "p", 1);
-    if (link->op == FT_OP_LAYER_NORM) {
-        vector(build, node, "norm.weight", width);
-        vector(build, node, "norm.bias", width);
+        vector(build, node, "p", 1, 0);
+    if (link->op == FT_OP_LAYER_NORM || link->op == FT_OP_BATCH_NORM) {
+        vector(build, node, "norm.weight", width, 0);
+        vector(build, node, "norm.bias", width, 0);
+    }
+    if (link->op == FT_OP_BATCH_NORM) {
+        at->momentum = MOMENTUM;
+        vector(build, node, "norm.running_mean", width, FT_BUILD_STATISTIC);
+        vector(build, node, "norm.running_var", width, FT_BUILD_STATISTIC);
     }
     return node;
 }

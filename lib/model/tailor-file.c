@@ -105,6 +105,7 @@ static const struct kind {
     {"gem", "name p learn ", FT_OP_GEM, read_gem},
     {"linear", "name out bias ", FT_OP_LINEAR, read_linear},
     {"layer-norm", "name epsilon ", FT_OP_LAYER_NORM, read_norm},
+    {"batch-norm", "name epsilon ", FT_OP_BATCH_NORM, read_norm},
     {"activation", "name activation ", FT_OP_ACTIVATION, read_activation},
     {"dropout", "name rate ", FT_OP_DROPOUT, read_dropout},
     {"normalize", "name ", FT_OP_NORMALIZE, read_nothing},
@@ -129,7 +130,7 @@ static const struct kind *find_kind(const struct reading *r, const json_t *edit)
         }
         return &kinds[i];
     }
-    ft_fail(FT_BAD, "%s: edit '%.64s' is not known, expected embedding, pool, gem, linear, layer-norm, activation, dropout, normalize, freeze or unfreeze",
+    ft_fail(FT_BAD, "%s: edit '%.64s' is not known, expected embedding, pool, gem, linear, layer-norm, batch-norm, activation, dropout, normalize, freeze or unfreeze",
             r->path, name ? name : "");
     return NULL;
 }

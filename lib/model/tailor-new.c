@@ -59,8 +59,8 @@ static int put_mlp(json_t *config, const struct ft_setting *s)
         return -1;
     if (!(dropout >= 0 && dropout < 1))
         return ft_fail(FT_USAGE, "%s:dropout: expected at least 0 and below 1", s->name);
-    if (strcmp(norm, "none") != 0 && strcmp(norm, "layer") != 0)
-        return ft_fail(FT_USAGE, "%s:norm=%s: expected layer or none", s->name, norm);
+    if (strcmp(norm, "none") != 0 && strcmp(norm, "layer") != 0 && strcmp(norm, "batch") != 0)
+        return ft_fail(FT_USAGE, "%s:norm=%s: expected batch, layer or none", s->name, norm);
     if (strcmp(activation, "none") == 0)
         activation = "linear";
     if (ft_activation_parse(activation, &known) < 0)

@@ -189,7 +189,7 @@ static json_t *link_json(const struct ft_link *link)
         return json_pack("{s:s,s:s,s:f,s:b}", "edit", op, "name", link->name, "p", (double)link->power, "learn", link->learn);
     case FT_OP_LINEAR:
         return json_pack("{s:s,s:s,s:I,s:b}", "edit", op, "name", link->name, "out", (json_int_t)link->out, "bias", link->bias);
-    case FT_OP_LAYER_NORM:
+    case FT_OP_LAYER_NORM: case FT_OP_BATCH_NORM:
         return json_pack("{s:s,s:s,s:f}", "edit", op, "name", link->name, "epsilon", (double)link->epsilon);
     case FT_OP_ACTIVATION:
         return json_pack("{s:s,s:s,s:s}", "edit", op, "name", link->name, "activation", ft_activation_name(link->activation));

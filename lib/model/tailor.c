@@ -216,9 +216,9 @@ static int read_norm(const struct ft_setting *s, enum ft_op *norm)
 {
     const char *name = ft_setting_text(s, "norm", "none");
 
-    if (strcmp(name, "none") != 0 && strcmp(name, "layer") != 0)
-        return ft_fail(FT_USAGE, "%s:norm=%s: expected layer or none", s->name, name);
-    *norm = *name == 'l' ? FT_OP_LAYER_NORM : FT_OP_LINEAR;
+    if (strcmp(name, "none") != 0 && strcmp(name, "layer") != 0 && strcmp(name, "batch") != 0)
+        return ft_fail(FT_USAGE, "%s:norm=%s: expected batch, layer or none", s->name, name);
+    *norm = *name == 'l' ? FT_OP_LAYER_NORM : *name == 'b' ? FT_OP_BATCH_NORM : FT_OP_LINEAR;
     return 0;
 }
 

@@ -198,6 +198,8 @@ static double worst(const struct ft_model *model, const float *got, const struct
         float *reference = ft_arena_take(&arena, (n + 1) * sizeof *reference);
         double norm = 0, far = 0;
 
+        if (p->statistic)
+            continue;
         if (!t || t->count != n || ft_safetensor_floats(t, reference) < 0)
             return INFINITY;
         for (size_t k = 0; k < n; k++) {
@@ -214,31 +216,31 @@ static double worst(const struct ft_model *model, const float *got, const struct
     return most;
 }
 
-static void test_head(void)
+static void test_head(const char *name)
 {
-    struct ft_model *model = ft_model_open(GOLDEN "head", NULL), *back;
+    struct ft_model *model = ft_model_open(ft_arena_print(&arena, GOLDEN "%s", name), NULL), *back;
     struct ft_safetensors want;
     struct ft_packed packed;
     struct golden g;
     double far;
 
-    if (!ok(model != NULL, "head: ft.json is replayed %s", ft_error()) || !ok(read_golden("head", &g) == 0, "head has numbers"))
+    if (!ok(model != NULL, "%s: ft.json is replayed %s", name, ft_error()) || !ok(read_golden(name, &g) == 0, "%s has numbers", name))
         return;
     far = farthest(model, &g);
-    ok(far <= 1, "head: within 2e-6 of PyTorch (%.2g of that)", far);
-    ok(ft_model_numbers(model, true) < ft_model_numbers(model, false) && model->nodes[0].frozen && !model->nodes[3].frozen, "head: what ft.json freezes is frozen");
-    back = again(model, "head");
-    ok(back && farthest(back, &g) <= 1, "head: saved as it came %s", back ? "" : ft_error());
+    ok(far <= 1, "%s: within 2e-6 of PyTorch (%.2g of that)", name, far);
+    ok(ft_model_numbers(model, true) < ft_model_numbers(model, false) && model->nodes[0].frozen && !model->nodes[3].frozen, "%s: what ft.json freezes is frozen", name);
+    back = again(model, name);
+    ok(back && farthest(back, &g) <= 1, "%s: saved as it came %s", name, back ? "" : ft_error());
     ft_model_close(back);
     set_rates(model);
-    ok(ft_safetensors_open(&want, GOLDEN "head-gradients.safetensors") == 0 && pack(model, &g, &packed) == 0, "head has gradients");
+    ok(ft_safetensors_open(&want, ft_arena_print(&arena, GOLDEN "%s-gradients.safetensors", name)) == 0 && pack(model, &g, &packed) == 0, "%s has gradients", name);
     for (int flags = 0; flags <= FT_PLAN_UNFUSED; flags += FT_PLAN_UNFUSED)
         for (size_t chunk = 0; chunk < 3; chunk += 2) {
             float *gradient = gradient_of(model, &packed, flags, chunk);
 
             far = gradient ? worst(model, gradient, &want) : INFINITY;
             /* Twice what whole encoders are held to: this one goes back through three more quotients, and p's gradient is a sum that cancels. */
-            ok(far <= 2e-5, "head: every gradient within 2e-5 of float64 (worst %.2g; flags %d, chunks of %zu)", far, flags, chunk);
+            ok(far <= 2e-5, "%s: every gradient within 2e-5 of float64 (worst %.2g; flags %d, chunks of %zu)", name, far, flags, chunk);
         }
     ft_safetensors_close(&want);
     ft_model_close(model);
@@ -301,6 +303,10 @@ static void test_beginning(void)
     b = other ? parameter_of(other, "3_LayerNorm", "norm.bias") : NULL;
     ok(w && b && other->block[w->offset] == 1 && other->block[b->offset + 8] == 0, "a norm begins as the identity");
     ft_model_close(other);
+    other = tailor(MEAN, "head=mlp:hidden=9,norm=batch freeze=3_BatchNorm");
+    w = other ? parameter_of(other, "3_BatchNorm", "norm.running_var") : NULL;
+    ok(w && w->statistic && w->frozen && other->block[w->offset] == 1, "and so does a batch norm, whose statistics are frozen with it");
+    ft_model_close(other);
     other = model ? again(model, "probe") : NULL;
     ok(other && ft_model_numbers(other, true) == 8 * 21, "frozen when it is opened again %s", ft_error());
     ft_model_close(other);
@@ -342,7 +348,7 @@ static void test_refused(void)
         {"", "no edit, and no classifier's head"}, {"layers=0", "1 to 2"}, {"layers=3", "1 to 2"}, {"layers=x", "1 to 2"},
         {"embedding=encoder.layer.2.output", "no such node"}, {"pool=median", "one of mean, max"}, {"pool=gem:p=0", "expected 0.01 to 100"},
         {"pool=gem:q=3", "no key 'q'"}, {"pool=mean:p=3", "no key 'p'"}, {"dim=0", "1 to 65536"}, {"dim=-1", "1 to 65536"}, {"head=cnn", "'cnn' is not known"},
-        {"head=mlp:layers=0", "1 to 64"}, {"head=mlp:norm=instance", "norm=instance"}, {"head=mlp:activation=mish", "activation=mish"},
+        {"head=mlp:layers=0", "1 to 64"}, {"head=mlp:norm=instance", "expected batch, layer or none"}, {"head=mlp:activation=mish", "activation=mish"},
         {"head=mlp:dropout=1", "0 to 0.99"}, {"head=mlp:out=2.5", "not a whole number"}, {"freeze=nothing.*", "matches no node"}, {"freeze=below:x", "no such node"},
         {"max-length=33", "2 to 32"}, {"max-length=1", "2 to 32"}, {"twist=1", "no edit"},
     };
@@ -419,7 +425,8 @@ int main(void)
         return done();
     test_cases();
     test_left_out();
-    test_head();
+    test_head("head");
+    test_head("batch");
     test_dropout();
     test_beginning();
     test_new();

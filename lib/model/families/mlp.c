@@ -46,11 +46,26 @@ static int read_config(struct mlp *c, const json_t *config, const char *path)
         read_hidden(c, config, path) < 0 || ft_json_bool(config, path, "bias", &c->bias) < 0 || ft_json_bool(config, path, "l2", &c->l2) < 0 ||
         ft_json_number(config, path, "dropout", 0, .999, &c->dropout) < 0)
         return -1;
-    if (c->norm && strcmp(c->norm, "none") != 0 && strcmp(c->norm, "layer") != 0)
-        return ft_fail(FT_BAD, "%s: norm '%.64s' is not known, expected layer or none", path, c->norm);
+    if (c->norm && strcmp(c->norm, "none") != 0 && strcmp(c->norm, "layer") != 0 && strcmp(c->norm, "batch") != 0)
+        return ft_fail(FT_BAD, "%s: norm '%.64s' is not known, expected batch, layer or none", path, c->norm);
     if (ft_activation_parse(activation ? activation : "relu", &c->activation) < 0)
         return ft_error_prefix("%s: ", path);
     return 0;
+}
+
+/* Names are those of torch's LayerNorm and BatchNorm1d. */
+static int build_norm(struct ft_builder *b, int node, bool batch, size_t width, const char *name)
+{
+    if (!batch)
+        return ft_build_norm(b, node, width, 1e-5, name);
+    node = ft_build_node(b, FT_OP_BATCH_NORM, width, node, -1, -1, "%s", name);
+    ft_build_at(b, node)->epsilon = 1e-5f;
+    ft_build_at(b, node)->momentum = .1f;
+    ft_build_give(b, node, ft_build_parameter(b, name, "weight", 1, width, FT_BUILD_VECTOR));
+    ft_build_give(b, node, ft_build_parameter(b, name, "bias", 1, width, FT_BUILD_VECTOR));
+    ft_build_give(b, node, ft_build_parameter(b, name, "running_mean", 1, width, FT_BUILD_VECTOR | FT_BUILD_STATISTIC));
+    ft_build_give(b, node, ft_build_parameter(b, name, "running_var", 1, width, FT_BUILD_VECTOR | FT_BUILD_STATISTIC));
+    return node;
 }
 
 static int build_hidden(struct ft_builder *b, const struct mlp *c, int node, size_t number)
@@ -61,8 +76,8 @@ static int build_hidden(struct ft_builder *b, const struct mlp *c, int node, siz
     snprintf(name, sizeof name, "layers.%zu.linear", number);
     node = ft_build_linear(b, node, in, out, c->bias, name, name);
     snprintf(part, sizeof part, "layers.%zu.norm", number);
-    if (c->norm && strcmp(c->norm, "layer") == 0)
-        node = ft_build_norm(b, node, out, 1e-5, part);
+    if (c->norm && strcmp(c->norm, "none") != 0)
+        node = build_norm(b, node, *c->norm == 'b', out, part);
     snprintf(part, sizeof part, "layers.%zu.activation", number);
     if (c->activation != FT_IDENTITY)
         node = ft_build_activation(b, node, out, c->activation, part);

@@ -7,7 +7,8 @@ sentence-transformers. All begin with ../model/mean.
   classifier/    BertForSequenceClassification over that encoder, two classes: a head to take off. classifier.jsonl: mean pooling without it
   head/          a directory with ft.json, as ft-tailor writes it: cut inside a block, generalised mean with a p of its own, two linear maps with norm,
                  activation and dropout between them, normalisation
-  head-gradients.safetensors  of head/, d loss / d parameter in float64 (stored as float32), named FILE/TENSOR; texts TRAIN, one batch,
+  batch/         another: the last token, two linear maps with a batch norm between them, which goes by its running statistics
+  head-gradients.safetensors, batch-gradients.safetensors  d loss / d parameter in float64 (stored as float32), named FILE/TENSOR; texts TRAIN, one batch,
                  loss = sum_i sum_j sin(7 i + 3 j + 1) * embedding[i, j]
 """
 import json
@@ -93,12 +94,34 @@ for file in ("tokenizer.json", "tokenizer_config.json"):
     os.symlink(f"../{BASE}/{file}", f"classifier/{file}")
 write("classifier", encode(SentenceTransformer(modules=[base()[0], st.Pooling(20)], device="cpu").double().eval()))
 
-# A directory with ft.json.
-os.makedirs("head")
-for file in ("tokenizer.json", "tokenizer_config.json", "model.safetensors", "sentence_bert_config.json"):
-    os.symlink(f"../{BASE}/{file}", f"head/{file}")
-Path("head/config.json").write_text(json.dumps({**json.loads((BASE / "config.json").read_text()), "model_type": "ft-tailored"}, indent=2) + "\n")
-Path("head/ft.json").write_text(json.dumps({"ft": 1, "family": "bert", "edits": [
+# Directories with ft.json.
+def directory(name, edits, parts, forward):
+    """`parts`: FILE -> tensors; `forward`: (model, text, weights by FILE/TENSOR) -> the embedding."""
+    os.makedirs(name)
+    for file in ("tokenizer.json", "tokenizer_config.json", "model.safetensors", "sentence_bert_config.json"):
+        os.symlink(f"../{BASE}/{file}", f"{name}/{file}")
+    Path(f"{name}/config.json").write_text(json.dumps({**json.loads((BASE / "config.json").read_text()), "model_type": "ft-tailored"}, indent=2) + "\n")
+    Path(f"{name}/ft.json").write_text(json.dumps({"ft": 1, "family": "bert", "edits": edits}, indent=2) + "\n")
+    for file, part in parts.items():
+        os.makedirs(f"{name}/{file}")
+        save_file(part, f"{name}/{file}/model.safetensors", {"format": "pt"})
+    w = {f"{d}/{k}": v.double().requires_grad_("running" not in k) for d, part in parts.items() for k, v in part.items()}
+    model = base()
+    write(name, [forward(model, t, w).tolist() for t in TEXTS])
+    loss = sum(math.sin(7 * i + 3 * j + 1) * v for i, t in enumerate(TRAIN) for j, v in enumerate(forward(model, t, w)))
+    loss.backward()
+    named = {f"/{k}": p for k, p in model[0].model.named_parameters()} | w
+    save_file({k: p.grad.float() for k, p in named.items() if p.grad is not None}, f"{name}-gradients.safetensors")
+
+
+def head(model, text, w):
+    x = gem(seen(model, "encoder.layer.1.intermediate.dense", text), w["1_Pooling/p"])
+    x = F.linear(x, w["2_Dense/linear.weight"], w["2_Dense/linear.bias"])
+    x = F.gelu(F.layer_norm(x, (10,), w["3_LayerNorm/norm.weight"], w["3_LayerNorm/norm.bias"], 1e-5))
+    return F.normalize(F.linear(x, w["5_Dense/linear.weight"]), dim=0)
+
+
+directory("head", [
     {"edit": "embedding", "node": "encoder.layer.1.intermediate.dense"},
     {"edit": "gem", "name": "pooling", "p": 3.0, "learn": True},
     {"edit": "linear", "name": "2_Dense", "out": 10, "bias": True},
@@ -107,29 +130,29 @@ Path("head/ft.json").write_text(json.dumps({"ft": 1, "family": "bert", "edits": 
     {"edit": "dropout", "name": "4_Dropout", "rate": 0.1},
     {"edit": "linear", "name": "5_Dense", "out": 7, "bias": False},
     {"edit": "normalize", "name": "normalize"},
-    {"edit": "freeze", "nodes": "embeddings*"}]}, indent=2) + "\n")
-parts = {"1_Pooling": {"p": torch.tensor([2.7])}, "2_Dense": {"linear.weight": .4 * torch.randn(10, 36), "linear.bias": .2 * torch.randn(10)},
-         "3_LayerNorm": {"norm.weight": 1 + .3 * torch.randn(10), "norm.bias": .2 * torch.randn(10)}, "5_Dense": {"linear.weight": .5 * torch.randn(7, 10)}}
-for directory, part in parts.items():
-    os.makedirs(f"head/{directory}")
-    save_file(part, f"head/{directory}/model.safetensors", {"format": "pt"})
-weights = {f"{d}/{k}": v.double().requires_grad_() for d, part in parts.items() for k, v in part.items()}
+    {"edit": "freeze", "nodes": "embeddings*"}], {
+    "1_Pooling": {"p": torch.tensor([2.7])}, "2_Dense": {"linear.weight": .4 * torch.randn(10, 36), "linear.bias": .2 * torch.randn(10)},
+    "3_LayerNorm": {"norm.weight": 1 + .3 * torch.randn(10), "norm.bias": .2 * torch.randn(10)}, "5_Dense": {"linear.weight": .5 * torch.randn(7, 10)}}, head)
 
 
-def head(model, text):
-    x = gem(seen(model, "encoder.layer.1.intermediate.dense", text), weights["1_Pooling/p"])
-    x = F.linear(x, weights["2_Dense/linear.weight"], weights["2_Dense/linear.bias"])
-    x = F.gelu(F.layer_norm(x, (10,), weights["3_LayerNorm/norm.weight"], weights["3_LayerNorm/norm.bias"], 1e-5))
-    return F.normalize(F.linear(x, weights["5_Dense/linear.weight"]), dim=0)
+def batch(model, text, w):
+    x = F.linear(seen(model, "encoder.layer.1", text)[-1], w["2_Dense/linear.weight"], w["2_Dense/linear.bias"])[None]
+    x = F.batch_norm(x, *(w[f"3_BatchNorm/norm.{k}"] for k in ("running_mean", "running_var", "weight", "bias")), eps=1e-5)
+    return F.linear(F.relu(x), w["4_Dense/linear.weight"], w["4_Dense/linear.bias"])[0]
 
 
-model = base()
-write("head", [head(model, t).tolist() for t in TEXTS])
-loss = sum(math.sin(7 * i + 3 * j + 1) * v for i, t in enumerate(TRAIN) for j, v in enumerate(head(model, t)))
-loss.backward()
-named = {f"/{k}": p for k, p in model[0].model.named_parameters()} | weights
-save_file({k: p.grad.float() for k, p in named.items() if p.grad is not None}, "head-gradients.safetensors")
+directory("batch", [
+    {"edit": "embedding", "node": "encoder.layer.1.output.LayerNorm"},
+    {"edit": "pool", "name": "pooling", "pooling": "last"},
+    {"edit": "linear", "name": "2_Dense", "out": 9, "bias": True},
+    {"edit": "batch-norm", "name": "3_BatchNorm", "epsilon": 1e-5},
+    {"edit": "activation", "name": "3_BatchNorm.activation", "activation": "relu"},
+    {"edit": "linear", "name": "4_Dense", "out": 5, "bias": True},
+    {"edit": "freeze", "nodes": "embeddings*"}], {
+    "2_Dense": {"linear.weight": .4 * torch.randn(9, 20), "linear.bias": .2 * torch.randn(9)},
+    "3_BatchNorm": {"norm.weight": 1 + .3 * torch.randn(9), "norm.bias": .2 * torch.randn(9), "norm.running_mean": .5 * torch.randn(9),
+                    "norm.running_var": .5 + torch.rand(9)},
+    "4_Dense": {"linear.weight": .5 * torch.randn(5, 9), "linear.bias": .1 * torch.randn(5)}}, batch)
 for path in Path(".").rglob("*.safetensors"):
     if not path.is_symlink():
         path.chmod(0o644)
-print("loss", loss.item())
