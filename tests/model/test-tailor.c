@@ -9,7 +9,7 @@
 #include "model/encode.h"
 #include "model/listing.h"
 #include "model/runner.h"
-#include "model/safetensors.h"
+#include "model/tensors.h"
 #include "model/tailor.h"
 #include "../tap.h"
 
@@ -143,12 +143,12 @@ static void test_left_out(void)
     struct ft_safetensors files;
     size_t heads = 0;
 
-    ok(ft_safetensors_open_directory(&files, ft_arena_print(&arena, "%s/classifier", place)) == 0, "the bare classifier's weights open");
+    ok(ft_tensors_open(&files, ft_arena_print(&arena, "%s/classifier", place)) == 0, "the bare classifier's weights open");
     for (size_t i = 0; i < files.count; i++)
         heads += strncmp(files.tensors[i].name, "classifier", 10) == 0;
     ok(heads == 0 && files.count > 30, "and have no classifier among them (%zu tensors)", files.count);
     ft_safetensors_close(&files);
-    ok(ft_safetensors_open_directory(&files, ft_arena_print(&arena, "%s/layers", place)) == 0 && !ft_safetensors_find(&files, "encoder.layer.1.output.dense.weight"),
+    ok(ft_tensors_open(&files, ft_arena_print(&arena, "%s/layers", place)) == 0 && !ft_safetensors_find(&files, "encoder.layer.1.output.dense.weight"),
        "layers that were taken off are gone");
     ft_safetensors_close(&files);
 }
