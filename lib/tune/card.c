@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "data/json.h"
+#include "model/tailor.h"
 #include "train/loss.h"
 
 #include <ctype.h>
@@ -52,19 +53,25 @@ static int add_row(struct ft_buffer *out, const char *name, const char *value)
     return ft_buffer_print(out, " |\n");
 }
 
-static int add_head(const struct ft_card *c, struct ft_buffer *out)
+static int add_head(const struct ft_card *c, struct ft_arena *arena, struct ft_buffer *out)
 {
+    static const char *const items[] = {"Texts", "Images", "Vectors"};
     const struct ft_settings *s = &c->run->settings;
+    const char *alone = ft_model_alone(arena, c->model);
     char base[256];
 
     hub_name(s->model, base);
-    if (ft_buffer_print(out, "---\n%s\nlibrary_name: sentence-transformers\npipeline_tag: sentence-similarity\ntags:\n- sentence-transformers\n"
-                             "- sentence-similarity\n- feature-extraction\n- ft\n", FT_CARD_MARK) < 0 ||
+    if (ft_buffer_print(out, "---\n%s\n%stags:\n%s- sentence-similarity\n- feature-extraction\n- ft\n", FT_CARD_MARK,
+                        alone ? "" : "library_name: sentence-transformers\npipeline_tag: sentence-similarity\n",
+                        alone ? "" : "- sentence-transformers\n") < 0 ||
         (*base && ft_buffer_print(out, "base_model: %s\n", base) < 0))
         return -1;
-    return ft_buffer_print(out, "---\n\n# %s\n\nTexts to vectors of %zu dimensions, compared by %s. Tuned from `%s` (checksum of its parameters `%s`) by ft %s;\n"
-                                "sentence-transformers loads it.\n", last_part(c->run->directory), c->model->dim, c->model->distance,
-                           *base ? base : last_part(s->model), s->model_checksum, FT_VERSION);
+    if (ft_buffer_print(out, "---\n\n# %s\n\n%s to vectors of %zu dimensions, compared by %s. Tuned from `%s` (checksum of its parameters `%s`) by ft %s;\n",
+                        last_part(c->run->directory), items[c->model->input], c->model->dim, c->model->distance, *base ? base : last_part(s->model),
+                        s->model_checksum, FT_VERSION) < 0)
+        return -1;
+    return alone ? ft_buffer_print(out, "only ft loads it: %s, which sentence-transformers cannot express.\n", alone)
+                 : ft_buffer_print(out, "sentence-transformers loads it.\n");
 }
 
 static int add_data(const struct ft_card *c, struct ft_buffer *out)
@@ -224,7 +231,7 @@ static int write_card(const struct ft_card *c, struct ft_arena *arena, struct ft
     json_t *run = path && settings ? ft_json_read(settings) : NULL;
     int result = -1;
 
-    if (run && add_head(c, out) == 0 && add_data(c, out) == 0 && add_settings(c, run, arena, out) == 0 && add_scores(c, out) == 0 &&
+    if (run && add_head(c, arena, out) == 0 && add_data(c, out) == 0 && add_settings(c, run, arena, out) == 0 && add_scores(c, out) == 0 &&
         add_commands(c, run, arena, out) == 0)
         result = ft_file_write(path, out->data, out->size);
     json_decref(run);

@@ -71,7 +71,8 @@ test_expect_success 'a model that only ft loads: piped, fused, stopped and resum
     $limit ft-train -q -m own -o own-resumed --steps 3 batches && $limit ft-train -q -m own -o own-resumed --resume batches &&
     test -z "$(changed own-tuned own-resumed)" &&
     $limit ft-train -q -m own -o own-threads --threads 1 batches && test -z "$(changed own-tuned own-threads)" &&
-    cmp own/ft.json own-piped/ft.json && test_no_file own-piped/modules.json && test_grep "ft-tailored" own-piped/config.json
+    cmp own/ft.json own-piped/ft.json && test_no_file own-piped/modules.json && test_grep "ft-tailored" own-piped/config.json &&
+    test_grep "^only ft loads it: it is cut at" own-tuned/README.md && ! grep -q "^- sentence-transformers" own-tuned/README.md
 '
 
 test_expect_success 'and exported it stays so' '
