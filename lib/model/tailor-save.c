@@ -29,8 +29,6 @@ static const char *why_edits(struct ft_arena *arena, const struct ft_model *mode
 
     if (!t || !(t->fresh || t->family))
         return NULL;
-    if (model->body_nodes > 1 && ft_static_is(model))
-        return "it has static embeddings";
     if (t->cut)
         return ft_arena_print(arena, "it is cut at %s", t->cut);
     if (model->input != FT_INPUT_TEXT)
@@ -75,6 +73,20 @@ static int strip_head(struct ft_arena *arena, json_t *config)
     return bare ? json_object_set_new(config, "architectures", json_pack("[s]", bare)) : -1;
 }
 
+static bool has_static_body(const struct ft_model *model)
+{
+    return model->body_nodes > 1 && ft_static_is(model);
+}
+
+static bool normalizes(const struct ft_model *model)
+{
+    bool any = false;
+
+    for (int i = 0; i < model->node_count; i++)
+        any |= model->nodes[i].op == FT_OP_NORMALIZE;
+    return any;
+}
+
 /* Fewer blocks: their number, and as many kinds of them where each has its own. */
 static int set_layers(const struct ft_tailored *t, json_t *config)
 {
@@ -87,15 +99,23 @@ static int set_layers(const struct ft_tailored *t, json_t *config)
     return key ? json_object_set_new(config, key, json_integer((json_int_t)t->layers)) : 0;
 }
 
+/* Static embeddings may have no config.json, and where they have one it says of the normalisation what modules.json says. */
 static int write_config(struct ft_arena *arena, const struct ft_model *model, const char *body, bool alone)
 {
     const char *path = ft_arena_print(arena, "%s/config.json", body);
     const struct ft_tailored *t = model->tailored;
-    json_t *config = path && ft_file_exists(path) ? ft_json_read(path) : path ? json_object() : NULL;
+    bool there = path && ft_file_exists(path);
+    json_t *config = there ? ft_json_read(path) : path ? json_object() : NULL;
     int result = config ? strip_head(arena, config) : -1;
 
+    if (result == 0 && !there && !alone) {
+        json_decref(config);
+        return 0;
+    }
     if (result == 0 && t->layers)
         result = set_layers(t, config);
+    if (result == 0 && has_static_body(model) && json_is_boolean(json_object_get(config, "normalize")))
+        result = json_object_set_new(config, "normalize", json_boolean(normalizes(model)));
     if (result == 0)
         result = json_object_set_new(config, "model_type", json_string(alone ? FT_TAILORED_TYPE : model->family));
     if (result == 0)
@@ -160,9 +180,10 @@ static int write_modules(struct ft_arena *arena, const struct ft_model *model, c
 {
     const char *path = ft_arena_print(arena, "%s/modules.json", directory);
     json_t *list = json_array();
-    int result = path && list ? add_module(arena, directory, list, "Transformer", model->body, NULL) : -1;
+    int result = path && list ? add_module(arena, directory, list, has_static_body(model) ? "StaticEmbedding" : "Transformer", model->body, NULL) : -1;
 
-    for (int i = model->body_nodes; result == 0 && i < model->node_count; i++) {
+    /* A table of static embeddings and its pooling are one module; what normalises them is one of its own. */
+    for (int i = has_static_body(model) ? 2 : model->body_nodes; result == 0 && i < model->node_count; i++) {
         const struct ft_node *n = model->nodes + i;
 
         if (n->op == FT_OP_POOL)
@@ -274,6 +295,9 @@ int ft_model_head(struct ft_arena *arena, const struct ft_model *model, struct f
 
         if (tensor)
             used[tensor - source.tensors] = true;
+        for (int k = 0; p->fold && k < 2; k++)
+            if ((tensor = ft_safetensors_find(&source, k ? p->fold->weights : p->fold->mapping)))
+                used[tensor - source.tensors] = true;
     }
     for (size_t i = 0; used && names->items && i < source.count; i++)
         if (!used[i] && !ft_tensor_kept(source.tensors[i].name) && !strstr(source.tensors[i].name, "position_ids"))
