@@ -62,7 +62,7 @@ synopsis_operands () {
 }
 
 help_operands () {
-    "$BIN/$1" --help | sed -n "s/^usage: $1 \[OPTION\.\.\.\] *//p"
+    "$BIN/$1" --help | sed -n "s/^usage: $1 \[OPTION\.\.\.\] *\(.\)/\1/p"
 }
 
 tools=$(cd "$BIN" && ls | grep -x -e ft -e 'ft-[a-z0-9-]*')

@@ -75,8 +75,8 @@ static struct ft_list edits_of(const char *text)
 {
     struct ft_list list = {ft_arena_zero(&arena, 32, sizeof(char *)), 0};
 
-    for (char *word = strtok(ft_arena_text(&arena, ft_string_of(text)), " "); word; word = strtok(NULL, " "))
-        list.items[list.count++] = word;
+    for (const char *word = text; *word; word += strcspn(word, " "), word += *word == ' ')
+        list.items[list.count++] = ft_arena_text(&arena, (struct ft_string){word, strcspn(word, " ")});
     return list;
 }
 
