@@ -334,7 +334,7 @@ static void test_refusals(void)
         {"config.json", "{", "config.json:1: not JSON"},
         {"config.json", "{}", "no model_type"},
         {"config.json", "[]", "no model_type"},
-        {"config.json", "{\"model_type\":\"gpt2\"}", "'gpt2' is not supported, expected one of: bert"},
+        {"config.json", "{\"model_type\":\"gpt2\"}", "'gpt2' is not supported, expected one of: mlp, bert"},
         {"config.json", "{\"model_type\":\"bert\"}", "no vocab_size"},
         {"config.json", SIZES("106", "21", "4") "}", "no multiple"},
         {"config.json", SIZES("0", "20", "4") "}", "vocab_size is 0"},

@@ -5,8 +5,9 @@
 #include <string.h>
 
 static const struct ft_family *const families[] = {
+    &ft_family_mlp,
     &ft_family_bert, &ft_family_roberta, &ft_family_xlm_roberta, &ft_family_camembert, &ft_family_distilbert,
-    &ft_family_mpnet, &ft_family_model2vec, &ft_family_static, &ft_family_mlp,
+    &ft_family_mpnet, &ft_family_model2vec, &ft_family_static,
 };
 
 const struct ft_family *ft_family_find(const char *name)
