@@ -56,7 +56,7 @@ $(BUILD)/lib/data/fetch.o: override CFLAGS += $(if $(CURL),-DFT_CURL)
 $(BUILD)/lib/data/fetch.o: $(BUILD)/config.mk
 
 # Kernels are the one place where more than -O2 pays.
-$(BUILD)/lib/tensor/%.o $(BUILD)/lib/data/resize.o: CFLAGS += -O3
+$(BUILD)/lib/tensor/%.o $(BUILD)/lib/data/resize.o $(BUILD)/lib/data/augment-pixels.o: CFLAGS += -O3
 
 link = $(call say,LD,$@)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
 

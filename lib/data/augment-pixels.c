@@ -20,7 +20,7 @@ static uint8_t blend(uint8_t value, float other, double factor)
 
 static float grey(const uint8_t *pixel)
 {
-    return floorf(.2989f * (float)pixel[0] + .587f * (float)pixel[1] + .114f * (float)pixel[2]);
+    return (float)(int)(.2989f * (float)pixel[0] + .587f * (float)pixel[1] + .114f * (float)pixel[2]);
 }
 
 void ft_adjust_brightness(uint8_t *pixel, size_t count, double factor)
@@ -59,7 +59,7 @@ static float hue_of(const uint8_t *p, float high, float spread)
     float r = (high - (float)p[0]) / spread, g = (high - (float)p[1]) / spread, b = (high - (float)p[2]) / spread;
     float sixth = p[0] >= p[1] && p[0] >= p[2] ? b - g : p[1] >= p[2] ? 2 + r - b : 4 + g - r;
 
-    return fmodf(sixth / 6 + 1, 1);
+    return sixth < 0 ? sixth / 6 + 1 : sixth / 6 + 1 - 1;    /* as torch's fmod(sixth / 6 + 1, 1) rounds */
 }
 
 void ft_adjust_hue(uint8_t *pixel, size_t count, double turn)
@@ -75,8 +75,8 @@ void ft_adjust_hue(uint8_t *pixel, size_t count, double turn)
             continue;
         high = (float)most, spread = (float)(most - least);
         sixth = hue_of(pixel, high, spread) + (float)turn;
-        sixth = (sixth - floorf(sixth)) * 6;
-        rest = sixth - floorf(sixth);
+        sixth = (sixth < 0 ? sixth + 1 : sixth >= 1 ? sixth - 1 : sixth) * 6;
+        rest = sixth - (float)(int)sixth;
         part[0] = high;                          /* value, and the three that saturation and the place in the sixth take from it */
         part[1] = high - spread;
         part[2] = high - spread * rest;
@@ -96,37 +96,38 @@ static size_t mirrored(ptrdiff_t at, size_t size)
     return (size_t)at < size ? (size_t)at : (size_t)(period - at);
 }
 
+static void add_row(float *restrict to, const float *restrict from, float weight, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        to[i] += weight * from[i];
+}
+
 /* Along rows into floats, then along columns; the weights' product is torchvision's square kernel. */
 int ft_gaussian_blur(uint8_t *pixel, size_t width, size_t height, double sigma, struct ft_arena *scratch)
 {
-    float weight[KERNEL], sum = 0, *middle = ft_arena_zero(scratch, width * height * 3, sizeof *middle);
+    size_t size = width * 3;
+    float weight[KERNEL], sum = 0, *middle = ft_arena_zero(scratch, size * height, sizeof *middle);
+    float *wide = ft_arena_zero(scratch, size + 2 * HALF * 3, sizeof *wide), *total = ft_arena_zero(scratch, size, sizeof *total);
 
-    if (!middle)
+    if (!middle || !wide || !total)
         return -1;
     for (int k = 0; k < KERNEL; k++)
         sum += weight[k] = (float)exp(-.5 * (k - HALF) / sigma * ((k - HALF) / sigma));
     for (int k = 0; k < KERNEL; k++)
         weight[k] /= sum;
-    for (size_t y = 0; y < height; y++)
-        for (size_t x = 0; x < width; x++)
-            for (int k = 0; k < KERNEL; k++) {
-                const uint8_t *from = pixel + (y * width + mirrored((ptrdiff_t)x + k - HALF, width)) * 3;
-
-                for (int c = 0; c < 3; c++)
-                    middle[(y * width + x) * 3 + (size_t)c] += weight[k] * (float)from[c];
-            }
     for (size_t y = 0; y < height; y++) {
-        const float *row[KERNEL];
-
+        for (size_t x = 0; x < width + 2 * HALF; x++)
+            for (size_t c = 0; c < 3; c++)
+                wide[3 * x + c] = pixel[y * size + mirrored((ptrdiff_t)x - HALF, width) * 3 + c];
+        for (size_t k = 0; k < KERNEL; k++)
+            add_row(middle + y * size, wide + 3 * k, weight[k], size);
+    }
+    for (size_t y = 0; y < height; y++) {
+        memset(total, 0, size * sizeof *total);
         for (int k = 0; k < KERNEL; k++)
-            row[k] = middle + mirrored((ptrdiff_t)y + k - HALF, height) * width * 3;
-        for (size_t x = 0; x < width * 3; x++) {
-            float total = 0;
-
-            for (int k = 0; k < KERNEL; k++)
-                total += weight[k] * row[k][x];
-            pixel[y * width * 3 + x] = byte_of(rintf(total));
-        }
+            add_row(total, middle + mirrored((ptrdiff_t)y + k - HALF, height) * size, weight[k], size);
+        for (size_t x = 0; x < size; x++)
+            pixel[y * size + x] = byte_of((float)lrintf(total[x]));
     }
     return 0;
 }
