@@ -7,6 +7,8 @@
 #include "model/embed.h"
 #include "model/encode.h"
 #include "stream/document.h"
+#include "train/inputs.h"
+#include "train/lookahead.h"
 #include "train/stage.h"
 #include "train/teacher.h"
 
@@ -32,7 +34,7 @@ static const struct ft_option options[] = {
     {0, "prompt", FT_LIST, &prompts, "[ROLE=]TEXT", "put before texts: query=, document=, negative= of a role; may repeat (default: the model's)", NULL},
     {0, "precision", FT_TEXT, &precision_name, "P", "of matrix products: fp32 or bf16", NULL},
     {0, "chunk", FT_COUNT, &chunk, "N", "texts through the model at once (default: by tokens)", NULL},
-    {0, "max-errors", FT_COUNT, &max_errors, "N", "documents without text passed on as they are (default: none)", NULL},
+    {0, "max-errors", FT_COUNT, &max_errors, "N", "documents that cannot be embedded passed on as they are (default: none)", NULL},
     {0, "threads", FT_COUNT, &threads, "N", "threads (default: the CPUs allowed)", NULL},
     {0, NULL, FT_FLAG, NULL, NULL, NULL, NULL},
 };
@@ -53,7 +55,8 @@ static struct ft_tool tool = {
     .see_also = "ft-ingest(1), ft-loss(1), ft-search(1), ft-export(1), ft(7)",
 };
 
-enum { WINDOW_DOCUMENTS = 4096, WINDOW_BYTES = 64 << 20 };
+/* Of images few are decoded at a time in any case; a large window would only put off the first embedding. */
+enum { WINDOW_DOCUMENTS = 4096, WINDOW_IMAGES = 1024, WINDOW_BYTES = 64 << 20 };
 
 /* Documents of one window: their bytes, decoded again in one arena. */
 struct window {
@@ -69,63 +72,99 @@ static void pack_embedding(msgpack_packer *pk, const float *embedding, size_t di
     ft_wire_write(pk, FT_WIRE_F4, 1, (const uint64_t[]){dim}, embedding);
 }
 
-static bool has_text(const struct ft_document *document)
-{
-    return document->content.text.data != NULL;
-}
-
 static size_t items(const struct ft_document *document)
 {
     return document->chunk_count ? document->chunk_count : 1;
 }
 
+/* What the model is to read of a window's documents, and what came of it. */
+struct readable {
+    const struct ft_model *model;
+    const struct ft_document *documents;
+    struct ft_content *content;        /* [count] */
+    uint8_t *role;
+    bool *bad;                         /* it could not be read */
+    size_t *owner;                     /* number of its document */
+    size_t count;
+    size_t last_bad;                   /* document, SIZE_MAX: none yet */
+};
+
 /* The contents of a document, its own or its chunks', and their roles. */
-static size_t collect(const struct ft_document *document, struct ft_content *content, uint8_t *role)
+static size_t collect(struct readable *r, size_t number)
 {
-    const struct ft_document *one = document->chunk_count ? document->chunks : document;
-    size_t count = 0;
+    const struct ft_document *document = &r->documents[number], *one = document->chunk_count ? document->chunks : document;
+    size_t before = r->count;
 
     for (size_t i = 0; i < items(document); i++)
-        if (has_text(&one[i])) {
-            content[count] = one[i].content;
-            role[count++] = (uint8_t)one[i].role;
+        if (ft_item_fits(r->model, &one[i].content)) {
+            r->content[r->count] = one[i].content;
+            r->role[r->count] = (uint8_t)one[i].role;
+            r->bad[r->count] = false;
+            r->owner[r->count++] = number;
         }
-    return count;
+    return r->count - before;
 }
+
+/* A document is counted once, whatever of it is bad. */
+static int count_bad(struct readable *r, size_t number)
+{
+    const struct ft_string id = r->documents[number].id;
+
+    ft_error_prefix("document %.*s: ", (int)(id.size < 200 ? id.size : 200), id.data ? id.data : "");
+    tool.bad += r->last_bad != number;
+    r->last_bad = number;
+    if (tool.bad <= (unsigned long)max_errors)
+        return 0;
+    return max_errors ? ft_fail(FT_NO, "%s: more than %ld bad document%s", ft_error(), max_errors, max_errors == 1 ? "" : "s") : -1;
+}
+
+static int take_bad(void *readable, size_t item)
+{
+    struct readable *r = readable;
+
+    r->bad[item] = true;
+    if (count_bad(r, r->owner[item]) < 0)
+        return -1;
+    ft_tool_warn(&tool, "%s", ft_error());
+    return 0;
+}
+
+/* What the next item that the model reads has. */
+struct cursor {
+    const struct ft_model *model;
+    const float *embedding;
+    const bool *bad;
+    size_t dim;
+};
 
 static const char *const drop_embedding[] = {"embedding", NULL}, *const drop_chunks[] = {"chunks", NULL};
 
-/* Gives the embeddings after those it used. */
-static const float *write_document(msgpack_packer *pk, const struct ft_document *document, const float *embedding, size_t dim)
+static void write_document(msgpack_packer *pk, const struct ft_document *document, struct cursor *next)
 {
     if (!document->chunk_count) {
-        ft_document_copy(pk, document->object, drop_embedding, has_text(document));
-        if (!has_text(document))
-            return embedding;
-        pack_embedding(pk, embedding, dim);
-        return embedding + dim;
+        bool fits = ft_item_fits(next->model, &document->content), has = fits && !*next->bad;
+
+        ft_document_copy(pk, document->object, drop_embedding, has);
+        if (has)
+            pack_embedding(pk, next->embedding, next->dim);
+        next->embedding += fits ? next->dim : 0;
+        next->bad += fits;
+        return;
     }
     ft_document_copy(pk, document->object, drop_chunks, 1);
     ft_pack_text(pk, "chunks");
     msgpack_pack_array(pk, document->chunk_count);
     for (size_t i = 0; i < document->chunk_count; i++)
-        embedding = write_document(pk, &document->chunks[i], embedding, dim);
-    return embedding;
+        write_document(pk, &document->chunks[i], next);
 }
 
-static int embed_window(struct ft_embedder *embedder, struct window *w, size_t dim)
+/* Decode the window's documents; gives how many items they have. */
+static long decode(struct window *w, struct ft_document *documents)
 {
-    struct ft_document *documents = ft_arena_take(&w->arena, w->count * sizeof *documents + 1);
     msgpack_object *objects = ft_arena_take(&w->arena, w->count * sizeof *objects + 1);
-    size_t most = 0, used = 0;
-    struct ft_content *content;
-    const float *embedding;
-    uint8_t *role;
-    float *out;
+    size_t most = 0;
 
-    if (!documents || !objects)
-        return -1;
-    for (size_t i = 0; i < w->count; i++) {
+    for (size_t i = 0; objects && i < w->count; i++) {
         size_t offset = 0;
 
         if (msgpack_unpack(w->bytes[i].data, w->bytes[i].size, &offset, &w->zone, &objects[i]) != MSGPACK_UNPACK_SUCCESS)
@@ -134,24 +173,42 @@ static int embed_window(struct ft_embedder *embedder, struct window *w, size_t d
             return -1;
         most += items(&documents[i]);
     }
-    content = ft_arena_take(&w->arena, most * sizeof *content + 1);
-    role = ft_arena_take(&w->arena, most + 1);
-    out = ft_arena_take(&w->arena, most * dim * sizeof *out + 1);
-    if (!content || !role || !out)
-        return -1;
-    for (size_t i = 0; i < w->count; i++) {
-        size_t found = collect(&documents[i], content + used, role + used);
+    return objects ? (long)most : -1;
+}
 
-        if (found < items(&documents[i]) && ++tool.bad > (unsigned long)max_errors)
-            return ft_fail(max_errors ? FT_NO : FT_BAD, "document %.*s has no text, and the model reads text",
-                           (int)documents[i].id.size, documents[i].id.data);
-        used += found;
-    }
-    if (ft_embedder_run(embedder, content, role, used, out) < 0)
+static int embed_readable(struct window *w, struct ft_embedder *embedder, struct readable *r, float *out)
+{
+    for (size_t i = 0; i < w->count; i++)
+        if (collect(r, i) < items(&r->documents[i])) {
+            const struct ft_document *d = &r->documents[i];
+            size_t c = 0;
+
+            while (d->chunk_count && ft_item_fits(r->model, &d->chunks[c].content))
+                c++;
+            ft_item_check(r->model, d->chunk_count ? &d->chunks[c].content : &d->content);
+            if (count_bad(r, i) < 0)
+                return -1;
+        }
+    return ft_embedder_try(embedder, r->content, r->role, r->count, take_bad, r, out);
+}
+
+static int embed_window(struct ft_embedder *embedder, struct window *w, size_t dim)
+{
+    struct ft_document *documents = ft_arena_take(&w->arena, w->count * sizeof *documents + 1);
+    long found = documents ? decode(w, documents) : -1;
+    size_t most = (size_t)found;
+    struct readable r = {.model = ft_embedder_model(embedder), .documents = documents, .last_bad = SIZE_MAX};
+    struct cursor next = {.model = r.model, .dim = dim};
+    float *out;
+
+    if (found < 0 || !(r.content = ft_arena_take(&w->arena, most * sizeof *r.content + 1)) || !(r.role = ft_arena_take(&w->arena, most + 1)) ||
+        !(r.bad = ft_arena_take(&w->arena, most + 1)) || !(r.owner = ft_arena_take(&w->arena, most * sizeof *r.owner + 1)) ||
+        !(out = ft_arena_take(&w->arena, most * dim * sizeof *out + 1)) || embed_readable(w, embedder, &r, out) < 0)
         return -1;
-    embedding = out;
+    next.embedding = out;
+    next.bad = r.bad;
     for (size_t i = 0; i < w->count; i++) {
-        embedding = write_document(ft_writer_begin(tool.output), &documents[i], embedding, dim);
+        write_document(ft_writer_begin(tool.output), &documents[i], &next);
         if (ft_writer_commit(tool.output) < 0)
             return -1;
         tool.out++;
@@ -161,6 +218,7 @@ static int embed_window(struct ft_embedder *embedder, struct window *w, size_t d
 
 static int embed_documents(struct ft_reader *reader, struct ft_embedder *embedder, size_t dim)
 {
+    const size_t most = ft_embedder_model(embedder)->input == FT_INPUT_IMAGE ? WINDOW_IMAGES : WINDOW_DOCUMENTS;
     struct window w = {.count = 0};
     struct ft_record record;
     int more = 1, result = 0;
@@ -170,8 +228,8 @@ static int embed_documents(struct ft_reader *reader, struct ft_embedder *embedde
         ft_arena_reset(&w.arena);
         msgpack_zone_clear(&w.zone);
         w.count = w.size = 0;
-        w.bytes = ft_arena_take(&w.arena, WINDOW_DOCUMENTS * sizeof *w.bytes);
-        while (w.bytes && w.count < WINDOW_DOCUMENTS && w.size < WINDOW_BYTES &&
+        w.bytes = ft_arena_take(&w.arena, most * sizeof *w.bytes);
+        while (w.bytes && w.count < most && w.size < WINDOW_BYTES &&
                (more = ft_reader_next(reader, &record)) > 0) {
             char *copy = ft_arena_take(&w.arena, record.bytes.size);
 
@@ -191,72 +249,109 @@ static int embed_documents(struct ft_reader *reader, struct ft_embedder *embedde
     return result;
 }
 
-static const char *const drop_embedded[] = {"embedding", "tokens", "offsets", NULL};
+/* What ft-embed adds on a run. */
+static const char *const drop_embedded[] = {"embedding", "tokens", "offsets", "pixels", "vectors", NULL};
 
 static bool is_second(void)
 {
     return strcmp(field, "embedding") != 0;
 }
 
-static int write_batch(const struct ft_record *record, const struct ft_batch *batch, const struct ft_packed *packed,
+/* `packed` with what ft-update is to read again, or NULL. */
+static int write_batch(const struct ft_record *record, const struct ft_batch *batch, const struct ft_model *model, const struct ft_packed *packed,
                        const float *embedding, size_t dim)
 {
     const char *const drop_second[] = {field, NULL};
-    msgpack_packer *pk = ft_writer_begin(tool.output);
+    msgpack_packer *pk;
 
-    ft_document_copy(pk, &record->object, is_second() ? drop_second : drop_embedded, packed ? 3 : 1);
+    if (packed && ft_inputs_check(model, batch->items) < 0)
+        return -1;
+    pk = ft_writer_begin(tool.output);
+    ft_document_copy(pk, &record->object, is_second() ? drop_second : drop_embedded, 1 + (packed ? ft_inputs_count(model) : 0));
     ft_pack_text(pk, field);
     ft_wire_write(pk, FT_WIRE_F4, 2, (const uint64_t[]){batch->items, dim}, embedding);
-    if (packed) {
-        ft_pack_text(pk, "tokens");
-        ft_wire_write(pk, FT_WIRE_I4, 1, (const uint64_t[]){packed->offset[packed->texts]}, packed->id);
-        ft_pack_text(pk, "offsets");
-        ft_wire_write(pk, FT_WIRE_I4, 1, (const uint64_t[]){packed->texts + 1}, packed->offset);
-    }
+    if (packed)
+        ft_inputs_write(pk, model, packed);
     tool.out++;
     /* The next stage waits for this batch, and we for what it does with it. */
     return ft_writer_commit(tool.output) < 0 ? -1 : ft_writer_flush(tool.output);
 }
 
-static int embed_batch(struct ft_stage *stage, struct ft_embedder *embedder, struct ft_arena *arena,
-                       const struct ft_record *record, size_t dim)
+/* Batches through a run (a stage) or a model (an embedder). */
+struct batches {
+    struct ft_reader *reader;
+    struct ft_stage *stage;
+    struct ft_embedder *embedder;
+    struct ft_lookahead *ahead;        /* of a run whose model reads images */
+    size_t dim;
+};
+
+static int embed_batch(struct batches *b, struct ft_arena *arena, const struct ft_record *record, const struct ft_batch *batch)
 {
     struct ft_packed packed;
-    struct ft_batch batch;
     const uint8_t *role;
     float *embedding;
     int skip;
 
-    if (ft_batch_read(arena, record, &batch) < 0)
-        return -1;
-    if (stage) {
-        if ((skip = ft_stage_skip(stage, &batch)) != 0)
+    if (b->stage) {
+        if ((skip = ft_stage_skip(b->stage, batch)) != 0)
             return skip < 0 ? -1 : 0;
-        if (ft_stage_embed(stage, arena, &batch, ft_writer_fd(tool.output), &packed, &embedding) < 0)
+        if ((b->ahead ? ft_lookahead_encode(b->ahead, true, &packed) : ft_stage_encode(b->stage, arena, batch, &packed)) < 0 ||
+            ft_stage_embed(b->stage, arena, batch, ft_writer_fd(tool.output), &packed, &embedding) < 0)
             return -1;
-        return write_batch(record, &batch, &packed, embedding, dim);
+        return write_batch(record, batch, ft_stage_model(b->stage), &packed, embedding, b->dim);
     }
-    for (size_t i = 0; i < batch.items; i++)
-        if (!batch.content[i].text.data)
-            return ft_fail(FT_BAD, "batch %lu: a document without text, and the model reads text", (unsigned long)batch.number);
-    if (!(embedding = ft_arena_take(arena, batch.items * dim * sizeof *embedding)) || ft_batch_roles(arena, &batch, &role) < 0 ||
-        ft_embedder_run(embedder, batch.content, role, batch.items, embedding) < 0)
+    if (!(embedding = ft_arena_take(arena, batch->items * b->dim * sizeof *embedding)) || ft_batch_roles(arena, batch, &role) < 0)
         return -1;
-    return write_batch(record, &batch, NULL, embedding, dim);
+    if (ft_embedder_run(b->embedder, batch->content, role, batch->items, embedding) < 0)
+        return ft_error_prefix("batch %lu: ", (unsigned long)batch->number);
+    return write_batch(record, batch, NULL, NULL, embedding, b->dim);
 }
 
-static int embed_batches(struct ft_reader *reader, struct ft_stage *stage, struct ft_embedder *embedder, size_t dim)
+static int next_record(void *reader, bool wait, struct ft_string *bytes)
+{
+    struct ft_record record;
+    int more;
+
+    if (!wait && !ft_reader_ready(reader))
+        return 2;
+    if ((more = ft_reader_next(reader, &record)) > 0)
+        *bytes = record.bytes;
+    return more;
+}
+
+static int next_batch(struct batches *b, struct ft_arena *arena, struct ft_record *record, struct ft_batch *batch)
+{
+    const struct ft_record *kept;
+    int more;
+
+    ft_arena_reset(arena);
+    if (b->ahead) {
+        if ((more = ft_lookahead_next(b->ahead, batch, &kept)) > 0)
+            *record = *kept;
+        return more;
+    }
+    if ((more = ft_reader_next(b->reader, record)) <= 0)
+        return more;
+    return ft_batch_read(arena, record, batch) < 0 ? -1 : 1;
+}
+
+static int embed_batches(struct batches *b)
 {
     struct ft_arena arena = {0};
     struct ft_record record;
+    struct ft_batch batch;
     int more = 1;
 
-    while (more > 0 && (more = ft_reader_next(reader, &record)) > 0) {
-        ft_arena_reset(&arena);
+    if (b->stage && ft_stage_model(b->stage)->input == FT_INPUT_IMAGE &&
+        !(b->ahead = ft_lookahead_open(ft_stage_model(b->stage), ft_stage_settings(b->stage), next_record, b->reader)))
+        return -1;
+    while (more > 0 && (more = next_batch(b, &arena, &record, &batch)) > 0) {
         tool.in++;
-        if (embed_batch(stage, embedder, &arena, &record, dim) < 0)
+        if (embed_batch(b, &arena, &record, &batch) < 0)
             more = -1;
     }
+    ft_lookahead_close(b->ahead);
     ft_arena_free(&arena);
     return more;
 }
@@ -264,6 +359,7 @@ static int embed_batches(struct ft_reader *reader, struct ft_stage *stage, struc
 static int copy_stream(struct ft_reader *reader, struct ft_stage *stage, struct ft_embedder *embedder,
                        const char *checksum, const char *prompt, size_t dim)
 {
+    struct batches batches = {reader, stage, embedder, NULL, dim};
     struct ft_header header = *ft_reader_header(reader);
     int result;
 
@@ -276,7 +372,7 @@ static int copy_stream(struct ft_reader *reader, struct ft_stage *stage, struct 
     }
     if (ft_writer_header(tool.output, &header, tool.whole_argc, tool.whole_argv) < 0)
         return -1;
-    result = header.kind == FT_BATCHES ? embed_batches(reader, stage, embedder, dim) : embed_documents(reader, embedder, dim);
+    result = header.kind == FT_BATCHES ? embed_batches(&batches) : embed_documents(reader, embedder, dim);
     if (result == 0) {
         struct ft_writer *writer = tool.output;
 

@@ -134,12 +134,15 @@ static int read_operands(struct world *w)
 
     if (ft_collection_start(&w->queries, &header) < 0)
         return -1;
+    if (w->encoder.model->input == FT_INPUT_VECTOR)
+        return ft_fail(FT_USAGE, "%s: the model reads vectors: queries come as documents on standard input", tool.argv[0]);
     for (int i = 0; i < tool.argc; i++) {
-        const struct ft_document document = {.content.text = ft_string_of(tool.argv[i]), .role = FT_NO_ROLE,
-                                             .object = &nothing};
+        const struct ft_string query = ft_string_of(tool.argv[i]);
+        struct ft_document document = {.role = FT_NO_ROLE, .object = &nothing};
 
+        *(w->encoder.model->input == FT_INPUT_IMAGE ? &document.content.uri : &document.content.text) = query;
         tool.in++;
-        if (ft_corpus_add(w->records, document.content.text) < 0 || ft_collection_add(&w->queries, &document) < 0)
+        if (ft_corpus_add(w->records, query) < 0 || ft_collection_add(&w->queries, &document) < 0)
             return -1;
     }
     return ft_collection_flush(&w->queries);

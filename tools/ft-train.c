@@ -23,7 +23,7 @@ static const char *optimizer = "adamw", *schedule = "linear", *precision = "fp32
 static double lr = FT_RATE_BY_KIND, loss_lr = FT_RATE_AS_MODEL, warmup = .1, clip = 1, layer_decay = 1;
 static bool force, resume, dry_run, drop_last, classes, pairs, triplets, scored, random_batches;
 static long accumulate = 1, threads, chunk, max_length, seed, batch_rows, per_class, views, epochs, steps = -1, save_every, keep = 2;
-static struct ft_list losses, freeze, unfreeze, prompts, lr_for, decay_for;
+static struct ft_list losses, freeze, unfreeze, prompts, lr_for, decay_for, augment;
 static const char *seconds[FT_SECONDS];
 static size_t memory;
 
@@ -65,6 +65,7 @@ static const struct ft_option options[] = {
     {0, "lora", FT_TEXT, &lora, "k=v", "train adapters alone: r=8,alpha=8,target=query+value", NULL},
     {0, "max-length", FT_COUNT, &max_length, "N", "tokens of a text at most (default: the model's)", NULL},
     {0, "prompt", FT_LIST, &prompts, "[ROLE=]TEXT", "put before texts: query=, document=, negative= of a role; may repeat (default: the model's)", NULL},
+    {0, "augment", FT_LIST, &augment, "NAME:k=v", "vary the images that are trained on: crop, flip, jitter, blur, grid, default; may repeat", NULL},
     {0, "precision", FT_TEXT, &precision, "P", "of matrix products: fp32 or bf16", NULL},
     {0, "chunk", FT_COUNT, &chunk, "N", "texts through the model at once (default: by tokens)", NULL},
     {0, "dry-run", FT_FLAG, &dry_run, NULL, "say what the run would be, from two batches of it, and write nothing", NULL},
@@ -187,7 +188,7 @@ static int settings_from_options(struct ft_arena *arena, struct ft_settings *s)
     for (int which = 0; which < FT_SECONDS && !failed; which++)
         failed = seconds[which] && ft_second_find(arena, s, (enum ft_second)which, seconds[which]) < 0 ? -1 : 0;
     if (failed || absolute(arena, &s->callbacks.eval) < 0 || absolute(arena, &s->callbacks.eval_index) < 0 || absolute(arena, &s->callbacks.hook) < 0 ||
-        freezing(arena, &s->freeze) < 0)
+        freezing(arena, &s->freeze) < 0 || ft_settings_augment(s, arena, &augment) < 0)
         return -1;
     return ft_settings_check(s);
 }
@@ -243,6 +244,7 @@ static int check_resumed(const struct ft_settings *now, const struct ft_settings
         {&chunk, "--chunk", now->chunk == run->chunk},
         {&max_length, "--max-length", now->max_length == run->max_length},
         {&prompts, "--prompt", same_prompts(&now->prompts, &run->prompts)},
+        {&augment, "--augment", same_text(now->augment, run->augment)},
         {&precision, "--precision", same_text(now->precision, run->precision)},
         {&batch_norm, "--batch-norm", same_text(now->batch_norm, run->batch_norm)},
         {&freeze, "--freeze", same_list(&now->freeze, &run->freeze)},
@@ -293,7 +295,7 @@ static int find_model(struct ft_arena *arena, struct ft_settings *s)
         ft_tool_say(&tool, "%s", model->extra_text);
     s->model_checksum = ft_arena_text(arena, ft_string_of(ft_model_checksum(model, checksum)));
     ft_prompts_complete(&s->prompts, &model->prompts);
-    if (s->model_checksum && ft_model_prompts_check(model, &s->prompts) == 0 && ft_settings_freeze(s, model) == 0 &&
+    if (s->model_checksum && ft_settings_inputs(s, model) == 0 && ft_model_prompts_check(model, &s->prompts) == 0 && ft_settings_freeze(s, model) == 0 &&
         ft_rates_fit(&s->rates, model) == 0)   /* a pattern that matches nothing is said before data are read */
         result = 0;
     if (max_length > 0 && (size_t)max_length > model->max_length)

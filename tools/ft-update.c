@@ -2,6 +2,7 @@
 #include "base/pool.h"
 #include "base/stop.h"
 #include "base/tool.h"
+#include "train/inputs.h"
 #include "train/trainer.h"
 
 #include <stdio.h>
@@ -57,29 +58,6 @@ static int write_step(const struct ft_step_report *r)
     msgpack_pack_uint64(pk, r->texts);
     tool.out++;
     return ft_writer_commit(tool.output) < 0 ? -1 : ft_writer_flush(tool.output);
-}
-
-/* Tokens as ft-embed packed them; every id and offset is checked before it is used as an index. */
-static int read_tokens(struct ft_arena *arena, const struct ft_record *record, const struct ft_batch *batch,
-                       size_t vocabulary, size_t longest, struct ft_packed *packed)
-{
-    uint64_t tokens, offsets;
-
-    *packed = (struct ft_packed){.texts = batch->items};
-    if (!(packed->id = ft_wire_integers(arena, &record->object, "tokens", 1, &tokens)) ||
-        !(packed->offset = (uint32_t *)ft_wire_integers(arena, &record->object, "offsets", 1, &offsets)))
-        return ft_error_prefix("batch %lu: add ft-embed -m RUN before: ", (unsigned long)batch->number);
-    if (offsets != batch->items + 1 || packed->offset[0] != 0 || packed->offset[batch->items] != tokens)
-        return ft_fail(FT_BAD, "batch %lu: offsets and tokens disagree", (unsigned long)batch->number);
-    for (size_t i = 0; i < batch->items; i++)
-        if (packed->offset[i + 1] <= packed->offset[i] || packed->offset[i + 1] > tokens ||
-            packed->offset[i + 1] - packed->offset[i] > longest)
-            return ft_fail(FT_BAD, "batch %lu: offsets of text %zu: expected 1 to %zu tokens", (unsigned long)batch->number, i,
-                           longest);
-    for (size_t i = 0; i < tokens; i++)
-        if (packed->id[i] < 0 || (size_t)packed->id[i] >= vocabulary)
-            return ft_fail(FT_BAD, "batch %lu: token %d is not in the vocabulary", (unsigned long)batch->number, (int)packed->id[i]);
-    return 0;
 }
 
 /* Gradients of what the losses learn, by name, and the embeddings, where a loss remembers them. */
@@ -138,7 +116,7 @@ static int one_batch(struct ft_trainer *trainer, struct ft_arena *arena, const s
                        (unsigned long)shape[0], (unsigned long)shape[1], batch.items, model->dim);
     if (!ft_map_number(&record->object, "loss", &loss))
         return ft_fail(FT_BAD, "batch %lu has no loss", (unsigned long)batch.number);
-    if (read_tokens(arena, record, &batch, model->vocabulary, model->max_length, &packed) < 0 ||
+    if (ft_inputs_read(arena, &batch, model, model->max_length, &packed) < 0 ||
         ft_trainer_begin(trainer, &batch, &packed) < 0 || read_for_losses(trainer, arena, record, &batch) < 0 ||
         ft_trainer_apply(trainer, loss, gradient, &report) < 0)
         return -1;

@@ -50,7 +50,7 @@ static int embed_waiting(struct ft_collection *c, struct ft_view *view)
         return -1;
     for (size_t i = 0; i < c->waiting_count; i++)      /* as of those that come with documents */
         if (ft_vector_ready(FT_DOT, view->vector + (first + i) * view->dim, view->dim) < 0)
-            return ft_error_prefix("text %zu: ", c->count - c->waiting_count + i + 1);
+            return ft_error_prefix("item %zu: ", c->count - c->waiting_count + i + 1);
     return 0;
 }
 
@@ -104,18 +104,35 @@ static int take_embedding(struct ft_collection *c, struct ft_view *view, const s
     return 0;
 }
 
+/* What a model reads of the document, beside what another does. A vector is looked at here, where the document is known. */
+static int choose_content(struct ft_collection *c, const struct ft_model *model, const struct ft_content *all, struct ft_content *read)
+{
+    float *numbers = model->input == FT_INPUT_VECTOR ? ft_arena_take(&c->arena, ft_item_bytes(model)) : NULL;
+
+    if (ft_item_check(model, all) < 0 || (model->input == FT_INPUT_VECTOR && (!numbers || ft_item_vector(model, all, numbers) < 0)))
+        return -1;
+    if (model->input == FT_INPUT_TEXT)
+        read->text = all->text;
+    else if (model->input == FT_INPUT_IMAGE)
+        read->uri = all->uri, read->blob = all->blob;
+    else
+        read->tensor = all->tensor;
+    return 0;
+}
+
 static int wait_for_embedding(struct ft_collection *c, const struct ft_document *document)
 {
-    const struct ft_content read = {.text = document->content.text};
+    struct ft_content read = {.tensor = NULL};
 
-    if (!read.text.data)
-        return ft_fail(FT_BAD, "no text, and the model reads text");
+    for (int v = 0; v < c->views; v++)
+        if (!c->view[v].own && choose_content(c, c->view[v].encoder->model, &document->content, &read) < 0)
+            return -1;
     if (!c->waiting && !(c->waiting = ft_resize(NULL, WINDOW_ITEMS, sizeof *c->waiting)))
         return -1;
     if (ft_content_copy(&c->waiting_arena, &read, &c->waiting[c->waiting_count]) < 0)
         return -1;
     c->waiting_count++;
-    c->waiting_bytes += read.text.size;
+    c->waiting_bytes += read.text.size + read.uri.size + read.blob.size;
     return c->waiting_count == WINDOW_ITEMS || c->waiting_bytes >= WINDOW_BYTES ? ft_collection_flush(c) : 0;
 }
 

@@ -15,6 +15,7 @@ struct ft_embedder {
     struct ft_embed_options options;
     struct ft_runner *runner;
     struct ft_arena arena;
+    uint8_t *pixel[2];                 /* of two windows of images */
 };
 
 struct ft_embedder *ft_embedder_open(const struct ft_model *model, const struct ft_embed_options *options)
@@ -44,7 +45,14 @@ void ft_embedder_close(struct ft_embedder *e)
         return;
     ft_runner_close(e->runner);
     ft_arena_free(&e->arena);
+    free(e->pixel[0]);
+    free(e->pixel[1]);
     free(e);
+}
+
+const struct ft_model *ft_embedder_model(const struct ft_embedder *e)
+{
+    return e->model;
 }
 
 size_t ft_embed_dim(const struct ft_model *model, const struct ft_embed_options *options)
@@ -120,25 +128,33 @@ static int encode(struct ft_embedder *e, const struct window *w, size_t count, s
     return ft_encode_items(&e->arena, e->model, &e->options.prompts, e->options.max_length, w->content, w->role, count, packed);
 }
 
-static int embed_window(struct ft_embedder *e, struct window w, size_t count, float *out)
+/* What was encoded through the model; place[i] is the row of `out` that item i goes to, NULL: its own. */
+static int embed_packed(struct ft_embedder *e, const struct ft_packed *packed, const struct place *place, float *out)
 {
     size_t dim = ft_embed_dim(e->model, &e->options), width = e->model->dim;
     bool unit = e->options.normalize || (e->model->normalized && dim < width);
-    struct ft_packed packed, sorted;
+    float *wide = ft_arena_take(&e->arena, packed->texts * width * sizeof *wide);
     struct ft_cut cut;
+
+    if (!wide || ft_cut_make(&e->arena, packed, e->options.chunk, &cut) < 0 || ft_runner_batch(e->runner, packed, &cut, 0, 0) < 0 ||
+        ft_runner_forward_only(e->runner, 0, wide) < 0)
+        return -1;
+    for (size_t i = 0; i < packed->texts; i++)
+        ft_embedding_shorten(out + (place ? place[i].text : i) * dim, wide + i * width, dim, unit);
+    return 0;
+}
+
+static int embed_window(struct ft_embedder *e, struct window w, size_t count, float *out)
+{
+    struct ft_packed packed, sorted;
     struct place *place;
-    float *wide;
 
     ft_arena_reset(&e->arena);
-    place = ft_arena_take(&e->arena, count * sizeof *place);
-    wide = ft_arena_take(&e->arena, count * width * sizeof *wide);
-    if (!place || !wide || encode(e, &w, count, &packed) < 0 || reorder(&e->arena, &packed, place, &sorted) < 0 ||
-        ft_cut_make(&e->arena, &sorted, e->options.chunk, &cut) < 0 ||
-        ft_runner_batch(e->runner, &sorted, &cut, 0, 0) < 0 || ft_runner_forward_only(e->runner, 0, wide) < 0)
+    if (!(place = ft_arena_take(&e->arena, count * sizeof *place)) || encode(e, &w, count, &packed) < 0)
         return -1;
-    for (size_t i = 0; i < count; i++)
-        ft_embedding_shorten(out + place[i].text * dim, wide + i * width, dim, unit);
-    return 0;
+    if (e->model->input != FT_INPUT_TEXT)
+        return embed_packed(e, &packed, NULL, out);
+    return reorder(&e->arena, &packed, place, &sorted) < 0 ? -1 : embed_packed(e, &sorted, place, out);
 }
 
 /* The window that begins at item i. */
@@ -158,9 +174,71 @@ static int embed_all(struct ft_embedder *e, struct window all, size_t count, flo
     return 0;
 }
 
+/* Images, a window decoded while the one before is embedded. */
+struct pictures {
+    const struct ft_content *content;
+    size_t count, each, first;         /* of all; of a window; the one at hand begins at */
+    ft_images_bad *bad;
+    void *argument;
+};
+
+static int tell_bad(void *pictures, size_t item)
+{
+    const struct pictures *p = pictures;
+
+    if (p->bad)
+        return p->bad(p->argument, p->first + item);
+    return p->content[p->first + item].uri.size ? -1 : ft_error_prefix("item %zu: ", p->first + item + 1);
+}
+
+static struct ft_images *begin_window(struct ft_embedder *e, const struct pictures *p, size_t first)
+{
+    size_t left = p->count - first;
+
+    return ft_images_begin(e->model, p->content + first, left < p->each ? left : p->each, NULL, e->pixel[first / p->each % 2]);
+}
+
+static int embed_pictures(struct ft_embedder *e, struct pictures *p, float *out)
+{
+    size_t dim = ft_embed_dim(e->model, &e->options);
+    struct ft_images *images = p->count ? begin_window(e, p, 0) : NULL;
+    int result = images || !p->count ? 0 : -1;
+
+    for (p->first = 0; result == 0 && p->first < p->count; p->first += p->each) {
+        size_t next = p->first + p->each, count = next < p->count ? p->each : p->count - p->first;
+        struct ft_packed packed;
+
+        result = ft_images_end(images, tell_bad, p);
+        images = NULL;
+        if (result == 0 && next < p->count && !(images = begin_window(e, p, next)))
+            result = -1;
+        ft_arena_reset(&e->arena);
+        if (result == 0 && ft_items_pack(&e->arena, e->model, count, e->pixel[p->first / p->each % 2], NULL, &packed) == 0)
+            result = embed_packed(e, &packed, NULL, out + p->first * dim);
+        else
+            result = -1;
+    }
+    ft_images_drop(images);
+    return result;
+}
+
+int ft_embedder_try(struct ft_embedder *e, const struct ft_content *content, const uint8_t *role, size_t count, ft_images_bad *bad,
+                    void *argument, float *out)
+{
+    struct pictures pictures = {.content = content, .count = count, .bad = bad, .argument = argument};
+
+    if (e->model->input != FT_INPUT_IMAGE)
+        return embed_all(e, (struct window){.content = content, .role = role}, count, out);
+    pictures.each = ft_images_window(e->model);
+    for (int i = 0; i < 2; i++)
+        if (!e->pixel[i] && !(e->pixel[i] = ft_resize(NULL, pictures.each, ft_item_bytes(e->model))))
+            return -1;
+    return embed_pictures(e, &pictures, out);
+}
+
 int ft_embedder_run(struct ft_embedder *e, const struct ft_content *content, const uint8_t *role, size_t count, float *out)
 {
-    return embed_all(e, (struct window){.content = content, .role = role}, count, out);
+    return ft_embedder_try(e, content, role, count, NULL, NULL, out);
 }
 
 int ft_embedder_score(struct ft_embedder *e, const struct ft_string *text, const struct ft_string *other, size_t count, float *score)

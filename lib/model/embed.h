@@ -2,8 +2,7 @@
 #ifndef FT_MODEL_EMBED_H
 #define FT_MODEL_EMBED_H
 
-#include "model/model.h"
-#include "stream/document.h"
+#include "model/images.h"
 #include "tensor/kernels.h"
 
 struct ft_embed_options {
@@ -26,9 +25,16 @@ void ft_embedding_shorten(float *out, const float *in, size_t dim, bool unit);
 struct ft_embedder;
 struct ft_embedder *ft_embedder_open(const struct ft_model *model, const struct ft_embed_options *options);
 void ft_embedder_close(struct ft_embedder *embedder);
+const struct ft_model *ft_embedder_model(const struct ft_embedder *embedder);
+
 /* out[count, ft_embed_dim] in the order of the items. role[count], enum ft_role, says whose prompt goes before a text; NULL: no item has a role. Work
- * runs on the pool, sorted by length inside; the result does not depend on the number of threads. Memory beyond `out` is bounded. */
+ * runs on the pool, texts sorted by length inside, and images are decoded while those before are embedded; the result does not depend on the number of
+ * threads. Memory beyond `out` is bounded. */
 int ft_embedder_run(struct ft_embedder *embedder, const struct ft_content *content, const uint8_t *role, size_t count, float *out);
+
+/* The same, where an image that cannot be had need not be the end: `bad` decides, and where it gives 0 the item's embedding is of no image. */
+int ft_embedder_try(struct ft_embedder *embedder, const struct ft_content *content, const uint8_t *role, size_t count, ft_images_bad *bad,
+                    void *argument, float *out);
 
 /* The same of a cross-encoder (ft_model_open_scorer): one number a pair. */
 int ft_embedder_score(struct ft_embedder *embedder, const struct ft_string *text, const struct ft_string *other, size_t count, float *score);

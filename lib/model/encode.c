@@ -1,4 +1,4 @@
-/* encode.c - tokenizing many texts: blocks of them on the pool, then packed in order. */
+/* encode.c - many items as the model reads them. Texts: blocks of them are tokenized on the pool, then packed in order. */
 #include "model/encode.h"
 #include "base/error.h"
 #include "base/pool.h"
@@ -24,7 +24,7 @@ static int encode_pair(const struct encoding *e, size_t i, struct ft_tokens *tok
     size_t second;
 
     if (!e->text[i].data || !e->other[i].data)
-        return ft_fail(FT_BAD, "a document without text, and the model reads text");
+        return ft_fail(FT_BAD, "no text, and the model reads text");
     if (ft_tokenizer_encode_pair(e->model->tokenizer, e->text[i], e->other[i], e->limit, tokens, &second) < 0)
         return -1;
     e->second[i] = (uint32_t)second;
@@ -36,8 +36,8 @@ static int encode_one(const struct encoding *e, size_t i, struct ft_tokens *toke
     const char *prompt = e->prompts->text[e->role ? e->role[i] : FT_NO_ROLE];
     struct ft_string text = e->content ? e->content[i].text : e->text[i];
 
-    if (!text.data)
-        return ft_fail(FT_BAD, "a document without text, and the model reads text");
+    if (e->content ? ft_item_check(e->model, &e->content[i]) < 0 : !text.data)
+        return e->content ? ft_item_prefix(&e->content[i], i + 1) : ft_fail(FT_BAD, "no text, and the model reads text");
     if (prompt && *prompt) {
         joined->size = 0;
         if (ft_buffer_add(joined, prompt, strlen(prompt)) < 0 || ft_buffer_add(joined, text.data, text.size) < 0)
@@ -100,6 +100,8 @@ static int encode(struct ft_arena *arena, struct encoding *e, struct ft_packed *
     size_t blocks = (e->count + BLOCK - 1) / BLOCK, most = e->model->max_length;
     int result = -1;
 
+    if (e->model->input != FT_INPUT_TEXT)
+        return ft_item_check(e->model, &(struct ft_content){.text = FT_STRING("a")});
     if (e->limit > most)
         return ft_fail(FT_USAGE, "--max-length %zu is more than the model's %zu", e->limit, most);
     e->limit = e->limit ? e->limit : most;
@@ -114,11 +116,36 @@ static int encode(struct ft_arena *arena, struct encoding *e, struct ft_packed *
     return result;
 }
 
+static int encode_vectors(struct ft_arena *arena, const struct ft_model *model, const struct ft_content *content, size_t count,
+                          struct ft_packed *packed)
+{
+    float *vector = ft_arena_take(arena, count * ft_item_bytes(model));
+
+    if (!vector || ft_items_vectors(model, content, count, vector) < 0)
+        return -1;
+    return ft_items_pack(arena, model, count, NULL, vector, packed);
+}
+
+int ft_encode_images(struct ft_arena *arena, const struct ft_model *model, const struct ft_content *content, size_t count,
+                     const struct ft_variation *varied, struct ft_packed *packed)
+{
+    uint8_t *pixel = ft_arena_take(arena, count * ft_item_bytes(model));
+    struct ft_images *images = pixel ? ft_images_begin(model, content, count, varied, pixel) : NULL;
+
+    if (!images || ft_images_end(images, NULL, NULL) < 0)
+        return -1;
+    return ft_items_pack(arena, model, count, pixel, NULL, packed);
+}
+
 int ft_encode_items(struct ft_arena *arena, const struct ft_model *model, const struct ft_prompts *prompts, size_t limit,
                     const struct ft_content *content, const uint8_t *role, size_t count, struct ft_packed *packed)
 {
     struct encoding e = {.model = model, .content = content, .prompts = prompts, .role = role, .count = count, .limit = limit};
 
+    if (model->input == FT_INPUT_VECTOR)
+        return encode_vectors(arena, model, content, count, packed);
+    if (model->input == FT_INPUT_IMAGE)
+        return ft_encode_images(arena, model, content, count, NULL, packed);
     return encode(arena, &e, packed);
 }
 
@@ -160,5 +187,7 @@ int ft_encode_batch(struct ft_arena *arena, const struct ft_model *model, const 
 
     if (ft_batch_roles(arena, batch, &role) < 0)
         return -1;
-    return ft_encode_items(arena, model, prompts, limit, batch->content, role, batch->items, packed);
+    if (ft_encode_items(arena, model, prompts, limit, batch->content, role, batch->items, packed) < 0)
+        return ft_error_prefix("batch %lu: ", (unsigned long)batch->number);
+    return 0;
 }

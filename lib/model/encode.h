@@ -2,9 +2,7 @@
 #ifndef FT_MODEL_ENCODE_H
 #define FT_MODEL_ENCODE_H
 
-#include "model/cut.h"
-#include "model/model.h"
-#include "stream/document.h"
+#include "model/images.h"
 
 /* `packed` from the arena, items in order, each at most `limit` tokens (0 = the model's). Before each goes the prompt of role[i] (enum ft_role; NULL: no
  * item has a role). FT_BAD when a token has no row in the model's table, or an item is nothing that the model reads. */
@@ -18,7 +16,11 @@ int ft_encode_texts(struct ft_arena *arena, const struct ft_model *model, const 
 /* Roles of a batch's items, NULL where none has one. Those of scored rows are an anchor and a positive each, though the batch does not say so. */
 int ft_batch_roles(struct ft_arena *arena, const struct ft_batch *batch, const uint8_t **role);
 
-/* The items of a batch, with their roles. */
+/* Images, varied or (NULL) as they are. */
+int ft_encode_images(struct ft_arena *arena, const struct ft_model *model, const struct ft_content *content, size_t count,
+                     const struct ft_variation *varied, struct ft_packed *packed);
+
+/* The items of a batch, with their roles, images as they are. */
 int ft_encode_batch(struct ft_arena *arena, const struct ft_model *model, const struct ft_prompts *prompts, size_t limit,
                     const struct ft_batch *batch, struct ft_packed *packed);
 

@@ -168,6 +168,18 @@ static bool element(const struct ft_wire_tensor *t, size_t i, double *value)
     }
 }
 
+void ft_wire_round(const struct ft_wire_tensor *tensor, float *out)
+{
+    double value;
+
+    if (tensor->type == FT_WIRE_F4 && tensor->count)
+        memcpy(out, tensor->data, (size_t)tensor->count * sizeof *out);
+    for (size_t i = 0; tensor->type != FT_WIRE_F4 && i < tensor->count; i++) {
+        element(tensor, i, &value);
+        out[i] = (float)value;
+    }
+}
+
 static int read_key(const msgpack_object *map, const char *key, int rank, uint64_t *shape, struct ft_wire_tensor *tensor)
 {
     const msgpack_object *object = ft_map_get(map, key);

@@ -23,6 +23,9 @@ const char *ft_wire_name(enum ft_wire_type type);         /* "<f4" */
 int ft_wire_read(const msgpack_object *object, struct ft_wire_tensor *tensor);
 void ft_wire_write(msgpack_packer *pk, enum ft_wire_type type, int rank, const uint64_t *shape, const void *data);
 
+/* All elements as floats, each the nearest. */
+void ft_wire_round(const struct ft_wire_tensor *tensor, float *out);
+
 /* Copies of `map[key]` as floats or 32-bit integers (exact conversions only), from the arena; `rank` is required.
  * Absent: FT_BAD that names the key. */
 float *ft_wire_floats(struct ft_arena *arena, const msgpack_object *map, const char *key, int rank, uint64_t *shape);

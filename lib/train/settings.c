@@ -2,6 +2,7 @@
 #include "train/settings.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "data/augment.h"
 #include "model/adapter.h"
 #include "tensor/kernels.h"
 #include "train/loss.h"
@@ -63,6 +64,7 @@ int ft_settings_check(const struct ft_settings *s)
     struct ft_optimizer_settings optimizer;
     struct ft_schedule schedule;
     enum ft_precision precision;
+    struct ft_augment augment;
 
     if (!(s->clip >= 0) || !isfinite(s->clip))
         return ft_fail(FT_USAGE, "--clip %g: expected a number of at least 0 (0 = no clipping)", s->clip);
@@ -78,7 +80,42 @@ int ft_settings_check(const struct ft_settings *s)
         return ft_error_prefix("--loss-optimizer: ");
     if (s->batch_norm && strcmp(s->batch_norm, "keep") != 0 && strcmp(s->batch_norm, "train") != 0)
         return ft_fail(FT_USAGE, "--batch-norm %.64s: expected keep or train", s->batch_norm);
+    if (s->augment && ft_augment_parse(&augment, s->augment) < 0)
+        return ft_error_prefix("--augment: ");
     return ft_precision_parse(&precision, s->precision);
+}
+
+int ft_settings_augment(struct ft_settings *s, struct ft_arena *arena, const struct ft_list *list)
+{
+    struct ft_buffer text = {0}, printed = {0};
+    struct ft_augment augment;
+    int result = 0;
+
+    s->augment = NULL;
+    for (size_t i = 0; result == 0 && i < list->count; i++)
+        result = ft_buffer_print(&text, "%s%s", i ? " " : "", list->items[i]);
+    if (result == 0 && list->count && (result = ft_augment_parse(&augment, text.data)) < 0)
+        ft_error_prefix("--augment: ");
+    if (result == 0 && list->count && augment.count && (result = ft_augment_print(&printed, &augment)) == 0 &&
+        !(s->augment = ft_arena_text(arena, (struct ft_string){printed.data, printed.size})))
+        result = -1;
+    ft_buffer_free(&text);
+    ft_buffer_free(&printed);
+    return result;
+}
+
+int ft_settings_inputs(const struct ft_settings *s, const struct ft_model *model)
+{
+    static const char *const reads[] = {"text", "images", "vectors"};
+    bool prompted = false;
+
+    for (int role = 0; role <= FT_NO_ROLE; role++)
+        prompted |= s->prompts.text[role] && *s->prompts.text[role];
+    if (s->augment && model->input != FT_INPUT_IMAGE)
+        return ft_fail(FT_USAGE, "--augment varies images, and the model reads %s", reads[model->input]);
+    if ((s->max_length || prompted) && model->input != FT_INPUT_TEXT)
+        return ft_fail(FT_USAGE, "--%s is for texts, and the model reads %s", s->max_length ? "max-length" : "prompt", reads[model->input]);
+    return 0;
 }
 
 int ft_settings_freeze(const struct ft_settings *s, struct ft_model *model)
@@ -197,6 +234,7 @@ int ft_settings_write(const struct ft_settings *s, const char *path, int argc, c
     put_text(&w, "precision", s->precision);
     put_text(&w, "batch_norm", s->batch_norm);
     put_list(&w, "freeze", &s->freeze);
+    put_text(&w, "augment", s->augment);
     put_text(&w, "lora", s->lora);
     put_text(&w, "kind", s->kind);
     put_integer(&w, "batch", s->batch);
@@ -343,6 +381,7 @@ int ft_settings_read(struct ft_arena *arena, struct ft_settings *s, const char *
         .precision = read_text(&r, "precision", true),
         .batch_norm = read_text(&r, "batch_norm", false),
         .freeze = read_list(&r, "freeze"),
+        .augment = read_text(&r, "augment", false),
         .lora = read_text(&r, "lora", false),
         .kind = read_text(&r, "kind", false),
         .batch = (uint64_t)read_integer(&r, "batch"),

@@ -36,6 +36,7 @@ struct ft_settings {
     const char *precision;       /* of the products, as ft_precision_parse takes it */
     struct ft_list freeze;       /* "PATTERN", and "!PATTERN" for --unfreeze, in the order given */
     const char *batch_norm;      /* "keep": running statistics, which do not change; "train": the batch's own, which the running ones follow; NULL = keep */
+    const char *augment;         /* of training images, as ft_augment_print writes it, or NULL */
     const char *lora;            /* as ft_lora_parse takes it, or NULL */
     /* sampling, for ft-train given documents */
     const char *kind;            /* "classes", ... or NULL: by what the data are */
@@ -61,6 +62,12 @@ int ft_settings_schedule(const struct ft_settings *settings, enum ft_batch_kind 
 /* The same for what the losses learn. */
 int ft_settings_loss_optimizer(const struct ft_settings *settings, struct ft_optimizer_settings *optimizer);
 double ft_settings_loss_rate(const struct ft_settings *settings, double lr);     /* at its highest, of the model's */
+
+/* Of the list of --augment, as ft_augment_parse takes its parts; "none" alone is none. FT_USAGE. */
+int ft_settings_augment(struct ft_settings *settings, struct ft_arena *arena, const struct ft_list *list);
+
+/* Settings of images for a model that reads none, or of texts: FT_USAGE. */
+int ft_settings_inputs(const struct ft_settings *settings, const struct ft_model *model);
 
 /* Freeze what the run freezes; then, with `lora`, adapters for what is left of its targets. */
 int ft_settings_freeze(const struct ft_settings *settings, struct ft_model *model);

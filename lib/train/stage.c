@@ -1,8 +1,8 @@
 /* stage.c - forward in training mode, on parameters that another process updates between batches. */
 #include "train/stage.h"
 #include "base/error.h"
-#include "model/encode.h"
 #include "model/runner.h"
+#include "train/inputs.h"
 
 #include <stdlib.h>
 
@@ -52,20 +52,28 @@ const struct ft_model *ft_stage_model(const struct ft_stage *s)
     return s->model;
 }
 
+const struct ft_settings *ft_stage_settings(const struct ft_stage *s)
+{
+    return &s->run->settings;
+}
+
 int ft_stage_skip(struct ft_stage *s, const struct ft_batch *batch)
 {
     return ft_progress_skip(&s->start, &s->seen, batch);
 }
 
+int ft_stage_encode(struct ft_stage *s, struct ft_arena *arena, const struct ft_batch *batch, struct ft_packed *packed)
+{
+    return ft_inputs_encode(arena, s->model, &s->run->settings, batch, packed);
+}
+
 int ft_stage_embed(struct ft_stage *s, struct ft_arena *arena, const struct ft_batch *batch, int output,
-                   struct ft_packed *packed, float **embedding)
+                   const struct ft_packed *packed, float **embedding)
 {
     const struct ft_settings *settings = &s->run->settings;
     struct ft_cut cut;
 
-    /* Tokenizing does not need the parameters, so it overlaps with the update of the batch before. */
-    if (ft_encode_batch(arena, s->model, &settings->prompts, (size_t)settings->max_length, batch, packed) < 0 ||
-        ft_cut_make(arena, packed, (size_t)settings->chunk, &cut) < 0 ||
+    if (ft_cut_make(arena, packed, (size_t)settings->chunk, &cut) < 0 ||
         !(*embedding = ft_arena_take(arena, batch->items * s->model->dim * sizeof **embedding)) ||
         ft_runner_batch(s->runner, packed, &cut, settings->seed, batch->number) < 0 ||
         ft_live_wait(s->run, &s->live, batch->number - 1, output) < 0)

@@ -13,13 +13,17 @@ struct ft_stage;
 struct ft_stage *ft_stage_open(struct ft_run *run, int output, void (*waiting)(void *), void *argument);
 void ft_stage_close(struct ft_stage *stage);
 const struct ft_model *ft_stage_model(const struct ft_stage *stage);
+const struct ft_settings *ft_stage_settings(const struct ft_stage *stage);
 
 /* Was this batch applied before the run was resumed? 1 yes (checked, pass nothing on), 0 no, -1 another stream (FT_BAD). */
 int ft_stage_skip(struct ft_stage *stage, const struct ft_batch *batch);
 
-/* Wait until the batches before are applied; then tokens (from the arena) and embeddings [items, dim], in training mode. */
+/* What the model reads of a batch, from the arena. That does not need the parameters, so it goes before the waiting. */
+int ft_stage_encode(struct ft_stage *stage, struct ft_arena *arena, const struct ft_batch *batch, struct ft_packed *packed);
+
+/* Wait until the batches before are applied; then embeddings [items, dim], in training mode. */
 int ft_stage_embed(struct ft_stage *stage, struct ft_arena *arena, const struct ft_batch *batch, int output,
-                   struct ft_packed *packed, float **embedding);
+                   const struct ft_packed *packed, float **embedding);
 
 /* ft-loss's side: the losses of the run, and what they learn and remember, where they do. `classes` is the stream's header's. The run must outlive
  * it; output and waiting as for ft_live_attach. */

@@ -104,14 +104,12 @@ static float *embed(struct ft_teacher *t, struct ft_arena *arena, const struct f
     float *embedding = ft_arena_take(arena, batch->items * t->model->dim * sizeof *embedding);
     const uint8_t *role;
 
-    for (size_t i = 0; i < batch->items; i++)
-        if (!batch->content[i].text.data) {
-            ft_fail(FT_BAD, "batch %lu: a document without text, and the model reads text", (unsigned long)batch->number);
-            return NULL;
-        }
-    if (!embedding || ft_batch_roles(arena, batch, &role) < 0 ||
-        ft_embedder_run(t->embedder, batch->content, role, batch->items, embedding) < 0)
+    if (!embedding || ft_batch_roles(arena, batch, &role) < 0)
         return NULL;
+    if (ft_embedder_run(t->embedder, batch->content, role, batch->items, embedding) < 0) {
+        ft_error_prefix("batch %lu: ", (unsigned long)batch->number);
+        return NULL;
+    }
     return embedding;
 }
 

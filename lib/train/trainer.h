@@ -56,8 +56,10 @@ void ft_trainer_remember(struct ft_trainer *trainer, const float *embedding);
  * names the batch, and changes nothing. */
 int ft_trainer_apply(struct ft_trainer *trainer, double loss, const float *gradient, struct ft_step_report *report);
 
-/* All of a batch: tokens, forward, the loss that the run's settings name, apply. What it needs for that is from the arena. lib/train/step.c. */
-int ft_trainer_step(struct ft_trainer *trainer, struct ft_arena *arena, const struct ft_batch *batch, struct ft_step_report *report);
+/* All of a batch: encoding (unless `packed` is what comes of it), forward, the loss that the run's settings name, apply. What it needs for that is from
+ * the arena. lib/train/step.c. */
+int ft_trainer_step(struct ft_trainer *trainer, struct ft_arena *arena, const struct ft_batch *batch, const struct ft_packed *packed,
+                    struct ft_step_report *report);
 
 /* A checkpoint now, unless there is one of this batch. */
 int ft_trainer_save(struct ft_trainer *trainer);

@@ -31,7 +31,7 @@ static int try_batches(const struct ft_rehearsal *r, struct ft_arena *arena, str
         if ((more = ft_source_next(r->source, &batch, &b)) <= 0)
             break;
         start = ft_seconds();
-        if (ft_trainer_skip(t->trainer, &b) < 0 || ft_trainer_step(t->trainer, &batch, &b, &report) < 0)
+        if (ft_trainer_skip(t->trainer, &b) < 0 || ft_trainer_step(t->trainer, &batch, &b, NULL, &report) < 0)
             more = -1;
         t->seconds = ft_seconds() - start;
         t->texts = b.items;

@@ -2,6 +2,7 @@
 #include "tune/room.h"
 #include "base/error.h"
 #include "model/encode.h"
+#include "model/items.h"
 #include "model/plan.h"
 
 #include <stdlib.h>
@@ -94,10 +95,15 @@ static int count_tokens(struct ft_room *r)
     return result;
 }
 
-static int add_text(struct ft_room *r, const struct ft_document *d)
+static int add_item(struct ft_room *r, const struct ft_document *d)
 {
     const struct ft_string text = d->content.text;
 
+    if (r->model->input != FT_INPUT_TEXT) {
+        r->size[r->count - 1].tokens += (uint32_t)r->model->rows_each;
+        r->size[r->count - 1].texts++;
+        return 0;
+    }
     if (text.size && ft_buffer_add(&r->waiting, text.data, text.size) < 0)
         return -1;
     r->role[r->texts] = (uint8_t)d->role;
@@ -121,9 +127,9 @@ int ft_room_add(struct ft_room *r, const struct ft_document *d)
     }
     r->size[r->count++] = (struct size){0, 0};
     if (!d->chunk_count)
-        return add_text(r, d);
+        return add_item(r, d);
     for (size_t c = 0; result == 0 && c < d->chunk_count; c++)
-        result = add_text(r, &d->chunks[c]);
+        result = add_item(r, &d->chunks[c]);
     return result;
 }
 
@@ -146,15 +152,17 @@ size_t ft_room_bytes(const struct ft_room *r, uint64_t rows)
 {
     const struct ft_plan *plan = r->plan;
     size_t parameters = r->blocks * r->model->block_count, tokens = 0, texts = 0, longest = 0, together;
+    size_t group = r->model->chunk_rows ? r->model->chunk_rows : GROUP_TOKENS;
 
     for (size_t i = 0; i < r->count && i < rows * r->documents / times(r); i++) {
         tokens += times(r) * r->size[i].tokens;
         texts += times(r) * r->size[i].texts;
         longest = r->size[i].tokens > longest ? r->size[i].tokens : longest;
     }
-    together = tokens < GROUP_TOKENS ? tokens : longest > GROUP_TOKENS ? longest : GROUP_TOKENS;
+    together = tokens < group ? tokens : longest > group ? longest : group;
     return sizeof(float) * (parameters + plan->kept_width * tokens + plan->kept_item_width * texts + plan->gradient_width * together +
-                            plan->gradient_item_width * texts + 4 * r->model->dim * texts + 2 * texts * texts);
+                            plan->gradient_item_width * texts + 4 * r->model->dim * texts + 2 * texts * texts) +
+           2 * ft_item_bytes(r->model) * texts;   /* of this batch and the next */
 }
 
 uint64_t ft_room_rows(struct ft_room *r, uint64_t documents, uint64_t each)

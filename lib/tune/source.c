@@ -33,6 +33,7 @@ void ft_source_close(struct ft_source *source)
     for (size_t i = 0; i < source->count; i++)
         ft_reader_close(source->readers[i]);
     free(source->readers);
+    ft_buffer_free(&source->made);
     *source = (struct ft_source){.readers = NULL};
 }
 
@@ -164,17 +165,55 @@ const char *ft_source_warning(struct ft_source *source)
     return source->mix ? ft_mix_warning(source->mix) : NULL;
 }
 
+/* Of the reader, or made of what the mix gives. */
+static int next_record(void *argument, bool wait, struct ft_string *bytes)
+{
+    struct ft_source *source = argument;
+    const struct ft_string *documents;
+    struct ft_batch batch;
+    msgpack_packer pk;
+    int more;
+
+    if (!source->mix) {
+        if (!wait && !ft_reader_ready(source->readers[0]))
+            return 2;
+        if ((more = ft_reader_next(source->readers[0], &source->record)) > 0)
+            source->records++;
+        *bytes = source->record.bytes;
+        return more;
+    }
+    if ((more = ft_mix_next(source->mix, &batch, &documents)) <= 0)
+        return more;
+    source->made.size = 0;
+    msgpack_packer_init(&pk, &source->made, ft_buffer_write);
+    ft_batch_write(&pk, &batch, documents, 0);
+    *bytes = (struct ft_string){source->made.data, source->made.size};
+    return 1;
+}
+
+int ft_source_look_ahead(struct ft_source *source, const struct ft_model *model, const struct ft_settings *settings)
+{
+    if (model->input != FT_INPUT_IMAGE)
+        return 0;
+    return (source->ahead = ft_lookahead_open(model, settings, next_record, source)) ? 0 : -1;
+}
+
 int ft_source_next(struct ft_source *source, struct ft_arena *arena, struct ft_batch *batch)
 {
     const struct ft_string *documents;
+    const struct ft_record *record;
     int more;
 
-    if (source->mix)
+    if (!source->ahead && source->mix)
         return ft_mix_next(source->mix, batch, &documents);
-    if ((more = ft_reader_next(source->readers[0], &source->record)) <= 0)
+    if (source->ahead && (more = ft_lookahead_next(source->ahead, batch, &record)) <= 0)
         return more;
-    source->records++;
-    if (ft_batch_read(arena, &source->record, batch) < 0)
-        return -1;
-    return source->validation && ft_validation_trained_batch(source->validation, batch) < 0 ? -1 : 1;
+    if (!source->ahead) {
+        if ((more = ft_reader_next(source->readers[0], &source->record)) <= 0)
+            return more;
+        source->records++;
+        if (ft_batch_read(arena, &source->record, batch) < 0)
+            return -1;
+    }
+    return source->validation && !source->mix && ft_validation_trained_batch(source->validation, batch) < 0 ? -1 : 1;
 }

@@ -2,6 +2,7 @@
 #ifndef FT_TUNE_SOURCE_H
 #define FT_TUNE_SOURCE_H
 
+#include "train/lookahead.h"
 #include "train/mix.h"
 #include "train/settings.h"
 #include "tune/room.h"
@@ -22,6 +23,8 @@ struct ft_source {
     struct ft_string sets;             /* names of the data sets where there are several */
     unsigned long records;             /* that came so far */
     struct ft_record record;           /* the one that the batch is a view of */
+    struct ft_lookahead *ahead;        /* the caller's to close; NULL: the model reads no images */
+    struct ft_buffer made;             /* a record for it, of the mix's batch */
 };
 
 /* The headers of streams; none is standard input, as "-" is. The paths stay the caller's. */
@@ -34,6 +37,9 @@ int ft_source_read(struct ft_source *source, struct ft_arena *arena, const struc
 
 /* What should be said of the data, one line each; call until NULL. */
 const char *ft_source_warning(struct ft_source *source);
+
+/* Batches of images are decoded ahead of their turn: then ft_lookahead_encode(source->ahead) gives those of the batch at hand. */
+int ft_source_look_ahead(struct ft_source *source, const struct ft_model *model, const struct ft_settings *settings);
 
 /* The next batch: 1, or 0 after the last, or -1. Valid until the next call, its arrays in the arena or the sampler. */
 int ft_source_next(struct ft_source *source, struct ft_arena *arena, struct ft_batch *batch);

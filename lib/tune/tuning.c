@@ -183,16 +183,25 @@ static bool pending(const struct work *w)
     return batch ? every && batch / every > w->state.evaluation / every : w->tuning->validation != NULL;
 }
 
+static bool is_last(const struct work *w, const struct ft_batch *b)
+{
+    return w->tuning->steps >= 0 && b->number >= (uint64_t)w->tuning->steps;
+}
+
 /* A batch that is new: 1, or 0 when it comes too late, since the evaluation before it ended the training. */
 static int take_batch(struct work *w, struct ft_arena *arena, const struct ft_batch *b)
 {
+    struct ft_source *source = w->tuning->source;
     struct ft_step_report report;
+    struct ft_packed packed;
 
     if (w->state.epoch && b->epoch != w->state.epoch && end_epoch(w) < 0)
         return -1;
     if (is_enough(w))
         return 0;
-    if (ft_trainer_step(w->trainer, arena, b, &report) < 0)
+    if (source->ahead && ft_lookahead_encode(source->ahead, !is_last(w, b), &packed) < 0)
+        return -1;
+    if (ft_trainer_step(w->trainer, arena, b, source->ahead ? &packed : NULL, &report) < 0)
         return -1;
     ft_tuning_state_step(&w->state, report.epoch, report.loss);
     w->tuning->step(w->tuning->argument, &report);
@@ -319,12 +328,14 @@ int ft_tune(const struct ft_tuning *tuning)
 
     if ((w.trainer = ft_trainer_open(tuning->run, &tuning->trainer)) &&
         ft_trainer_plan(w.trainer, tuning->source->steps, tuning->source->epochs, tuning->source->classes) == 0 &&
-        ft_tuning_state_open(&w.state, tuning->run) == 0) {
+        ft_tuning_state_open(&w.state, tuning->run) == 0 && ft_source_look_ahead(tuning->source, ft_trainer_model(w.trainer), &tuning->run->settings) == 0) {
         say_leaks(&w);
         run_hook(&w, "begin");
         result = work(&w);
         run_hook(&w, result < 0 ? "failure" : "end");
     }
+    ft_lookahead_close(tuning->source->ahead);     /* it looks at the trainer's model */
+    tuning->source->ahead = NULL;
     ft_trainer_close(w.trainer);
     return result;
 }

@@ -236,7 +236,7 @@ if test -d "$model"; then
         printf "\300\177" | dd of=$weights bs=1 seek=$(($(wc -c <$weights) - 2)) conv=notrunc 2>/dev/null &&
         printf "%s\n" "{\"id\":\"a\",\"text\":\"hello\",\"tags\":{\"finetuner_label\":\"x\"}}" "{\"id\":\"b\",\"text\":\"tea\",\"tags\":{\"finetuner_label\":\"y\"}}" |
             ft-cat -q --from-text >two.ft && test_expect_code 3 ft-eval -q -m blown --task clustering two.ft 2>messages &&
-        test_grep "text 1: embedding has a number that is not finite" messages &&
+        test_grep "item 1: embedding has a number that is not finite" messages &&
         test_expect_code 3 timeout 60 ft-eval -q -m blown scored.ft 2>messages && test_grep "not finite" messages
     '
 else

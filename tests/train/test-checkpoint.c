@@ -236,7 +236,7 @@ static void check_take_back(void)
 
 static void check_skip(void)
 {
-    struct ft_content content[2] = {{FT_STRING("a")}, {FT_STRING("b")}}, other[2] = {{FT_STRING("a")}, {FT_STRING("c")}};
+    struct ft_content content[2] = {{.text = FT_STRING("a")}, {.text = FT_STRING("b")}}, other[2] = {{.text = FT_STRING("a")}, {.text = FT_STRING("c")}};
     int32_t row[2] = {0, 1}, label[2] = {0, 1};
     struct ft_batch batch = {.number = 1, .epoch = 1, .rows = 2, .items = 2, .content = content, .row = row, .label = label};
     struct ft_progress start = {0}, seen = {0};

@@ -38,7 +38,7 @@ static struct ft_settings settings_of(const struct ft_callbacks *callbacks)
 /* Batch `number`: its gradient is a function of the number alone. */
 static int step(struct ft_trainer *t, uint64_t number)
 {
-    struct ft_content content[TEXTS] = {{FT_STRING("the cat sat")}, {FT_STRING("the dog")}, {FT_STRING("play music")}, {FT_STRING("what time is it")}};
+    struct ft_content content[TEXTS] = {{.text = FT_STRING("the cat sat")}, {.text = FT_STRING("the dog")}, {.text = FT_STRING("play music")}, {.text = FT_STRING("what time is it")}};
     int32_t row[TEXTS] = {0, 1, 2, 3}, label[TEXTS] = {0, 0, 1, 1};
     struct ft_batch b = {.number = number, .epoch = 1, .kind = FT_BATCH_CLASSES, .rows = TEXTS, .items = TEXTS, .content = content, .label = label, .row = row};
     const struct ft_model *model = ft_trainer_model(t);

@@ -27,8 +27,8 @@ static struct ft_settings plain(void)
 static struct ft_batch batch_of(uint64_t number)
 {
     static struct ft_content content[2][4] = {
-        {{FT_STRING("the cat")}, {FT_STRING("a cat sat")}, {FT_STRING("my balance")}, {FT_STRING("what is my balance")}},
-        {{FT_STRING("music")}, {FT_STRING("play music")}, {FT_STRING("edit photo")}, {FT_STRING("photo on web")}}};
+        {{.text = FT_STRING("the cat")}, {.text = FT_STRING("a cat sat")}, {.text = FT_STRING("my balance")}, {.text = FT_STRING("what is my balance")}},
+        {{.text = FT_STRING("music")}, {.text = FT_STRING("play music")}, {.text = FT_STRING("edit photo")}, {.text = FT_STRING("photo on web")}}};
     static int32_t label[] = {0, 0, 1, 1}, row[] = {0, 1, 2, 3};
 
     return (struct ft_batch){.number = number, .epoch = (number + 1) / 2, .rows = 4, .items = 4, .content = content[number % 2], .label = label, .row = row};
@@ -61,7 +61,7 @@ static float *take(const struct ft_settings *settings, uint64_t last, uint64_t s
             good = ft_encode_batch(&arena, ft_trainer_model(t), &s.prompts, 0, &b, &packed) == 0 && ft_trainer_begin(t, &b, &packed) == 0 &&
                    ft_trainer_apply(t, 1, zero, report) == 0;
         } else {
-            good = ft_trainer_step(t, &arena, &b, report) == 0;
+            good = ft_trainer_step(t, &arena, &b, NULL, report) == 0;
         }
     }
     good &= good && ft_trainer_finish(t) == 0;

@@ -1,0 +1,28 @@
+/* inputs.h - what a model in training reads of a batch; and the same as fields of the batch: ft-embed writes them and ft-update reads them, so that
+ * nothing is tokenized or decoded twice.
+ *
+ *     tokens, offsets    of texts
+ *     pixels             of images: 8-bit, [items, height, across, 3]
+ *     vectors            of vectors: floats, [items, width] */
+#ifndef FT_TRAIN_INPUTS_H
+#define FT_TRAIN_INPUTS_H
+
+#include "model/images.h"
+#include "train/settings.h"
+
+/* A batch as the run trains on it: its texts with the run's prompts, its images varied as --augment says. `packed` from the arena. */
+int ft_inputs_encode(struct ft_arena *arena, const struct ft_model *model, const struct ft_settings *settings, const struct ft_batch *batch,
+                     struct ft_packed *packed);
+
+/* Of so many items a stream can carry the pixels or numbers; else FT_USAGE. */
+int ft_inputs_check(const struct ft_model *model, size_t items);
+
+/* How many fields ft_inputs_write writes. */
+uint32_t ft_inputs_count(const struct ft_model *model);
+void ft_inputs_write(msgpack_packer *pk, const struct ft_model *model, const struct ft_packed *packed);
+
+/* `packed` from the arena and the batch's record. Everything is checked: ids against the vocabulary, lengths against `longest` tokens, shapes against the
+ * model. FT_BAD names the batch. */
+int ft_inputs_read(struct ft_arena *arena, const struct ft_batch *batch, const struct ft_model *model, size_t longest, struct ft_packed *packed);
+
+#endif

@@ -1,0 +1,136 @@
+/* lookahead.c - two batches: at hand, and ahead. */
+#include "train/lookahead.h"
+#include "base/error.h"
+
+#include <stdlib.h>
+
+struct slot {
+    struct ft_arena arena;
+    msgpack_zone zone;
+    struct ft_record record;
+    struct ft_batch batch;
+    uint8_t *pixel;
+    struct ft_images *images;    /* being read, or NULL */
+};
+
+struct ft_lookahead {
+    const struct ft_model *model;
+    struct ft_augment augment;
+    bool varies;
+    uint64_t seed;
+    ft_lookahead_next_record *next;
+    void *argument;
+    struct slot slot[2];
+    int hand;                    /* the slot of the batch at hand */
+    int status;                  /* of the other: 1 filled, 2 not yet, 0 there are no more, -1 */
+    struct ft_error_copy error;
+};
+
+struct ft_lookahead *ft_lookahead_open(const struct ft_model *model, const struct ft_settings *settings, ft_lookahead_next_record *next, void *argument)
+{
+    struct ft_lookahead *a = calloc(1, sizeof *a);
+
+    if (!a || !msgpack_zone_init(&a->slot[0].zone, 1 << 14) || !msgpack_zone_init(&a->slot[1].zone, 1 << 14)) {
+        if (a)
+            msgpack_zone_destroy(&a->slot[0].zone);
+        free(a);
+        ft_fail(FT_SYSTEM, "out of memory");
+        return NULL;
+    }
+    a->model = model;
+    a->next = next;
+    a->argument = argument;
+    a->status = 2;
+    a->seed = settings->seed;
+    a->varies = settings->augment;
+    if (!a->varies || ft_augment_parse(&a->augment, settings->augment) == 0)
+        return a;
+    ft_lookahead_close(a);
+    return NULL;
+}
+
+void ft_lookahead_close(struct ft_lookahead *a)
+{
+    if (!a)
+        return;
+    for (int i = 0; i < 2; i++) {
+        ft_images_drop(a->slot[i].images);
+        ft_arena_free(&a->slot[i].arena);
+        msgpack_zone_destroy(&a->slot[i].zone);
+    }
+    free(a);
+}
+
+/* Read a batch into the slot; its images are another matter. */
+static int fill(struct ft_lookahead *a, struct slot *s, bool wait)
+{
+    struct ft_string bytes;
+    int more = a->next(a->argument, wait, &bytes);
+    char *copy;
+
+    if (more != 1)
+        return more;
+    ft_images_drop(s->images);       /* of a batch that nobody asked for */
+    s->images = NULL;
+    s->pixel = NULL;
+    ft_arena_reset(&s->arena);
+    msgpack_zone_clear(&s->zone);
+    if (!(copy = ft_arena_take(&s->arena, bytes.size)))
+        return -1;
+    memcpy(copy, bytes.data, bytes.size);
+    if (ft_record_decode(&s->zone, (struct ft_string){copy, bytes.size}, &s->record) < 0)
+        return -1;
+    return ft_batch_read(&s->arena, &s->record, &s->batch) < 0 ? -1 : 1;
+}
+
+static int begin(const struct ft_lookahead *a, struct slot *s)
+{
+    const struct ft_variation varied = {&a->augment, a->seed, s->batch.number};
+
+    if (!(s->pixel = ft_arena_take(&s->arena, s->batch.items * ft_item_bytes(a->model))))
+        return -1;
+    s->images = ft_images_begin(a->model, s->batch.content, s->batch.items, a->varies ? &varied : NULL, s->pixel);
+    return s->images ? 0 : -1;
+}
+
+int ft_lookahead_next(struct ft_lookahead *a, struct ft_batch *batch, const struct ft_record **record)
+{
+    if (a->status == 2)
+        a->status = fill(a, &a->slot[!a->hand], true);
+    else if (a->status < 0)
+        ft_error_restore(&a->error);
+    if (a->status != 1)
+        return a->status;
+    a->hand = !a->hand;
+    a->status = 2;
+    *batch = a->slot[a->hand].batch;
+    *record = &a->slot[a->hand].record;
+    return 1;
+}
+
+/* What goes wrong with the next batch is for when it is its turn. */
+static void look_ahead(struct ft_lookahead *a)
+{
+    struct slot *s = &a->slot[!a->hand];
+
+    if ((a->status = fill(a, s, false)) == 1 && begin(a, s) < 0)
+        a->status = -1;
+    if (a->status < 0)
+        ft_error_save(&a->error);
+}
+
+int ft_lookahead_encode(struct ft_lookahead *a, bool more, struct ft_packed *packed)
+{
+    struct slot *s = &a->slot[a->hand];
+    struct ft_images *images;
+
+    if (!s->images && begin(a, s) < 0)
+        return -1;
+    images = s->images;
+    s->images = NULL;
+    if (ft_images_end(images, NULL, NULL) < 0)
+        return ft_error_prefix("batch %lu: ", (unsigned long)s->batch.number);
+    if (more && a->status == 2)
+        look_ahead(a);
+    return ft_items_pack(&s->arena, a->model, s->batch.items, s->pixel, NULL, packed);
+}

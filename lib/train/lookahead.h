@@ -1,0 +1,25 @@
+/* lookahead.h - batches of images, of which the next is decoded while the model is at the one at hand.
+ *
+ * Each lies in memory of its own, so that the next may be read before this one is done with; there are never more than two. */
+#ifndef FT_TRAIN_LOOKAHEAD_H
+#define FT_TRAIN_LOOKAHEAD_H
+
+#include "model/images.h"
+#include "train/settings.h"
+
+struct ft_lookahead;
+
+/* Give the next batch's record, which is copied: 1; 0 after the last; -1. With `wait` false 2 where it is not there yet. */
+typedef int ft_lookahead_next_record(void *argument, bool wait, struct ft_string *bytes);
+
+/* Images are varied as the settings say. The model must outlive it. NULL: memory. */
+struct ft_lookahead *ft_lookahead_open(const struct ft_model *model, const struct ft_settings *settings, ft_lookahead_next_record *next, void *argument);
+void ft_lookahead_close(struct ft_lookahead *ahead);       /* NULL is fine */
+
+/* The next batch, and its record: 1, or 0 after the last, or -1. They stay until the next call but one, and are copies of what came. */
+int ft_lookahead_next(struct ft_lookahead *ahead, struct ft_batch *batch, const struct ft_record **record);
+
+/* The images of the batch at hand; then, with `more`, those of the next are begun. A batch that is not asked for is not decoded. */
+int ft_lookahead_encode(struct ft_lookahead *ahead, bool more, struct ft_packed *packed);
+
+#endif
