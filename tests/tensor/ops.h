@@ -35,7 +35,7 @@ struct problem {
 struct op {
     const char *name;
     int inputs;
-    int setting;                   /* which activation, which pooling */
+    int setting;                   /* which activation, which pooling, which windows */
     float rate;
     void (*sizes)(const struct problem *p, size_t size[INPUTS_MAX], size_t *output);
     void (*forward)(const struct op *op, struct problem *p, float *y, float *const in[]);
@@ -366,6 +366,8 @@ static void gem_backward_op(const struct op *op, struct problem *p, float *const
     d[1][0] /= 4;
 }
 
+#include "ops-maps.h"
+
 #define ROWWISE .by_row = true, .in_place = true
 #define LINEAR linear_sizes, linear_forward_op, linear_backward_op, ENTRY(linear_forward)
 #define ACTIVATION rows_sizes, activation_forward_op, activation_backward_op, ENTRY(activation_forward)
@@ -382,9 +384,11 @@ static const struct op ops[] = {
     {"gelu_tanh", 1, FT_GELU_TANH, 0, ACTIVATION, 5e-7, ROWWISE},
     {"quick_gelu", 1, FT_QUICK_GELU, 0, ACTIVATION, 5e-7, ROWWISE},
     {"relu", 1, FT_RELU, 0, ACTIVATION, 0, ROWWISE},
+    MAP_OPS
     {"tanh", 1, FT_TANH, 0, ACTIVATION, 3e-7, ROWWISE},
     {"silu", 1, FT_SILU, 0, ACTIVATION, 5e-7, ROWWISE},
     {"sigmoid", 1, FT_SIGMOID, 0, ACTIVATION, 3e-7, ROWWISE},
+    {"relu6", 1, FT_RELU6, 0, ACTIVATION, 0, ROWWISE},
     {"dropout", 1, 0, 0.1f, rows_sizes, dropout_forward_op, dropout_backward_op, ENTRY(dropout), 0, ROWWISE},
     {"dropout 0", 1, 0, 0, rows_sizes, dropout_forward_op, dropout_backward_op, ENTRY(dropout), 0, ROWWISE},
     {"dropout_add", 2, 0, 0.3f, rows_sizes, dropout_add_forward_op, dropout_add_backward_op, ENTRY(dropout_add), 0, ROWWISE},
@@ -434,7 +438,7 @@ __attribute__((unused)) static void problem_open(struct problem *p, const struct
     for (size_t r = 0; r < p->R; r++)
         p->id[r] = (int32_t)ft_random_below(&random, shape->O);
     p->aux = floats(2 * p->R);
-    p->arg = calloc(shape->sequences * shape->W + 1, sizeof *p->arg);
+    p->arg = calloc(shape->sequences * shape->W * MAP_MOST + 1, sizeof *p->arg);
     p->scratch = floats(ft_attention_scratch(longest(p), shape->H, shape->W));
 }
 

@@ -149,13 +149,13 @@ static void test_large_mean(const struct ft_kernels *k)
 static void test_again(const struct ft_kernels *k)
 {
     enum { N = 1000 };
-    static const char *const names[] = {"identity", "gelu", "gelu_tanh", "quick_gelu", "relu", "tanh", "silu", "sigmoid"};
+    static const char *const names[] = {"identity", "gelu", "gelu_tanh", "quick_gelu", "relu", "tanh", "silu", "sigmoid", "relu6"};
     float x[N], dy[N], y[N], dx[N], y_want[N], dx_want[N];
 
     fill(x, N, 1, 3);
     fill(dy, N, 2, 1);
     x[0] = INFINITY, x[1] = -INFINITY, x[2] = NAN, x[3] = -0.0f;
-    for (int f = FT_IDENTITY; f <= FT_SIGMOID; f++) {
+    for (int f = FT_IDENTITY; f <= FT_RELU6; f++) {
         bool same = true;
 
         k->activation_forward((enum ft_activation)f, y_want, x, N);

@@ -150,18 +150,25 @@ static void activation_backward(enum ft_activation f, float *dx, const float *dy
     }
 }
 
-/* GELU's value and slope are made of the same; the others are cheap, or nobody's inner layer. */
+/* GELU's value and slope are made of the same, and so are SiLU's; the others are cheap, or nobody's inner layer. */
 static void activation_again(enum ft_activation f, float *y, float *dx, const float *dy, const float *x, size_t count)
 {
-    if (f != FT_GELU) {
+    if (f != FT_GELU && f != FT_SILU) {
         activation_forward(f, y, x, count);
         activation_backward(f, dx, dy, x, count);
         return;
     }
     for (V_EACH(i, count, m)) {
-        vf a = v_get(x + i, m), bell, share = v_normal(a, &bell), near = v_max(v_set(-30.0f), v_min(v_set(30.0f), a));
+        vf a = v_get(x + i, m), near = v_max(v_set(-30.0f), v_min(v_set(30.0f), a)), share, bell, slope;
 
+        if (f == FT_GELU) {
+            share = v_normal(a, &bell);
+            slope = v_fma(near * 0.39894228f, bell, share);
+        } else {
+            share = v_sigmoid(a);
+            slope = share + near * share * (1.0f - share);
+        }
         v_put(y + i, a * share, m);
-        v_put(dx + i, v_get(dy + i, m) * v_fma(near * 0.39894228f, bell, share), m);
+        v_put(dx + i, v_get(dy + i, m) * slope, m);
     }
 }

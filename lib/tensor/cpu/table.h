@@ -1,12 +1,13 @@
 /* table.h - all fast kernels at the level the including file sets, as the table FT_TABLE. */
-#include "tensor/cpu/fast-activation.h"
 #include "tensor/cpu/fast-attention.h"
+#include "tensor/cpu/fast-columns.h"
+#include "tensor/cpu/fast-depthwise-gradient.h"
 #include "tensor/cpu/fast-dropout.h"
 #include "tensor/cpu/fast-gem.h"
 #include "tensor/cpu/fast-norm.h"
 #include "tensor/cpu/fast-rows.h"
+#include "tensor/cpu/fast-windows.h"
 #include "tensor/cpu/tables.h"
-#include "tensor/plain/plain.h"
 
 static void linear_gradient(float *dw, float *db, const float *dy, const float *x, const float *dy_packed, const float *x_packed,
                             size_t R, size_t I, size_t O, size_t from, size_t to)
@@ -46,19 +47,19 @@ const struct ft_kernels FT_TABLE = {
     .normalize_forward = normalize_forward,
     .normalize_backward = normalize_backward,
     .add = add,
-    .pixels_forward = ft_plain_pixels_forward,
-    .windows_gather = ft_plain_windows_gather,
-    .windows_scatter = ft_plain_windows_scatter,
-    .depthwise_forward = ft_plain_depthwise_forward,
-    .depthwise_backward = ft_plain_depthwise_backward,
-    .depthwise_gradient = ft_plain_depthwise_gradient,
-    .affine_forward = ft_plain_affine_forward,
-    .affine_backward = ft_plain_affine_backward,
-    .columns_mix = ft_plain_columns_mix,
-    .columns_sum = ft_plain_columns_sum,
-    .max_pool_forward = ft_plain_max_pool_forward,
-    .max_pool_backward = ft_plain_max_pool_backward,
-    .scale_forward = ft_plain_scale_forward,
-    .scale_backward = ft_plain_scale_backward,
+    .pixels_forward = pixels_forward,
+    .windows_gather = windows_gather,
+    .windows_scatter = windows_scatter,
+    .depthwise_forward = depthwise_forward,
+    .depthwise_backward = depthwise_backward,
+    .depthwise_gradient = depthwise_gradient,
+    .affine_forward = affine_forward,
+    .affine_backward = affine_backward,
+    .columns_mix = columns_mix,
+    .columns_sum = columns_sum,
+    .max_pool_forward = max_pool_forward,
+    .max_pool_backward = max_pool_backward,
+    .scale_forward = scale_forward,
+    .scale_backward = scale_backward,
     .multiply = multiply,
 };

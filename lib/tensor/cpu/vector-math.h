@@ -75,10 +75,13 @@ INLINE vf v_reciprocal(vf a)
 #endif
 }
 
-/* 1 / (1 + e^-x) within 4 ulp where the result is normal. */
+/* 1 / (1 + e^-x) within 4 ulp where the result is normal, 0 where it is not: there the reciprocal would fail. */
 INLINE vf v_sigmoid(vf x)
 {
-    return 1.0f / (v_exp(-x) + 1.0f);
+    const vf least = v_set(-87.3f);
+    vf s = v_reciprocal(v_exp(v_min(-least, -x)) + 1.0f);
+
+    return v_pick(v_less(x, least), v_set(0.0f), s);
 }
 
 /* tanh x within 4 ulp: an odd polynomial near 0, where 1 - 2 / (e^2|x| + 1) would cancel. */

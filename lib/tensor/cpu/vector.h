@@ -56,6 +56,7 @@ INLINE vf v_max(vf a, vf b) { return (vf)_mm512_max_ps((__m512)a, (__m512)b); }
 INLINE vf v_min(vf a, vf b) { return (vf)_mm512_min_ps((__m512)a, (__m512)b); }
 INLINE vm v_less(vf a, vf b) { return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LT_OQ); }
 INLINE vm v_is_nan(vf a) { return _mm512_cmp_ps_mask((__m512)a, (__m512)a, _CMP_UNORD_Q); }
+INLINE vm v_equal_i(vi a, vi b) { return _mm512_cmpeq_epi32_mask((__m512i)a, (__m512i)b); }
 INLINE vm v_not(vm a) { return (vm)~a; }
 INLINE vf v_pick(vm m, vf a, vf b) { return (vf)_mm512_mask_blend_ps(m, (__m512)b, (__m512)a); }
 INLINE vi v_pick_i(vm m, vi a, vi b) { return (vi)_mm512_mask_blend_epi32(m, (__m512i)b, (__m512i)a); }
@@ -161,6 +162,7 @@ INLINE vq v_multiply_32(vq a, vq b) { return (a & 0xffffffff) * (b & 0xffffffff)
 
 INLINE vm v_less(vf a, vf b) { return a < b; }
 INLINE vm v_is_nan(vf a) { return a != a; }
+INLINE vm v_equal_i(vi a, vi b) { return a == b; }
 INLINE vm v_not(vm a) { return ~a; }
 INLINE vi v_pick_i(vm m, vi a, vi b) { return (m & a) | (~m & b); }
 
