@@ -7,11 +7,20 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* Of an item that is a picture. */
+struct picture {
+    const struct picture *twin;    /* an earlier one of the window with the same address, or NULL */
+    struct ft_row_item *item;
+    struct ft_string address;      /* as found; the item's may go */
+    struct ft_buffer bytes;        /* where they travel along */
+    struct ft_error_copy *wrong;   /* NULL: nothing */
+};
+
 struct slot {
     struct ft_row row;
     struct ft_arena arena;         /* the row's copy */
-    struct ft_buffer *bytes;       /* [item_count] of pictures, where they travel along */
-    bool failed;
+    struct picture *picture;       /* [item_count] */
+    bool failed;                   /* it is no row but what was wrong with one */
     struct ft_error_copy error;
     unsigned long passed;
 };
@@ -49,7 +58,7 @@ static void release(struct slot *slot)
 {
     for (size_t i = 0; i < slot->row.item_count; i++) {
         json_decref((json_t *)(uintptr_t)slot->row.items[i].object);
-        ft_buffer_free(&slot->bytes[i]);
+        ft_buffer_free(&slot->picture[i].bytes);
     }
     for (size_t i = 0; i < slot->row.tag_count; i++)
         json_decref((json_t *)(uintptr_t)slot->row.tags[i].json);
@@ -111,8 +120,8 @@ static int keep(struct slot *slot, const struct ft_row *row)
 
     copy.items = ft_arena_take(arena, row->item_count * sizeof *copy.items);
     copy.tags = ft_arena_take(arena, row->tag_count * sizeof *copy.tags);
-    slot->bytes = ft_arena_zero(arena, row->item_count, sizeof *slot->bytes);
-    if (!copy.items || !copy.tags || !slot->bytes)
+    slot->picture = ft_arena_zero(arena, row->item_count, sizeof *slot->picture);
+    if (!copy.items || !copy.tags || !slot->picture)
         return -1;
     memcpy(copy.items, row->items, row->item_count * sizeof *copy.items);
     if (row->tag_count)
@@ -141,9 +150,34 @@ static void fail_slot(struct slot *slot)
     ft_error_save(&slot->error);
 }
 
-static int name_row(const struct ft_ahead *ahead, const struct ft_row *row)
+/* What is wrong with a picture is kept without the row's place, since other rows may name it. */
+static void blame(struct slot *slot, struct picture *picture)
 {
-    return row->line ? ft_error_prefix("%s:%lu: ", ft_rows_name(ahead->rows), row->line) : -1;
+    struct ft_error_copy error, *copy;
+
+    ft_error_save(&error);
+    if ((copy = ft_arena_take(&slot->arena, sizeof *copy))) {
+        *copy = error;
+        picture->wrong = copy;
+    } else {
+        fail_slot(slot);
+    }
+}
+
+static const struct picture *find_twin(const struct ft_ahead *ahead, const struct ft_row_item *item)
+{
+    for (size_t s = 0; s < ahead->count; s++) {
+        const struct slot *slot = &ahead->slot[s];
+
+        for (size_t i = 0; i < slot->row.item_count; i++) {
+            const struct picture *other = &slot->picture[i];
+
+            if (other->item && other->item != item && !other->twin && !other->wrong && other->item->local == item->local &&
+                ft_string_equal(other->address, item->content))
+                return other;
+        }
+    }
+    return NULL;
 }
 
 static void find_pictures(struct ft_ahead *ahead, struct slot *slot)
@@ -152,14 +186,19 @@ static void find_pictures(struct ft_ahead *ahead, struct slot *slot)
 
     for (size_t i = 0; i < slot->row.item_count; i++) {
         struct ft_row_item *item = &slot->row.items[i];
+        struct picture *picture = &slot->picture[i];
 
         if (!item->uri)
             continue;
         if (ft_media_find(ahead->media, &slot->arena, ft_rows_base(ahead->rows), ft_rows_is_folder(ahead->rows), item) < 0) {
-            name_row(ahead, &slot->row);
-            fail_slot(slot);
-            return;
+            blame(slot, picture);
+            continue;
         }
+        picture->twin = find_twin(ahead, item);
+        picture->item = item;
+        picture->address = item->content;
+        if (picture->twin)
+            continue;
         if (ahead->media->blob && item->local && stat(item->content.data, &st) == 0 && st.st_size > 0)
             ahead->bytes += (size_t)st.st_size;
         else if (!item->local)
@@ -214,20 +253,44 @@ static int load(void *argument, size_t index, int worker)
     struct slot *slot = &ahead->slot[index];
 
     for (size_t i = 0; i < slot->row.item_count && !slot->failed; i++) {
-        struct ft_row_item *item = &slot->row.items[i];
+        struct picture *picture = &slot->picture[i];
         struct ft_buffer *bytes = &ahead->worker[worker].bytes;
 
-        if (!item->uri)
+        if (!picture->item || picture->twin)
             continue;
-        if (ft_media_load(ahead->media, &ahead->worker[worker], item) < 0) {
-            name_row(ahead, &slot->row);
-            fail_slot(slot);
-        } else if (item->blob.data) {
-            slot->bytes[i] = *bytes;
+        if (ft_media_load(ahead->media, &ahead->worker[worker], picture->item) < 0) {
+            blame(slot, picture);
+        } else if (picture->item->blob.data) {
+            picture->bytes = *bytes;
             *bytes = (struct ft_buffer){0};
         }
     }
     return 0;
+}
+
+/* The row of a slot, with what its pictures are. */
+static int give(const struct ft_ahead *ahead, struct slot *slot, struct ft_row *row)
+{
+    for (size_t i = 0; i < slot->row.item_count && !slot->failed; i++) {
+        struct picture *picture = &slot->picture[i];
+        const struct ft_error_copy *wrong = picture->twin ? picture->twin->wrong : picture->wrong;
+
+        if (wrong) {
+            ft_error_restore(wrong);
+            return slot->row.line ? ft_error_prefix("%s:%lu: ", ft_rows_name(ahead->rows), slot->row.line) : -1;
+        }
+        if (picture->twin) {
+            picture->item->content = picture->twin->item->content;
+            picture->item->blob = picture->twin->item->blob;
+            picture->item->mime_type = picture->twin->item->mime_type;
+        }
+    }
+    if (slot->failed) {
+        ft_error_restore(&slot->error);
+        return -1;
+    }
+    *row = slot->row;
+    return 1;
 }
 
 int ft_ahead_next(struct ft_ahead *ahead, size_t most, struct ft_row *row)
@@ -248,10 +311,5 @@ int ft_ahead_next(struct ft_ahead *ahead, size_t most, struct ft_row *row)
     }
     slot = &ahead->slot[ahead->next++];
     ahead->given = slot->passed;
-    if (slot->failed) {
-        ft_error_restore(&slot->error);
-        return -1;
-    }
-    *row = slot->row;
-    return 1;
+    return give(ahead, slot, row);
 }

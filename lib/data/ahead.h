@@ -1,7 +1,8 @@
 /* ahead.h - rows a window ahead of the writer: the pictures that they name are opened and decoded on all threads, order is kept.
  *
  * Memory is the window: at most FT_AHEAD_ROWS rows and, where bytes travel along, about FT_AHEAD_BYTES of these, or one picture; and what each
- * thread decodes. Of the web, whose sizes are not known before, 32 pictures are in the window, of at most FT_FETCH_MOST bytes. Rows that name no picture pass through at once. */
+ * thread decodes. Of the web, whose sizes are not known before, 32 pictures are in the window, of at most FT_FETCH_MOST bytes. One that several rows of
+ * the window name, as an image with several captions, is opened once. Rows that name no picture pass through at once. */
 #ifndef FT_DATA_AHEAD_H
 #define FT_DATA_AHEAD_H
 

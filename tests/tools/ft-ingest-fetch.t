@@ -14,7 +14,7 @@ if test $? -eq 2; then
 fi
 
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY
-perl "$TOP/tests/tools/http.pl" web port >server.log 2>&1 &
+perl "$TOP/tests/tools/http.pl" web port >>server.log 2>&1 &
 server=$!
 for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
     test -s port || sleep .2
@@ -47,6 +47,13 @@ test_expect_success 'what may go wrong is a bad record with its address and the 
     bad "bad.csv:2: $web/cut: " "$web/cut" &&
     bad "bad.csv:2: http://127.0.0.1:1/x: " "http://127.0.0.1:1/x" &&
     bad "bad.csv:2: http://: " "http://"
+'
+
+test_expect_success 'an address that several rows name is fetched once, its trouble is that of each' '
+    { echo image,label; for i in 1 2 3 4 5; do echo "$web/redirect/a.png?twice,$i"; echo "$web/missing.png,$i"; done; } >twice.csv && cp web/a.png "web/a.png?twice" &&
+    ft-ingest --fetch --max-errors 5 twice.csv 2>err | ft-cat -q --full | sed -e 1d -e "\$d" >got && test "$(grep -c "\"blob\":.*mime_type\":\"image/png" got)" -eq 5 &&
+    test "$(grep -c "^/redirect/a.png?twice" server.log)" -eq 1 && test "$(grep -c "^/missing.png" server.log)" -eq 1 &&
+    for line in 3 5 7 9 11; do test_grep "twice.csv:$line: $web/missing.png: the server answers 404" err || return 1; done
 '
 
 test_expect_success 'order is kept among many, local ones and bad ones; threads change nothing' '

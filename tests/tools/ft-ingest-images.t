@@ -141,6 +141,15 @@ test_expect_success 'file: and data: addresses; of the web they stay as they are
     printf "image\n\"data:,hello\"\n" >data/f.csv && refuses 3 "f.csv:2: data:,hello: not a picture" data/f.csv
 '
 
+test_expect_success 'a picture that several rows name is as one that they name alone, in pairs and where it is broken' '
+    printf "image,label\na.png,x\ngone.png,y\na.png,z\n./a.png,u\ngone.png,v\n\"data:image/png;base64,$PNG\",w\n\"data:image/png;base64,$PNG\",w\n" >data/s.csv &&
+    docs --blob --max-errors 2 data/s.csv >got && test "$(grep -c "\"uri\":\"data/a.png\",\"blob\":.*\"modality\":\"image\",\"mime_type\":\"image/png\"" got)" -eq 3 &&
+    test "$(wc -l <got)" -eq 5 && tail -2 got | sed "s/s.csv:[0-9]*//" | uniq | wc -l >lines && test "$(cat lines)" -eq 1 && tail -1 got >line && ! grep -q uri line && grep -q blob line &&
+    test_grep "s.csv:3: data/gone.png: No such" docs.err && test_grep "s.csv:6: data/gone.png: No such" docs.err &&
+    printf "a.png,b.gif\nb.gif,a.png\na.png,a.png\nb.gif,gone.png\n" >data/s.csv && docs --max-errors 1 data/s.csv >got &&
+    test "$(grep -o "data/a.png\",\"modality\":\"image\",\"mime_type\":\"image/png" got | wc -l)" -eq 4 && test "$(wc -l <got)" -eq 3 && test_grep "s.csv:4: data/gone.png" docs.err
+'
+
 test_expect_success 'a path that cannot be opened is a bad record, in its place' '
     printf "image,label\na.png,x\ngone.png,y\nb.gif,z\nc.bmp\n" >data/m.csv && refuses 3 "data/m.csv:3: data/gone.png: No such file or directory$" data/m.csv &&
     docs --max-errors 2 data/m.csv >got && test "$(wc -l <got)" -eq 2 &&
@@ -182,10 +191,10 @@ test_expect_success 'the same bytes for any number of threads; nothing read behi
 '
 
 
-# 700 times a picture of a megabyte: BMP, 601 by 601.
+# 700 names of a picture of a megabyte: BMP, 601 by 601.
 test_expect_success 'bytes that travel along lie in memory a window at a time' '
     { printf "BM\142\213\020\0\0\0\0\0\066\0\0\0\050\0\0\0\131\2\0\0\131\2\0\0\1\0\030\0" && head -c 1084228 /dev/zero; } >data/big.bmp &&
-    { echo image; for i in $(seq 1 700); do echo big.bmp; done; } >data/big.csv &&
+    { echo image; for i in $(seq 1 700); do ln -s big.bmp data/big$i.bmp; echo big$i.bmp; done; } >data/big.csv &&
     (limit_memory 400000 && ft-ingest --blob --threads 2 data/big.csv 2>err | wc -c >size) && test_grep "in=700 out=700" err && test "$(cat size)" -gt 700000000
 '
 

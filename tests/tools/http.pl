@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # http.pl - a web server for tests: http.pl FOLDER PORT-FILE. It serves the folder's files, and under /redirect/..., /to-file, /loop, /endless and /cut what
-# may go wrong. It writes its port when it listens, and ends by itself after two minutes.
+# may go wrong. It writes its port when it listens, each path that it is asked for to standard output, and ends by itself after two minutes.
 use strict;
 use warnings;
 use IO::Socket::INET;
@@ -42,6 +42,9 @@ while (my $client = $server->accept) {
     while (defined(my $line = <$client>)) {
         last if $line =~ /^\r?\n/;
     }
-    serve($client, $1) if defined $request && $request =~ m{^GET (\S+)};
+    if (defined $request && $request =~ m{^GET (\S+)}) {
+        syswrite STDOUT, "$1\n";
+        serve($client, $1);
+    }
     exit 0;
 }
