@@ -335,10 +335,7 @@ int ft_runner_backward(struct ft_runner *r, size_t chunk, size_t count, const fl
     }
     for (size_t c = 0; c < count; c++)
         bias_gradients(&group.run[c]);
-    for (int i = 0; i < plan->inert_count; i++) {
-        const struct ft_parameter *p = &r->model->parameters[plan->inert[i]];
-
-        memset(gradient + p->offset, 0, p->rows * p->columns * sizeof *gradient);
-    }
+    for (int i = 0; i < plan->inert_count; i++)
+        memset(gradient + plan->inert[i].offset, 0, plan->inert[i].count * sizeof *gradient);
     return 0;
 }

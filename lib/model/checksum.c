@@ -59,6 +59,12 @@ static uint32_t sum_node(uint32_t sum, const struct ft_model *model, const struc
     }
     if (node->op == FT_OP_GEM && !node->parameter_count)
         sum = ft_crc32c(sum, &node->power, sizeof node->power);
+    if (node->height || node->kernel || node->op == FT_OP_BATCH_NORM) {   /* of an image's nodes what others have no use for */
+        length = snprintf(text, sizeof text, "%zu %zu %zu %zu %zu %zu %zu %a %a %a %a %a %a\n", node->height, node->across, node->kernel, node->stride,
+                          node->groups, node->above, node->left, (double)node->multiply[0], (double)node->multiply[1], (double)node->multiply[2],
+                          (double)node->add[0], (double)node->add[1], (double)node->add[2]);
+        sum = ft_crc32c(sum, text, (size_t)length);
+    }
     for (int i = 0; i < node->parameter_count; i++) {
         const struct ft_parameter *p = model->parameters + node->parameters[i];
 

@@ -1,6 +1,7 @@
 /* model-build.c - nodes and parameters written down one after another, offsets given as they come. */
 #include "model/model-build.h"
 #include "base/error.h"
+#include "model/safetensors.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -272,6 +273,10 @@ int ft_build_finish(struct ft_builder *build)
         memcpy(nodes, model->nodes, node_size);
     if (parameters && parameter_size)
         memcpy(parameters, model->parameters, parameter_size);
+    if (build->files)
+        ft_safetensors_close(build->files);
+    free(build->files);
+    build->files = NULL;
     free(model->nodes);
     free(model->parameters);
     model->nodes = nodes;

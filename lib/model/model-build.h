@@ -11,6 +11,8 @@
 struct ft_builder {
     struct ft_model *model;
     bool failed;
+    enum ft_pooling pooling;     /* where no modules.json says another: mean, unless the family sets it */
+    struct ft_safetensors *files;   /* the model's, open once a family has asked whether a tensor is there */
     const char *file;            /* parameters made next lie in this file: "" or a module's directory */
     int node_capacity, parameter_capacity;
 };
@@ -68,7 +70,9 @@ struct ft_family {
 };
 extern const struct ft_family ft_family_bert, ft_family_roberta, ft_family_xlm_roberta, ft_family_camembert, ft_family_distilbert,
     ft_family_mpnet, ft_family_model2vec, ft_family_static;
+extern const struct ft_family ft_family_resnet, ft_family_efficientnet, ft_family_vit;
 const struct ft_family *ft_family_find(const char *name);        /* NULL: FT_BAD, and the message lists the known ones */
+const struct ft_family *ft_family_of_architecture(const char *name);   /* the same of timm's and torchvision's: "resnet50", "efficientnet_b0" */
 
 extern const struct ft_family ft_family_mlp;
 

@@ -116,17 +116,19 @@ static int says_static(struct ft_model *model, bool *says)
     return 0;
 }
 
-/* The family that config.json names, or ft.json in its stead. */
+/* The family that config.json names (transformers by model_type, timm by an architecture), or ft.json in its stead. */
 static const struct ft_family *find_family(const struct ft_model *model, const json_t *config, const char *path, bool is_static)
 {
     const char *name = ft_json_text(config, "model_type"), *tailored = model->tailored ? model->tailored->family : NULL;
+    const char *architecture = ft_json_text(config, "architecture");
     const struct ft_family *family = NULL;
 
-    if (!name && !is_static)
+    if (!name && !architecture && !is_static)
         ft_fail(FT_BAD, "%s: no model_type", path);
     else if (!tailored != !(name && strcmp(name, FT_TAILORED_TYPE) == 0))
         ft_fail(FT_BAD, "%s: model_type is '%.64s' where ft.json names %s", path, name ? name : "", tailored ? "the family" : "no family");
-    else if (!(family = ft_family_find(tailored ? tailored : name ? name : ft_family_static.name)))
+    else if (!(family = tailored || name || !architecture ? ft_family_find(tailored ? tailored : name ? name : ft_family_static.name) :
+                                                            ft_family_of_architecture(architecture)))
         ft_error_prefix("%s: ", path);
     else if (is_static && family->build != ft_family_static.build) {
         ft_fail(FT_BAD, "%s: model_type %s, and modules.json has a StaticEmbedding", path, name);

@@ -20,7 +20,7 @@ enum ft_op {
     FT_OP_LINEAR,        /* parameters weight [O, I], bias [O] or none */
     FT_OP_LAYER_NORM,    /* parameters gain, bias; epsilon */
     FT_OP_DROPOUT,       /* rate */
-    FT_OP_ATTENTION,     /* inputs query, key, value, and its bias or none; attention; rate (on the probabilities) */
+    FT_OP_ATTENTION,     /* inputs query, key, value (or one with the three side by side), and its bias or none; attention; rate (on the probabilities) */
     FT_OP_ACTIVATION,    /* activation */
     FT_OP_ADD,           /* two inputs */
     FT_OP_POOL,          /* [R, W], or a map -> [S, W]; pooling */

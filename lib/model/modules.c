@@ -140,7 +140,7 @@ static int check_width(const json_t *json, const char *path, const char *key, si
 
 static int build_pooling(struct ft_builder *build, const json_t *json, const char *path, int input, size_t width)
 {
-    enum ft_pooling pooling = FT_POOL_MEAN;
+    enum ft_pooling pooling = build->pooling;
     bool prompt = true;
     int node;
 
@@ -308,7 +308,7 @@ int ft_modules_build(struct ft_builder *build, int tokens)
         model->normalized = ft_build_at(build, tokens)->op == FT_OP_NORMALIZE;
         return 0;
     }
-    if (!modules.written && !ft_static_is(model))
+    if (!modules.written && model->input == FT_INPUT_TEXT && !ft_static_is(model))
         ft_build_note(build, "%s: no modules.json: mean pooling, no normalisation", model->directory);
     if ((node = build_modules(build, &modules, tokens)) < 0)
         return -1;

@@ -123,7 +123,7 @@ static void find_fusions(struct build *b)
     for (int i = 0; b->fused && i < b->model->node_count; i++) {
         const struct ft_node *n = node_at(b, i);
 
-        if (n->op == FT_OP_ATTENTION && can_join(b, n))
+        if (n->op == FT_OP_ATTENTION && n->input_count > 1 && can_join(b, n))
             for (int k = 0; k < 3; k++)
                 b->joined[n->inputs[k]] = 1;
         if (n->op == FT_OP_ADD && b->training && node_at(b, n->inputs[0])->op == FT_OP_DROPOUT &&
@@ -224,20 +224,21 @@ static void attention_steps(struct build *b, int i)
 {
     const struct ft_node *n = node_at(b, i);
     struct ft_step *step;
-    int qkv;
+    int qkv = b->value[n->inputs[0]];
 
-    if (b->joined[n->inputs[0]]) {
+    if (n->input_count > 1 && b->joined[n->inputs[0]]) {
         const struct ft_node *q = node_at(b, n->inputs[0]);
 
         linear_step(b, n->inputs[2], b->value[q->inputs[0]], 3 * n->width);
         step = &b->plan->steps[b->plan->step_count - 1];
         set_parameters(step, q);
-    } else {
+        qkv = step->out;
+    } else if (n->input_count > 1) {
         step = new_step(b, FT_STEP_JOIN, i, b->value[n->inputs[0]], 3 * n->width);
         for (int k = 1; k < 3; k++)
             step->in[step->in_count++] = b->value[n->inputs[k]];
+        qkv = step->out;
     }
-    qkv = step->out;
     step = new_step(b, FT_STEP_ATTENTION, i, qkv, n->width);
     step->rate = b->training ? n->rate : 0;
     if (n->input_count > 3)
@@ -377,10 +378,14 @@ static int find_inert(struct ft_arena *arena, struct ft_plan *plan)
     if (!(plan->inert = ft_arena_zero(arena, (size_t)model->node_count, sizeof *plan->inert)))
         return -1;
     for (int i = 0; i < model->node_count; i++) {
-        const struct ft_node *n = &model->nodes[i], *key = n->op == FT_OP_ATTENTION ? &model->nodes[n->inputs[1]] : NULL;
+        const struct ft_node *n = &model->nodes[i];
+        const struct ft_node *key = n->op == FT_OP_ATTENTION ? &model->nodes[n->inputs[n->input_count > 1]] : NULL;
+        const struct ft_parameter *bias = key && key->op == FT_OP_LINEAR && key->parameter_count == 2 ? &model->parameters[key->parameters[1]] : NULL;
 
-        if (key && key->op == FT_OP_LINEAR && key->parameter_count == 2 && !model->parameters[key->parameters[1]].frozen)
-            plan->inert[plan->inert_count++] = key->parameters[1];
+        /* Of query, key and value in one, the second third is the key's. */
+        if (bias && !bias->frozen)
+            plan->inert[plan->inert_count++] = n->input_count > 1 ? (struct ft_inert){bias->offset, bias->columns} :
+                                                                     (struct ft_inert){bias->offset + bias->columns / 3, bias->columns / 3};
     }
     return 0;
 }

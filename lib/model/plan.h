@@ -101,7 +101,9 @@ struct ft_plan {
     int slice_count;
     size_t moments;          /* floats a chunk, of all steps that meet */
     size_t widest, widest_item;   /* of all values with rows of tokens, of items */
-    int *inert;              /* parameters whose gradient is zero by nature */
+    struct ft_inert {
+        size_t offset, count;
+    } *inert;                /* stretches of the block whose gradient is zero by nature */
     int inert_count;
 };
 

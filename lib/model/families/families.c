@@ -8,6 +8,7 @@ static const struct ft_family *const families[] = {
     &ft_family_mlp,
     &ft_family_bert, &ft_family_roberta, &ft_family_xlm_roberta, &ft_family_camembert, &ft_family_distilbert,
     &ft_family_mpnet, &ft_family_model2vec, &ft_family_static,
+    &ft_family_resnet, &ft_family_efficientnet, &ft_family_vit,
 };
 
 const struct ft_family *ft_family_find(const char *name)
@@ -21,5 +22,18 @@ const struct ft_family *ft_family_find(const char *name)
         strncat(known, families[i]->name, sizeof known - strlen(known) - 1);
     }
     ft_fail(FT_BAD, "model_type '%.64s' is not supported, expected one of: %s", name, known);
+    return NULL;
+}
+
+const struct ft_family *ft_family_of_architecture(const char *name)
+{
+    static const struct { const char *begins; const struct ft_family *family; } known[] = {
+        {"resnet", &ft_family_resnet}, {"efficientnet", &ft_family_efficientnet}, {"tf_efficientnet", &ft_family_efficientnet}, {"vit_", &ft_family_vit},
+    };
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strncmp(name, known[i].begins, strlen(known[i].begins)) == 0)
+            return known[i].family;
+    ft_fail(FT_BAD, "architecture '%.64s' is not supported, expected resnet*, efficientnet_*, tf_efficientnet_* or vit_*", name);
     return NULL;
 }
