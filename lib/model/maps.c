@@ -1,8 +1,8 @@
 /* maps.c - steps over an image's maps: convolutions by gathered windows, pooling, channels' factors, a transformer's tokens. Batch norms are norms.c's.
  *
  * A convolution is a linear layer over what its windows cover (Chellapilla, Puri, Simard 2006), gathered a block at a time, so that a block is still in the
- * second cache when it is multiplied: no matrix of all windows is ever made in the forward. The gradient by its weight is taken over a whole chunk, one
- * tap of the kernel at a time. */
+ * second cache when it is multiplied: no matrix of all windows is ever made in the forward. Where the table convolves straight from the map, nothing is
+ * gathered. The gradient by its weight is taken over a whole chunk, one tap of the kernel at a time. */
 #include "base/error.h"
 #include "model/running.h"
 
@@ -26,6 +26,11 @@ static size_t block_rows(const struct ft_step *step)
     size_t rows = GATHERED / (taps_of(step) * step->inputs);
 
     return rows < ROWS_LEAST ? ROWS_LEAST : rows > ROWS_MOST ? ROWS_MOST : rows;
+}
+
+bool ft_map_straight(const struct ft_kernels *k, const struct ft_step *step, bool backward)
+{
+    return k->convolution_fits && k->convolution_fits(&step->windows, step->outputs, backward);
 }
 
 /* Does each window cover one position, the next one the next? Then the map is what would be gathered. */
@@ -58,6 +63,12 @@ static void convolution_forward(const struct ft_running *run, const struct ft_st
     size_t rows = shard->rows.sequences * positions_of(step), deep = taps_of(step) * step->inputs, O = step->outputs, most = block_rows(step);
     const float *w = ft_running_packed(run->runner, step, false), *b = w + ft_map_weight_size(run->runner, step, false);
 
+    if (ft_map_straight(k, step, false)) {
+        k->convolution_forward(y, x, w, b, g, shard->rows.sequences, O);
+        if (step->activation != FT_IDENTITY)
+            k->activation_forward(step->activation, y, y, rows * O);
+        return;
+    }
     for (size_t from = 0, n; from < rows; from += n, y += n * O) {
         const float *col = is_direct(step) ? x + from * deep : worker->scratch.data;
 
@@ -136,6 +147,10 @@ static void convolution_backward(const struct ft_running *run, const struct ft_s
     size_t rows = shard->rows.sequences * positions_of(step), deep = taps_of(step) * step->inputs, O = step->outputs, most = block_rows(step);
     const float *w = ft_running_packed(run->runner, step, true);
 
+    if (ft_map_straight(k, step, true)) {
+        k->convolution_backward(dx, dy, w, g, shard->rows.sequences, O);
+        return;
+    }
     if (!is_direct(step))
         memset(dx, 0, shard->rows.sequences * g->height * g->across * g->channels * sizeof *dx);
     for (size_t from = 0, n; from < rows; from += n) {

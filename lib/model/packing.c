@@ -21,6 +21,8 @@ size_t ft_map_weight_size(const struct ft_runner *r, const struct ft_step *step,
 
     if (step->kind == FT_STEP_DEPTHWISE)
         return (deep + 15) / 16 * 16;
+    if (transposed && ft_map_straight(r->kernels, step, true))
+        return r->kernels->linear_packed(step->inputs, step->windows.kernel * step->windows.kernel * step->outputs, true);
     return r->kernels->linear_pack ? r->kernels->linear_packed(deep, step->outputs, transposed) : (deep * step->outputs + 15) / 16 * 16;
 }
 
@@ -44,11 +46,13 @@ static void find_norm(const struct ft_runner *r, const struct ft_step *step, siz
     *bias = (float)shift;
 }
 
-/* From [O, I, taps] to [O, taps, I], of a depthwise one from [I, taps] to [taps, I]; then, of a product, into the order that it is read in. */
+/* From [O, I, taps] to [O, taps, I], or turned, to [taps, O, I] with the last tap first; of a depthwise one from [I, taps] to [taps, I]. Then, of a
+ * product, into the order that it is read in. */
 static void pack_map(struct ft_runner *r, const struct ft_step *step, bool transposed, float *packed, float *room)
 {
     size_t taps = step->windows.kernel * step->windows.kernel, I = step->inputs, O = step->outputs;
     const float *w = parameter(r, step->weight);
+    bool turned = step->kind == FT_STEP_CONVOLUTION && transposed && ft_map_straight(r->kernels, step, true);
     float *bias = packed + ft_map_weight_size(r, step, transposed), *to = r->kernels->linear_pack ? room : packed, scale, dropped;
 
     if (step->kind == FT_STEP_DEPTHWISE)
@@ -59,9 +63,11 @@ static void pack_map(struct ft_runner *r, const struct ft_step *step, bool trans
             to[t * O + o] = w[o * taps + t] * scale;
         for (size_t t = 0; step->kind == FT_STEP_CONVOLUTION && t < taps; t++)
             for (size_t i = 0; i < I; i++)
-                to[(o * taps + t) * I + i] = w[(o * I + i) * taps + t] * scale;
+                to[(turned ? (taps - 1 - t) * O + o : o * taps + t) * I + i] = w[(o * I + i) * taps + t] * scale;
     }
-    if (step->kind == FT_STEP_CONVOLUTION && r->kernels->linear_pack)
+    if (turned)
+        r->kernels->linear_pack(packed, room, I, taps * O, true);
+    else if (step->kind == FT_STEP_CONVOLUTION && r->kernels->linear_pack)
         r->kernels->linear_pack(packed, room, taps * I, O, transposed);
 }
 

@@ -129,6 +129,9 @@ void ft_map_forward(const struct ft_running *run, const struct ft_step *step, co
 void ft_map_backward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker, int input, float *dx);
 void ft_map_slice(const struct ft_running *run, const struct ft_slice *slice, struct ft_worker *worker, float *dw, float *db);
 
+/* Does the table convolve straight from the map here, without windows gathered? Then the backward's weights are packed for that. */
+bool ft_map_straight(const struct ft_kernels *k, const struct ft_step *step, bool backward);
+
 /* Floats of a CONVOLUTION's or DEPTHWISE step's prepared weight. */
 size_t ft_map_weight_size(const struct ft_runner *r, const struct ft_step *step, bool transposed);
 

@@ -167,6 +167,14 @@ struct ft_kernels {
     /* Its transpose, all taps: dx += dcol[until - from, K * C] */
     void (*windows_scatter)(float *dx, const float *dcol, const struct ft_windows *g, size_t from, size_t until);
 
+    /* y[S*P,O] = what linear_forward makes of windows_gather's rows, to the bit, without laying them out; packed as linear_pack packs w[O, K*C] for the
+     * forward, b may be NULL. dx = the sum of what linear_backward gives each window, whatever the order; packed as linear_pack packs t[K*O, C],
+     * transposed, where t[(K - 1 - k) * O + o, c] = w[o, k * C + c]. Only where convolution_fits says so. All three NULL in a table that has no use
+     * for them. */
+    bool (*convolution_fits)(const struct ft_windows *g, size_t O, bool backward);
+    void (*convolution_forward)(float *y, const float *x, const float *packed, const float *b, const struct ft_windows *g, size_t S, size_t O);
+    void (*convolution_backward)(float *dx, const float *dy, const float *packed, const struct ft_windows *g, size_t S, size_t O);
+
     /* Each channel by itself: y[S*P,C] = f(sum over taps w[K,C] x + b[C])   (b may be NULL); outputs = channels */
     void (*depthwise_forward)(enum ft_activation f, float *y, const float *x, const float *w, const float *b, const struct ft_windows *g, size_t S);
     /* dx = */

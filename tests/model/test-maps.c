@@ -76,7 +76,8 @@ static int pixels(struct ft_builder *b)
     return node;
 }
 
-/* A stem, max pooling, a block with depthwise convolution, squeeze and excitation and a residual, a strided convolution, a strided 1 x 1. */
+/* A stem, max pooling, a block with depthwise convolution, squeeze and excitation and a residual, one of the width that products
+ * take whole, a strided convolution, a strided 1 x 1. */
 static int convolutional(struct ft_builder *b)
 {
     int n = pixels(b), block, gate;
@@ -99,6 +100,8 @@ static int convolutional(struct ft_builder *b)
     n = norm(b, convolution(b, n, 20, 1, 1, false, false, "project"), "project_norm");
     n = same_size(b, ft_build_node(b, FT_OP_ADD, 20, n, block, -1, "add"), n);
     n = activate(b, n, FT_RELU, "relu");
+    n = convolution(b, n, 32, 3, 1, false, false, "wide");
+    n = activate(b, norm(b, convolution(b, n, 32, 3, 1, false, false, "straight"), "straight_norm"), FT_SILU, "straight_silu");
     n = convolution(b, n, 24, 3, 2, false, true, "strided");
     n = activate(b, n, FT_TANH, "tanh");
     n = activate(b, norm(b, convolution(b, n, 24, 3, 2, true, true, "deep_strided"), "last_norm"), FT_IDENTITY, "nothing");

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 1024 };
+/* Floats of gathered windows at once. */
+enum { GATHERED = 131072 };
 
 struct bench {
     const struct ft_kernels *k;
@@ -46,21 +47,28 @@ static void scale_back(struct bench *b) { b->k->scale_backward(b->y, b->col, b->
 
 static size_t inner(const struct bench *b) { return b->g.kernel * b->g.kernel * b->g.channels; }
 
+static size_t rows_of(const struct bench *b)
+{
+    size_t rows = GATHERED / inner(b);
+
+    return rows < 192 ? 192 : rows < 1024 ? rows : 1024;
+}
+
 /* Windows in blocks that stay in the cache. */
 static void gather(struct bench *b)
 {
-    for (size_t r = 0; r < outputs(b); r += ROWS)
-        b->k->windows_gather(b->col, b->x, &b->g, r, r + ROWS < outputs(b) ? r + ROWS : outputs(b), 0, b->g.kernel * b->g.kernel);
+    for (size_t r = 0; r < outputs(b); r += rows_of(b))
+        b->k->windows_gather(b->col, b->x, &b->g, r, r + rows_of(b) < outputs(b) ? r + rows_of(b) : outputs(b), 0, b->g.kernel * b->g.kernel);
 }
 static void scatter(struct bench *b)
 {
-    for (size_t r = 0; r < outputs(b); r += ROWS)
-        b->k->windows_scatter(b->x, b->col, &b->g, r, r + ROWS < outputs(b) ? r + ROWS : outputs(b));
+    for (size_t r = 0; r < outputs(b); r += rows_of(b))
+        b->k->windows_scatter(b->x, b->col, &b->g, r, r + rows_of(b) < outputs(b) ? r + rows_of(b) : outputs(b));
 }
 static void convolution(struct bench *b)
 {
-    for (size_t r = 0; r < outputs(b); r += ROWS) {
-        size_t rows = r + ROWS < outputs(b) ? ROWS : outputs(b) - r;
+    for (size_t r = 0; r < outputs(b); r += rows_of(b)) {
+        size_t rows = r + rows_of(b) < outputs(b) ? rows_of(b) : outputs(b) - r;
         const float *from = b->col;
 
         if (b->g.kernel == 1 && b->g.stride == 1)
@@ -70,10 +78,12 @@ static void convolution(struct bench *b)
         b->k->linear_forward(b->y + r * b->O, from, b->w, b->packed, b->b, rows, inner(b), b->O);
     }
 }
+static void straight(struct bench *b) { b->k->convolution_forward(b->y, b->x, b->packed, b->b, &b->g, b->S, b->O); }
+static void straight_back(struct bench *b) { b->k->convolution_backward(b->x, b->y, b->transposed, &b->g, b->S, b->O); }
 static void convolution_back(struct bench *b)
 {
-    for (size_t r = 0; r < outputs(b); r += ROWS) {
-        size_t rows = r + ROWS < outputs(b) ? ROWS : outputs(b) - r;
+    for (size_t r = 0; r < outputs(b); r += rows_of(b)) {
+        size_t rows = r + rows_of(b) < outputs(b) ? rows_of(b) : outputs(b) - r;
         bool direct = b->g.kernel == 1 && b->g.stride == 1;
 
         b->k->linear_backward(direct ? b->x + r * inner(b) : b->col, b->y + r * b->O, b->w, b->transposed, rows, inner(b), b->O);
@@ -83,8 +93,8 @@ static void convolution_back(struct bench *b)
 }
 static void convolution_grad(struct bench *b)
 {
-    for (size_t r = 0; r < outputs(b); r += ROWS) {
-        size_t rows = r + ROWS < outputs(b) ? ROWS : outputs(b) - r;
+    for (size_t r = 0; r < outputs(b); r += rows_of(b)) {
+        size_t rows = r + rows_of(b) < outputs(b) ? rows_of(b) : outputs(b) - r;
         const float *from = b->col;
 
         if (b->g.kernel == 1 && b->g.stride == 1)
@@ -146,7 +156,7 @@ static void open_bench(struct bench *b, const struct shape *s, size_t S, const s
     *b = (struct bench){.k = k, .S = S, .O = O, .g = {s->size, s->size, C, out, out, s->kernel, s->stride, s->kernel / 2, s->kernel / 2}};
     b->x = malloc(places(b) * wide * sizeof(float)), b->y = malloc(places(b) * wide * sizeof(float)), b->z = malloc(places(b) * wide * sizeof(float));
     b->w = malloc(most * sizeof(float)), b->dw = calloc(most, sizeof(float)), b->b = malloc(wide * S * sizeof(float));
-    b->col = malloc((ROWS * inner(b) > places(b) * wide ? ROWS * inner(b) : places(b) * wide) * sizeof(float));
+    b->col = malloc((rows_of(b) * inner(b) > places(b) * wide ? rows_of(b) * inner(b) : places(b) * wide) * sizeof(float));
     b->sum = calloc(2 * C, sizeof(double));
     b->arg = calloc(places(b) * wide, sizeof *b->arg);
     for (size_t i = 0; i < places(b) * wide; i++)
@@ -155,10 +165,10 @@ static void open_bench(struct bench *b, const struct shape *s, size_t S, const s
         b->w[i] = 0.05f;
     for (size_t i = 0; i < wide * S; i++)
         b->b[i] = 0.1f;
-    memset(b->col, 0, ROWS * inner(b) * sizeof(float));
+    memset(b->col, 0, rows_of(b) * inner(b) * sizeof(float));
     if (O > 0 && k->linear_pack != NULL) {
         b->packed = malloc(k->linear_packed(inner(b), O, false) * sizeof(float));
-        b->transposed = malloc(k->linear_packed(inner(b), O, true) * sizeof(float));
+        b->transposed = calloc(k->linear_packed(inner(b), O, true) + k->linear_packed(C, s->kernel * s->kernel * O, true), sizeof(float));
         k->linear_pack(b->packed, b->w, inner(b), O, false);
         k->linear_pack(b->transposed, b->w, inner(b), O, true);
     }
@@ -199,7 +209,11 @@ static void bench(const struct shape *s, size_t S, int precision)
             report(&b, "scatter", scatter, 0, 2 * in + 4. * (double)(outputs(&b) * inner(&b)));
         }
         report(&b, "product", convolution, flop, in + out);
+        if (b.k->convolution_fits && b.k->convolution_fits(&b.g, b.O, false))
+            report(&b, "  straight", straight, flop, in + out);
         report(&b, "  backward", convolution_back, flop, in + out);
+        if (b.k->convolution_fits && b.k->convolution_fits(&b.g, b.O, true))
+            report(&b, "  straight back", straight_back, flop, in + out);
         report(&b, "  gradient", convolution_grad, flop, in + out);
     }
     free(b.x), free(b.y), free(b.z), free(b.w), free(b.dw), free(b.b), free(b.col), free(b.sum), free(b.arg), free(b.packed), free(b.transposed);

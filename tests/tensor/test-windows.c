@@ -290,6 +290,84 @@ static double pixels(const struct ft_kernels *k, size_t R)
     return apart;
 }
 
+/* A map that is convolved at a stride of one, of whole steps of channels as often as not. */
+static struct map map_draw_for_convolution(void)
+{
+    struct map m = map_draw();
+
+    m.g.stride = 1;
+    m.g.channels = pick(0, 9) ? 32 * pick(1, 3) : m.g.channels;
+    m.g.across += pick(0, 9) ? 0 : 200;
+    m.g.out_height = (m.g.height + m.g.above >= m.g.kernel ? m.g.height + m.g.above - m.g.kernel + 1 : 1) + pick(0, m.g.kernel - 1);
+    m.g.out_across = (m.g.across + m.g.left >= m.g.kernel ? m.g.across + m.g.left - m.g.kernel + 1 : 1) + pick(0, m.g.kernel - 1);
+    m.in = m.S * m.g.height * m.g.across * m.g.channels;
+    m.out = m.S * m.g.out_height * m.g.out_across;
+    return m;
+}
+
+/* The bits of windows gathered and multiplied. */
+static bool convolution_forward_is_same(const struct ft_kernels *k, const struct map *m, size_t O, const float *w)
+{
+    size_t I = m->K * m->g.channels;
+    float *x = numbers(m->in), *b = numbers(O), *packed = blank(k->linear_packed(I, O, false)), *col = blank(m->out * I), *got = blank(m->out * O);
+    float *want = blank(m->out * O);
+    const float *bias = pick(0, 1) ? b : NULL;
+    bool right;
+
+    k->linear_pack(packed, w, I, O, false);
+    k->windows_gather(col, x, &m->g, 0, m->out, 0, m->K);
+    k->linear_forward(want, col, w, packed, bias, m->out, I, O);
+    k->convolution_forward(got, x, packed, bias, &m->g, m->S, O);
+    right = same(got, want, m->out * O);
+    free(x), free(b), free(packed), free(col), free(got), free(want);
+    return right;
+}
+
+static double convolution_backward(const struct ft_kernels *k, const struct ft_kernels *plain, const struct map *m, size_t O, const float *w)
+{
+    size_t C = m->g.channels, I = m->K * C;
+    float *dy = numbers(m->out * O), *packed = blank(k->linear_packed(C, m->K * O, true)), *turned = blank(O * I), *dcol = blank(m->out * I);
+    float *got = blank(m->in), *want = numbers(m->in);
+    double apart;
+
+    for (size_t o = 0; o < O; o++)
+        for (size_t t = 0; t < m->K; t++)
+            memcpy(turned + ((m->K - 1 - t) * O + o) * C, w + (o * m->K + t) * C, C * sizeof *w);
+    k->linear_pack(packed, turned, C, m->K * O, true);
+    memset(want, 0, m->in * sizeof *want);
+    plain->linear_backward(dcol, dy, w, NULL, m->out, I, O);
+    plain->windows_scatter(want, dcol, &m->g, 0, m->out);
+    k->convolution_backward(got, dy, packed, &m->g, m->S, O);
+    apart = distance(got, want, m->in);
+    free(dy), free(packed), free(turned), free(dcol), free(got), free(want);
+    return apart;
+}
+
+/* Convolutions straight from the map, where the table has them. */
+static void test_convolution(const struct ft_kernels *k, enum ft_precision precision)
+{
+    const struct ft_kernels *plain = ft_kernels_named("plain", precision);
+    bool right = true;
+    double apart = 0;
+    int forward = 0, backward = 0;
+
+    for (int i = 0; i < MAPS; i++) {
+        struct map m = map_draw_for_convolution();
+        size_t O = pick(0, 1) ? 32 * pick(1, 2) : pick(1, 70), I = m.K * m.g.channels;
+        float *w = numbers(O * I);
+
+        for (size_t j = 0; j < O * I; j++)
+            w[j] *= 0.7123f;
+        if (k->convolution_fits(&m.g, O, false) && ++forward)
+            right &= convolution_forward_is_same(k, &m, O, w);
+        if (m.out * O < 50000 && k->convolution_fits(&m.g, O, true) && ++backward)
+            apart = fmax(apart, convolution_backward(k, plain, &m, O, w));
+        free(w);
+    }
+    ok(right && forward > MAPS / 3, "%s: convolutions without gathering: the same bits (%d shapes)", k->name, forward);
+    ok(apart < fmax(2e-6, 4 * k->gradient_rounding) && backward > MAPS / 8, "%s: their backward is plain's (%.1e, %d shapes)", k->name, apart, backward);
+}
+
 static void test_maps(const struct ft_kernels *k)
 {
     bool gather = true, scatter = true, pool = true;
@@ -342,6 +420,14 @@ int main(void)
         }
         test_maps(k);
         test_columns(k);
+    }
+    for (int precision = 0; precision < FT_PRECISIONS; precision++) {
+        const struct ft_kernels *k = ft_kernels_named("amx", (enum ft_precision)precision);
+
+        if (k != NULL && k->convolution_fits != NULL)
+            test_convolution(k, (enum ft_precision)precision);
+        else
+            ok(true, "amx # SKIP not on this CPU");
     }
     return done();
 }

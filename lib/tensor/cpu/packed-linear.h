@@ -57,6 +57,13 @@ INLINE size_t steps_of(size_t k)
     return (k + STEP - 1) / STEP;
 }
 
+/* `columns` of a row of C, at most a strip's. */
+INLINE void row_copy(float *to, const float *from, size_t columns)
+{
+    for (V_EACH(i, columns, m))
+        v_store_first(to + i, v_load_first(from + i, m), m);
+}
+
 /* c = start + A B for one block: strips of A one after another (`a_strip` floats apart), one strip of B, `steps` of them. */
 INLINE void strips(const int products, const struct target *target, const float *a, size_t a_strip, const float *b, size_t steps);
 

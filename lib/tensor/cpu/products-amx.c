@@ -26,60 +26,73 @@ INLINE size_t near_steps(const int products)
 /* The compiler does not know that tile instructions read and write memory. */
 #define MEMORY() __asm__ volatile("" ::: "memory")
 
+/* How much of a block there is: `two` squares of rows or one, and, `half`, of columns one instead of two. */
+struct extent {
+    bool two, half;
+};
+
+/* A step of A's two squares: where, floats to the next part and to the second square, bytes to the next row. */
+struct squares {
+    const float *at;
+    size_t part, second, row;
+};
+
 /* Eight tile registers: 0 - 3 are C's, 4 and 5 hold squares of A, 6 and 7 of B. */
-INLINE void load_a(const bool two, const int parts, const float *a, int part)
+INLINE void load_a(const struct extent e, const struct squares *a, int part)
 {
-    _tile_loadd(4, a + part * SQUARE, 64);
-    if (two)
-        _tile_loadd(5, a + (parts + part) * SQUARE, 64);
+    _tile_loadd(4, a->at + (size_t)part * a->part, a->row);
+    if (e.two)
+        _tile_loadd(5, a->at + a->second + (size_t)part * a->part, a->row);
 }
 
-INLINE void load_b(const int parts, const float *b, int part)
+INLINE void load_b(const struct extent e, const int parts, const float *b, int part)
 {
     _tile_loadd(6, b + part * SQUARE, 64);
-    _tile_loadd(7, b + (parts + part) * SQUARE, 64);
+    if (!e.half)
+        _tile_loadd(7, b + (parts + part) * SQUARE, 64);
 }
 
-INLINE void multiply(const bool two)
+INLINE void multiply(const struct extent e)
 {
     _tile_dpbf16ps(0, 4, 6);
-    _tile_dpbf16ps(1, 4, 7);
-    if (two) {
+    if (!e.half)
+        _tile_dpbf16ps(1, 4, 7);
+    if (e.two)
         _tile_dpbf16ps(2, 5, 6);
+    if (e.two && !e.half)
         _tile_dpbf16ps(3, 5, 7);
-    }
 }
 
 /* A step of 32 along k. Products of parts come in an order in which each needs only one new operand: (i, j) stands for ai bj. */
-INLINE void step(const int products, const bool two, const float *a, const float *b)
+INLINE void step(const int products, const struct extent e, const struct squares *a, const float *b)
 {
     const int parts = parts_of(products);
 
-    load_b(parts, b, products == 4 ? 1 : 0);
-    load_a(two, parts, a, parts - 1);
-    multiply(two);                     /* (0, 0) or (1, 0) or (1, 1) or (2, 0) */
+    load_b(e, parts, b, products == 4 ? 1 : 0);
+    load_a(e, a, parts - 1);
+    multiply(e);                       /* (0, 0) or (1, 0) or (1, 1) or (2, 0) */
     if (products == 1)
         return;
     if (products == 4) {
-        load_b(parts, b, 0);
-        multiply(two);                 /* (1, 0) */
+        load_b(e, parts, b, 0);
+        multiply(e);                   /* (1, 0) */
     }
     if (products == 6) {
-        load_a(two, parts, a, 1);
-        multiply(two);                 /* (1, 0) */
-        load_b(parts, b, 1);
-        multiply(two);                 /* (1, 1) */
-        load_a(two, parts, a, 0);
-        multiply(two);                 /* (0, 1) */
-        load_b(parts, b, 0);
+        load_a(e, a, 1);
+        multiply(e);                   /* (1, 0) */
+        load_b(e, parts, b, 1);
+        multiply(e);                   /* (1, 1) */
+        load_a(e, a, 0);
+        multiply(e);                   /* (0, 1) */
+        load_b(e, parts, b, 0);
     } else
-        load_a(two, parts, a, 0);
-    multiply(two);                     /* (0, 0) */
-    load_b(parts, b, parts - 1);
-    multiply(two);                     /* (0, 1) or (0, 2) */
+        load_a(e, a, 0);
+    multiply(e);                       /* (0, 0) */
+    load_b(e, parts, b, parts - 1);
+    multiply(e);                       /* (0, 1) or (0, 2) */
 }
 
-INLINE void load_c(const bool two, const float *c, size_t row)
+INLINE void load_c(const struct extent e, const float *c, size_t row)
 {
     if (c == NULL) {
         _tile_zero(0);
@@ -89,21 +102,23 @@ INLINE void load_c(const bool two, const float *c, size_t row)
         return;
     }
     _tile_loadd(0, c, row * sizeof *c);
-    _tile_loadd(1, c + LINES, row * sizeof *c);
-    if (two) {
+    if (!e.half)
+        _tile_loadd(1, c + LINES, row * sizeof *c);
+    if (e.two)
         _tile_loadd(2, c + LINES * row, row * sizeof *c);
+    if (e.two && !e.half)
         _tile_loadd(3, c + LINES * row + LINES, row * sizeof *c);
-    }
 }
 
-INLINE void store_c(const bool two, float *c, size_t row)
+INLINE void store_c(const struct extent e, float *c, size_t row)
 {
     _tile_stored(0, c, row * sizeof *c);
-    _tile_stored(1, c + LINES, row * sizeof *c);
-    if (two) {
+    if (!e.half)
+        _tile_stored(1, c + LINES, row * sizeof *c);
+    if (e.two)
         _tile_stored(2, c + LINES * row, row * sizeof *c);
+    if (e.two && !e.half)
         _tile_stored(3, c + LINES * row + LINES, row * sizeof *c);
-    }
 }
 
 /* What a block fetches while it multiplies: cache lines of B's strip ahead, some each step, and rows of C where the next block will be stored. */
@@ -128,39 +143,41 @@ INLINE void fetch_c(const struct ahead *ahead, size_t row, size_t rows)
     }
 }
 
-/* Rows r .. r + 31 of C, or 16 of them, over `steps`. */
-INLINE void block(const int products, const bool two, const struct target *t, size_t r, bool begin, const float *a, const float *b, size_t steps,
+/* Rows r .. r + 31 of C, or 16 of them, over `steps`; at C's edge, through a whole block. */
+INLINE void block(const int products, const struct extent e, const struct target *t, size_t r, bool begin, const float *a, const float *b, size_t steps,
                   struct ahead *ahead)
 {
     float whole[STRIP * STRIP] __attribute__((aligned(64)));
     const float *start = t->start;
-    size_t rows = t->rows - r, wide = (two ? 2 : 1) * LINES, start_row = t->start_row, c_row = t->c_row, each = (wide + steps - 1) / steps;
-    bool edge = rows < wide || t->columns < STRIP;
+    size_t rows = t->rows - r, tall = (e.two ? 2 : 1) * LINES, start_row = t->start_row, c_row = t->c_row, each = (tall + steps - 1) / steps;
+    bool edge = rows < tall || t->columns < (e.half ? LINES : STRIP);
     float *c = t->c + r * t->c_row;
 
-    if (rows > wide)
-        rows = wide;
+    if (rows > tall)
+        rows = tall;
     if (!begin)
         start = c, start_row = c_row;
     else if (start != NULL)
         start += r * start_row;
     if (edge && start != NULL) {
         for (size_t i = 0; i < rows; i++)
-            memcpy(whole + i * STRIP, start + i * start_row, t->columns * sizeof *whole);
+            row_copy(whole + i * STRIP, start + i * start_row, t->columns);
         start = whole;
         start_row = STRIP;
     }
     MEMORY();
-    load_c(two, start, start_row);
+    load_c(e, start, start_row);
     for (size_t s = 0; s < steps; s++, a += step_size(products), b += step_size(products)) {
-        step(products, two, a, b);
+        const struct squares squares = {a, SQUARE, (size_t)parts_of(products) * SQUARE, 64};
+
+        step(products, e, &squares, b);
         fetch(ahead);
         fetch_c(ahead, s * each, each);
     }
-    store_c(two, edge ? whole : c, edge ? STRIP : c_row);
+    store_c(e, edge ? whole : c, edge ? STRIP : c_row);
     MEMORY();
     for (size_t i = 0; edge && i < rows; i++)
-        memcpy(c + i * c_row, whole + i * STRIP, t->columns * sizeof *whole);
+        row_copy(c + i * c_row, whole + i * STRIP, t->columns);
 }
 
 INLINE void product_begin(void)
@@ -201,16 +218,22 @@ INLINE void strips(const int products, const struct target *t, const float *a, s
 
             /* After the last rows come the first ones of the next strip of C. Rows that are another thread's are left alone. */
             ahead.c = next + STRIP <= t->rows ? t->c + next * t->c_row : next >= t->rows && s + near >= steps ? t->c + STRIP : NULL;
-            if (t->rows - r > LINES)
-                block(products, true, t, r, s == 0, at, with, here, &ahead);
+            if (t->rows - r > LINES && t->columns > LINES)
+                block(products, (struct extent){true, false}, t, r, s == 0, at, with, here, &ahead);
+            else if (t->rows - r > LINES)
+                block(products, (struct extent){true, true}, t, r, s == 0, at, with, here, &ahead);
             else
-                block(products, false, t, r, s == 0, at, with, here, &ahead);
+                block(products, (struct extent){false, t->columns <= LINES}, t, r, s == 0, at, with, here, &ahead);
         }
     }
 }
 
+#include "tensor/cpu/convolution-amx.h"
+
 FT_PACKED(bf16, 1, 1, 1)
 FT_PACKED(fp32, 6, 4, 3)
+FT_CONVOLUTION(bf16, 1, 1)
+FT_CONVOLUTION(fp32, 6, 4)
 
 /* The kernel gives a process the unit's registers when asked (Linux 5.16): 8 KB a thread that uses them. */
 static bool available(void)
@@ -232,8 +255,10 @@ bool ft_products_amx(struct ft_kernels *kernels, enum ft_precision precision)
         return false;
     if (precision == FT_BF16) {
         put_bf16(kernels);
+        put_convolution_bf16(kernels);
     } else {
         put_fp32(kernels);
+        put_convolution_fp32(kernels);
         kernels->gradient_rounding = 3 * 0x1p-18;
     }
     return true;

@@ -67,10 +67,10 @@ INLINE void block(const struct target *t, size_t r, const float *a, const float 
     }
     memset(whole, 0, sizeof whole);
     for (size_t i = 0; start != NULL && i < rows; i++)
-        memcpy(whole + i * STRIP, start + i * t->start_row, t->columns * sizeof *whole);
+        row_copy(whole + i * STRIP, start + i * t->start_row, t->columns);
     tile(whole, STRIP, whole, STRIP, a, b, steps);
     for (size_t i = 0; i < rows; i++)
-        memcpy(c + i * t->c_row, whole + i * STRIP, t->columns * sizeof *whole);
+        row_copy(c + i * t->c_row, whole + i * STRIP, t->columns);
 }
 
 INLINE void strips(const int products, const struct target *t, const float *a, size_t a_strip, const float *b, size_t steps)
