@@ -112,6 +112,54 @@ test_expect_success 'length, prompt and normalisation' '
     test_grep "find: " text/config_sentence_transformers.json && test "$($tailor -m text | tail -2 | head -1 | tr -s " ")" = "normalize normalize [20] - -"
 '
 
+# ---- models of vectors ----
+
+# Six classes in eight of sixteen columns, and noise four times as large in the others.
+vectors () {
+    awk -v rows="$1" -v seed="$2" 'BEGIN {
+        srand(7)
+        for (i = 0; i < 48; i++) centre[i] = 2 * rand() - 1
+        printf "label"; for (i = 0; i < 16; i++) printf ",x%d", i; print ""
+        srand(seed)
+        for (r = 0; r < rows; r++) {
+            printf "c%d", r % 6
+            for (i = 0; i < 16; i++) {
+                noise = rand() + rand() + rand() - 1.5
+                printf ",%.4f", i < 8 ? centre[r % 6 * 8 + i] + noise : 4 * noise
+            }
+            print ""
+        }
+    }'
+}
+knn () {
+    ft-eval -q -m "$1" vectors-test.ft | sed -n 's/^knn@20.//p'
+}
+
+test_expect_success 'a model of vectors from nothing learns: the nearest neighbours are of the class more often' '
+    vectors 240 1 >vectors.csv && vectors 120 2 >vectors-test.csv && ft-ingest -q --vectors --columns label=label vectors.csv >vectors.ft &&
+    ft-ingest -q --vectors --columns label=label vectors-test.csv >vectors-test.ft &&
+    $tailor --new mlp:in=16,hidden=32,out=16,activation=relu,l2=1 -o mlp && $tailor -m mlp >list && test "$(head -2 list | tail -1 | tr -s " ")" = "input vector [16] - -" &&
+    $limit ft-train -q -m mlp -o mlp-tuned --epochs 20 --lr 1e-2 --batch 48 vectors.ft &&
+    knn mlp >before && knn mlp-tuned >after && cat before after && awk "NR == 1 { before = \$1 } END { exit !(\$1 > before + .2) }" before after
+'
+
+test_expect_success 'piped and fused, stopped and resumed: the same bytes' '
+    ft-sample -q --epochs 4 --batch 48 vectors.ft >vectors.batches && set -- -q -m mlp --lr 1e-2 &&
+    $limit ft-train "$@" -o mlp-fused vectors.batches && $limit ft-train "$@" -o mlp-piped --steps 0 && piped mlp-piped vectors.batches && same mlp-fused mlp-piped &&
+    $limit ft-train "$@" -o mlp-resumed --steps 7 vectors.batches && $limit ft-train "$@" -o mlp-resumed --resume vectors.batches && same mlp-fused mlp-resumed &&
+    grep -q "^Vectors to vectors" mlp-fused/README.md && ! grep -q "sentence-transformers loads it" mlp-fused/README.md
+'
+
+test_expect_success 'batch norm: its statistics follow the batches when asked to, and not where it is frozen' '
+    $tailor --new mlp:in=16,hidden=32,out=16,norm=batch -o normed && set -- -q --lr 1e-2 --batch-norm train --epochs 4 --batch 48 vectors.ft &&
+    $limit ft-train -m normed -o normed-tuned "$@" && differ normed normed-tuned && knn normed-tuned >after && knn normed >before &&
+    awk "NR == 1 { before = \$1 } END { exit !(\$1 > before + .1) }" before after &&
+    $tailor -m normed --freeze "layers.*" -o normed-frozen && $limit ft-train -m normed-frozen -o normed-frozen-tuned "$@" &&
+    differ normed-frozen normed-frozen-tuned &&
+    $tailor -m normed-frozen --embedding layers.0.activation -o cut-before && $tailor -m normed-frozen-tuned --embedding layers.0.activation -o cut-after && same cut-before cut-after &&
+    $tailor -m normed-tuned --embedding layers.0.activation -o cut-other && differ cut-before cut-other
+'
+
 # ---- places, and what is refused ----
 
 test_expect_success 'what is there is replaced with --force only, and a run never' '
