@@ -21,7 +21,7 @@ static double hold_out, wise_ft = 1;
 static long eval_every;
 static const char *optimizer = "adamw", *schedule = "linear", *precision = "fp32", *batch_norm = "keep", *loss_optimizer;
 static double lr = FT_RATE_BY_KIND, loss_lr = FT_RATE_AS_MODEL, warmup = .1, clip = 1, layer_decay = 1;
-static bool force, resume, dry_run, drop_last, classes, pairs, triplets, scored, random_batches;
+static bool force, resume, dry_run, cache_frozen, drop_last, classes, pairs, triplets, scored, random_batches;
 static long accumulate = 1, threads, chunk, max_length, seed, batch_rows, per_class, views, epochs, steps = -1, save_every, keep = 2;
 static struct ft_list losses, freeze, unfreeze, prompts, lr_for, decay_for, augment;
 static const char *seconds[FT_SECONDS];
@@ -61,6 +61,7 @@ static const struct ft_option options[] = {
     {0, "accumulate", FT_COUNT, &accumulate, "N", "batches whose mean gradient makes a step", NULL},
     {0, "freeze", FT_LIST, &freeze, "PATTERN", "nodes that do not train, as 'encoder.layer.[0-2].*' or below:NODE", NULL},
     {0, "unfreeze", FT_LIST, &unfreeze, "PATTERN", "nodes that do train", NULL},
+    {0, "cache-frozen", FT_FLAG, &cache_frozen, NULL, "keep what frozen layers below all that train make of each item: they run once for all epochs", NULL},
     {0, "batch-norm", FT_TEXT, &batch_norm, "HOW", "keep its running statistics, or train: the batch's own, which the running ones follow", NULL},
     {0, "lora", FT_TEXT, &lora, "k=v", "train adapters alone: r=8,alpha=8,target=query+value", NULL},
     {0, "max-length", FT_COUNT, &max_length, "N", "tokens of a text at most (default: the model's)", NULL},
@@ -404,7 +405,7 @@ static int train(struct ft_run *run, struct ft_source *source)
     struct progress progress = {.start = ft_seconds()};
     const struct ft_tuning tuning = {
         .run = run, .source = source, .validation = source->validation, .steps = steps,
-        .trainer = {.memory = memory, .save_every = save_every, .keep = keep},
+        .trainer = {.memory = memory, .save_every = save_every, .keep = keep, .cache_frozen = cache_frozen},
         .step = on_step, .say = on_line, .argument = &progress};
     int result = ft_tune(&tuning);
 

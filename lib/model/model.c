@@ -168,7 +168,7 @@ static int build_nodes(struct ft_builder *build, const struct ft_tailoring *how)
 
     if (!path || says_static(model, &is_static) < 0 || (!(is_static && !ft_file_exists(path)) && !(json = ft_json_read(path))))
         return -1;
-    if ((family = find_family(model, json, path, is_static)) && (!how || ft_tailor_layers(model, json, path, how) == 0) &&
+    if ((family = find_family(model, json, path, is_static)) && (!how || ft_tailor_config(model, json, path, how) == 0) &&
         (node = build_family(build, family, json, path)) >= 0)
         result = model->scorer || (ft_modules_build(build, node) == 0 && (!model->tailored || ft_tailored_freeze(model) == 0)) ? 0 : -1;
     if (result == 0 && how)

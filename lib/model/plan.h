@@ -126,6 +126,9 @@ enum { FT_PLAN_TRAINING = 1, FT_PLAN_UNFUSED = 2 };
 /* The parts of a step that have adapters; how many. */
 int ft_plan_parts(const struct ft_plan *plan, const struct ft_step *step, struct ft_part parts[FT_PARTS]);
 
+/* The last step of the frozen prefix (runner.h), -1: there is none. */
+int ft_plan_prefix(const struct ft_plan *plan);
+
 /* Everything in the arena. NULL with ft_error set: FT_BAD when the nodes do not fit together. */
 struct ft_plan *ft_plan_make(struct ft_arena *arena, const struct ft_model *model, int flags);
 

@@ -54,6 +54,7 @@ struct ft_runner *ft_runner_open(const struct ft_model *model, int flags, enum f
             ft_runner_close(r);
             return NULL;
         }
+    r->prefix = ft_plan_prefix(r->plan);
     return r;
 }
 
@@ -174,6 +175,7 @@ int ft_runner_batch(struct ft_runner *r, const struct ft_packed *packed, const s
                     uint64_t seed, uint64_t batch)
 {
     ft_arena_reset(&r->batch_arena);
+    r->given = NULL;
     r->packed = packed;
     r->cut = cut;
     r->seed = seed;
@@ -187,6 +189,11 @@ int ft_runner_batch(struct ft_runner *r, const struct ft_packed *packed, const s
         if (reserve_worker(r, &r->workers[i]) < 0)
             return -1;
     return 0;
+}
+
+const struct ft_model *ft_runner_model(const struct ft_runner *r)
+{
+    return r->model;
 }
 
 size_t ft_runner_tokens(const struct ft_runner *r, size_t chunk)
@@ -385,6 +392,11 @@ static void forward_steps(const struct ft_running *run, const struct ft_shard *s
     const struct ft_plan *plan = r->plan;
     int out = plan->steps[plan->step_count - 1].out;
 
+    if (r->given && first <= r->prefix) {
+        if (last >= r->prefix)
+            ft_running_take(run, shard, &r->workers[worker]);
+        first = r->prefix + 1;
+    }
     for (int s = first; s <= last; s++)
         ft_running_forward(run, &plan->steps[s], shard, &r->workers[worker]);
     if (last + 1 == plan->step_count)
@@ -446,7 +458,7 @@ int ft_runner_forward_only(struct ft_runner *r, size_t chunk, float *out)
     if (r->plan->moments)
         return forward_meeting(r, chunk, out);
     ft_runner_unpack(r);
-    if (ft_runner_pack(r, 0, r->plan->step_count - 1, false, r->packed->offset[r->packed->texts]) < 0)
+    if (ft_runner_pack(r, r->given ? r->prefix + 1 : 0, r->plan->step_count - 1, false, r->packed->offset[r->packed->texts]) < 0)
         return -1;
     return ft_pool_run(r->cut->shard_count - batch.first_shard, forward_any_shard, &batch);
 }
@@ -519,8 +531,12 @@ int ft_runner_forward(struct ft_runner *r, size_t chunk, size_t count, float *ou
     for (size_t c = 0; c < count; c++)
         group.run[c].out = out;
     for (int s = 0; s < r->plan->segment_count; s++) {
+        bool given = r->given && r->plan->segments[s].last <= r->prefix;
+
         group.segment = &r->plan->segments[s];
-        if (ft_runner_pack(r, group.segment->first, group.segment->last, false, group.tokens) < 0 || forward_segment(&group, group.segment) < 0)
+        if (given && group.segment->last < r->prefix)
+            continue;
+        if ((!given && ft_runner_pack(r, group.segment->first, group.segment->last, false, group.tokens) < 0) || forward_segment(&group, group.segment) < 0)
             return -1;
     }
     return 0;

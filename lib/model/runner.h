@@ -33,6 +33,21 @@ int ft_runner_backward(struct ft_runner *runner, size_t chunk, size_t count, con
 /* After a batch went through: running means and variances follow those of its chunks, one after another. Nothing where norms keep theirs. */
 void ft_runner_follow(const struct ft_runner *runner);
 
+/* The frozen prefix: the steps below the lowest segment that has anything to learn, and the value that leaves it. Floats a row of that, which is a token or,
+ * `of_items`, an item; 0: there is no such part. `random`: a node of it that drops out at random, or NULL. */
+size_t ft_runner_prefix(const struct ft_runner *runner, bool *of_items, const char **random);
+
+/* Does it make the same bits of an item whatever it is in company with? So do products of our own; a library's may not. */
+bool ft_runner_prefix_apart(const struct ft_runner *runner);
+
+/* What the prefix makes of the batch, rows in their order. */
+int ft_runner_prefix_forward(struct ft_runner *runner, float *out);
+
+/* Until the next batch the forward begins with these rows in the prefix's stead. They must stay. */
+void ft_runner_give(struct ft_runner *runner, const float *prefix);
+
+const struct ft_model *ft_runner_model(const struct ft_runner *runner);
+
 /* Of a chunk: its tokens, and the bytes of activations that keeping it takes. */
 size_t ft_runner_tokens(const struct ft_runner *runner, size_t chunk);
 size_t ft_runner_kept_size(const struct ft_runner *runner, size_t chunk);

@@ -49,6 +49,8 @@ struct ft_runner {
     struct ft_plan *plan;
     struct ft_worker *workers;
     int worker_count;
+    int prefix;                  /* the last step of the frozen prefix, -1: there is none */
+    const float *given;          /* what it makes of the batch, or NULL */
     const struct ft_packed *packed;
     const struct ft_cut *cut;
     uint64_t seed, batch;
@@ -146,6 +148,9 @@ void ft_norm_slice(const struct ft_running *run, const struct ft_slice *slice, s
 /* All shards of the group have come to a batch norm that meets: its moments, or how gradients are mixed. */
 int ft_group_moments(struct ft_group *group, const struct ft_step *step);
 int ft_group_mix(struct ft_group *group, const struct ft_step *step);
+
+/* The prefix's rows of a shard, to where the forward would have put them. */
+void ft_running_take(const struct ft_running *run, const struct ft_shard *shard, struct ft_worker *worker);
 
 /* Pack the weights of steps first .. last, unless they are; those of linear steps unless `tokens` are too few to be worth it. A convolution's are
  * brought into the order that windows are gathered in, with the norm that follows it, and its bias behind them. */

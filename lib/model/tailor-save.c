@@ -114,6 +114,8 @@ static int write_config(struct ft_arena *arena, const struct ft_model *model, co
     }
     if (result == 0 && t->layers)
         result = set_layers(t, config);
+    if (result == 0 && t->sets_dropout)
+        ft_config_dropout(config, t->dropout);
     if (result == 0 && has_static_body(model) && json_is_boolean(json_object_get(config, "normalize")))
         result = json_object_set_new(config, "normalize", json_boolean(normalizes(model)));
     if (result == 0)

@@ -362,11 +362,18 @@ static int edit_layers(struct tailor *t, const char *text)
     return blocks == wanted ? 0 : ft_fail(FT_USAGE, "%zu blocks are left and not %zu: layers of this family cannot be taken off so", blocks, wanted);
 }
 
+/* The family has read it. */
+static int edit_dropout(struct tailor *t, const char *text)
+{
+    (void)t, (void)text;
+    return 0;
+}
+
 static const struct edit {
     const char *name;
     int (*make)(struct tailor *t, const char *value);
 } known_edits[] = {
-    {"layers", edit_layers}, {"embedding", edit_embedding}, {"pool", edit_pool}, {"dim", edit_dim}, {"head", edit_head}, {"normalize", edit_normalize},
+    {"layers", edit_layers}, {"dropout", edit_dropout}, {"embedding", edit_embedding}, {"pool", edit_pool}, {"dim", edit_dim}, {"head", edit_head}, {"normalize", edit_normalize},
     {"freeze", edit_freeze}, {"unfreeze", edit_unfreeze}, {"max-length", edit_max_length}, {"prompt", edit_prompt},
 };
 
@@ -384,57 +391,6 @@ static int make_edit(struct tailor *t, const char *text)
             return ft_error_prefix("--%.*s%s%.200s: ", (int)size, text, *value ? " " : "", value);
         }
     return ft_fail(FT_USAGE, "'%.64s' is no edit", text);
-}
-
-size_t ft_model_blocks(const struct ft_model *model)
-{
-    size_t blocks = 0;
-
-    for (int i = 0; i < model->body_nodes; i++)
-        for (const char *p = model->nodes[i].name; p; p = strchr(p, '.')) {
-            char *end;
-            unsigned long number;
-
-            p += *p == '.';
-            number = strtoul(p, &end, 10);
-            if (end == p || *p < '0' || *p > '9' || *end != '.')
-                continue;
-            blocks = number + 1 > blocks ? number + 1 : blocks;
-            break;
-        }
-    return blocks;
-}
-
-const char *ft_layers_key(const json_t *config)
-{
-    static const char *const keys[] = {"num_hidden_layers", "n_layers", "num_layers"};
-
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (json_is_integer(json_object_get(config, keys[i])))
-            return keys[i];
-    return NULL;
-}
-
-int ft_tailor_layers(struct ft_model *model, json_t *config, const char *path, const struct ft_tailoring *how)
-{
-    const char *key = ft_layers_key(config), *text = NULL;
-    struct ft_tailored *tailored = model->tailored;
-    unsigned long count;
-    char *end;
-
-    for (size_t i = 0; i < how->edits->count; i++)
-        if (strncmp(how->edits->items[i], "layers=", 7) == 0)
-            text = how->edits->items[i] + 7;
-    if (!text)
-        return 0;
-    if (!key)
-        return ft_fail(FT_USAGE, "--layers %s: %s has no number of layers", text, path);
-    tailored->old_layers = (size_t)json_integer_value(json_object_get(config, key));
-    count = strtoul(text, &end, 10);
-    if (*end || end == text || count < 1 || count > tailored->old_layers)
-        return ft_fail(FT_USAGE, "--layers %s: expected a whole number, 1 to %zu", text, tailored->old_layers);
-    tailored->layers = count;
-    return json_object_set_new((json_t *)config, key, json_integer((json_int_t)count)) < 0 ? ft_fail(FT_SYSTEM, "out of memory") : 0;
 }
 
 /* Are the model's own nodes, all of them, what the family makes of this config.json? */

@@ -30,8 +30,11 @@ int ft_tailored_freeze(struct ft_model *model);
 /* Afterwards: write `freezing` so that, replayed in the end, it freezes what is frozen. */
 int ft_tailored_settle(struct ft_model *model);
 
-/* The number of blocks, which config.json is to say from now on. Before the family reads it. */
-int ft_tailor_layers(struct ft_model *model, json_t *config, const char *path, const struct ft_tailoring *tailoring);
+/* Edits of what config.json says: layers, dropout. Before the family reads it. */
+int ft_tailor_config(struct ft_model *model, json_t *config, const char *path, const struct ft_tailoring *tailoring);
+
+/* Every rate of dropout that config.json has; how many. */
+size_t ft_config_dropout(json_t *config, double rate);
 
 /* All nodes are there: make the edits. `family`, `config`: what the nodes were made of. */
 int ft_tailor_apply(struct ft_builder *build, const struct ft_family *family, const json_t *config, const char *path,

@@ -1,10 +1,12 @@
 /* trainer.c - forward again where needed, backward, optimizer step, checkpoints, the log. */
 #include "train/trainer.h"
 #include "base/error.h"
+#include "data/corpus.h"
 #include "model/adapter.h"
 #include "model/runner.h"
 #include "train/best.h"
 #include "train/finish.h"
+#include "train/frozen.h"
 #include "train/log.h"
 #include "train/teacher.h"
 
@@ -20,6 +22,7 @@ struct ft_trainer {
     struct ft_trainer_options options;
     struct ft_model *model;
     struct ft_runner *runner;
+    struct ft_frozen *frozen;    /* with cache_frozen */
     struct ft_optimizer *optimizer;
     struct ft_weights *weights;  /* of the losses, from ft_trainer_plan on */
     struct ft_live live;
@@ -86,6 +89,17 @@ static int merge(struct ft_trainer *t)
     return t->model->adapters ? ft_adapters_merge(t->model) : 0;
 }
 
+/* An eighth of --memory at most holds items in memory; the rest is on the disk. */
+static int open_frozen(struct ft_trainer *t)
+{
+    size_t share = t->options.memory / 8;
+
+    if (t->run->settings.augment)
+        return ft_fail(FT_USAGE, "--cache-frozen: --augment makes another image of each at every pass: --augment none");
+    t->frozen = ft_frozen_open(t->runner, t->options.memory && share < FT_CORPUS_MEMORY ? share : FT_CORPUS_MEMORY);
+    return t->frozen ? 0 : -1;
+}
+
 /* The block: the base model's parameters in a place of our own, then whatever checkpoint there is over them. */
 static int load(struct ft_trainer *t)
 {
@@ -120,6 +134,8 @@ static int load(struct ft_trainer *t)
     for (int which = 0; which < FT_SECONDS && !t->options.shared; which++)
         if (s->second[which].model && !(t->second[which] = ft_teacher_open(s, (enum ft_second)which)))
             return -1;
+    if (t->options.cache_frozen && open_frozen(t) < 0)
+        return -1;
     return !t->options.dry && load_checkpoint(t) < 0 ? -1 : merge(t);
 }
 
@@ -162,6 +178,7 @@ void ft_trainer_close(struct ft_trainer *t)
     ft_log_close(t->log);
     for (int which = 0; which < FT_SECONDS; which++)
         ft_teacher_close(t->second[which]);
+    ft_frozen_close(t->frozen);
     ft_runner_close(t->runner);
     ft_optimizer_close(t->optimizer);
     ft_weights_close(t->weights);
@@ -243,6 +260,8 @@ static size_t activation_limit(const struct ft_trainer *t)
 
 int ft_trainer_begin(struct ft_trainer *t, const struct ft_batch *batch, const struct ft_packed *packed)
 {
+    const float *prefix = NULL;
+
     ft_arena_reset(&t->arena);
     t->batch = batch;
     t->packed = packed;
@@ -250,7 +269,13 @@ int ft_trainer_begin(struct ft_trainer *t, const struct ft_batch *batch, const s
     t->kept = 0;
     if (ft_cut_make(&t->arena, packed, (size_t)t->run->settings.chunk, &t->cut) < 0)
         return -1;
-    return ft_runner_batch(t->runner, packed, &t->cut, t->run->settings.seed, batch->number);
+    if (t->frozen && !(prefix = ft_frozen_rows(t->frozen, packed)))
+        return -1;
+    if (ft_runner_batch(t->runner, packed, &t->cut, t->run->settings.seed, batch->number) < 0)
+        return -1;
+    if (prefix)
+        ft_runner_give(t->runner, prefix);
+    return 0;
 }
 
 int ft_trainer_forward(struct ft_trainer *t, float *embedding)

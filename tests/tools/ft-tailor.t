@@ -112,6 +112,24 @@ test_expect_success 'length, prompt and normalisation' '
     test_grep "find: " text/config_sentence_transformers.json && test "$($tailor -m text | tail -2 | head -1 | tr -s " ")" = "normalize normalize [20] - -"
 '
 
+# ---- the frozen part kept ----
+
+test_expect_success '--cache-frozen: the same bytes, resumed, on one thread, without memory' '
+    $tailor -m model --dropout 0 --freeze "*" --dim 8 -o dry && test_grep "\"hidden_dropout_prob\": 0.0" dry/config.json && set -- -q -m dry --batch 24 --epochs 3 &&
+    FT_CPU=plain $limit ft-train "$@" -o dry-plain documents && FT_CPU=plain $limit ft-train "$@" -o dry-kept --cache-frozen documents &&
+    test -z "$(changed dry-plain dry-kept)" && $limit ft-train "$@" -o dry-one --cache-frozen documents &&
+    $limit ft-train "$@" -o dry-two --cache-frozen --threads 1 --memory 1M documents && test -z "$(changed dry-one dry-two)" &&
+    $limit ft-train "$@" -o dry-three --cache-frozen --steps 7 documents && $limit ft-train -q -o dry-three --cache-frozen --resume documents &&
+    test -z "$(changed dry-one dry-three)" && test "$(changed dry dry-one)" = ./2_Dense/model.safetensors
+'
+
+test_expect_success 'refused where dropout makes every pass another, where nothing is frozen' '
+    $tailor -m model --freeze "*" --dim 8 -o wet && test_expect_code 2 ft-train -m wet -o wet-tuned --cache-frozen documents 2>err &&
+    test_grep "embeddings.dropout is frozen and drops out at random" err &&
+    test_expect_code 2 ft-train -m model -o wet-tuned --cache-frozen documents 2>err && test_grep "no part of the model is frozen" err &&
+    test_expect_code 2 $tailor -m model --dropout 1 -o x 2>err && test_grep "below 1" err
+'
+
 # ---- models of vectors ----
 
 # Six classes in eight of sixteen columns, and noise four times as large in the others.

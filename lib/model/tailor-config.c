@@ -1,0 +1,97 @@
+/* tailor-config.c - edits of what config.json says, made before the family reads it. */
+#include "base/error.h"
+#include "model/tailoring.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+size_t ft_model_blocks(const struct ft_model *model)
+{
+    size_t blocks = 0;
+
+    for (int i = 0; i < model->body_nodes; i++)
+        for (const char *p = model->nodes[i].name; p; p = strchr(p, '.')) {
+            char *end;
+            unsigned long number;
+
+            p += *p == '.';
+            number = strtoul(p, &end, 10);
+            if (end == p || *p < '0' || *p > '9' || *end != '.')
+                continue;
+            blocks = number + 1 > blocks ? number + 1 : blocks;
+            break;
+        }
+    return blocks;
+}
+
+const char *ft_layers_key(const json_t *config)
+{
+    static const char *const keys[] = {"num_hidden_layers", "n_layers", "num_layers"};
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (json_is_integer(json_object_get(config, keys[i])))
+            return keys[i];
+    return NULL;
+}
+
+size_t ft_config_dropout(json_t *config, double rate)
+{
+    static const char *const keys[] = {"hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout", "embedding_dropout",
+                                       "mlp_dropout", "dropout_rate"};
+    size_t count = 0;
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (json_is_number(json_object_get(config, keys[i])))
+            count += json_object_set_new(config, keys[i], json_real(rate)) == 0;
+    return count;
+}
+
+/* The last value given for an edit, or NULL. */
+static const char *value_of(const struct ft_tailoring *how, const char *name)
+{
+    const char *value = NULL;
+    size_t size = strlen(name);
+
+    for (size_t i = 0; i < how->edits->count; i++)
+        if (strncmp(how->edits->items[i], name, size) == 0 && how->edits->items[i][size] == '=')
+            value = how->edits->items[i] + size + 1;
+    return value;
+}
+
+static int set_dropout(struct ft_model *model, json_t *config, const char *path, const char *text)
+{
+    struct ft_tailored *tailored = model->tailored;
+
+    if (ft_number_parse(text, &tailored->dropout) < 0 || !(tailored->dropout >= 0 && tailored->dropout < 1))
+        return ft_fail(FT_USAGE, "--dropout %s: expected a number of at least 0 and below 1", text);
+    tailored->sets_dropout = true;
+    return ft_config_dropout(config, tailored->dropout) ? 0 : ft_fail(FT_USAGE, "--dropout %s: %s has no rate of dropout", text, path);
+}
+
+static int set_layers(struct ft_model *model, json_t *config, const char *path, const char *text)
+{
+    const char *key = ft_layers_key(config);
+    struct ft_tailored *tailored = model->tailored;
+    unsigned long count;
+    char *end;
+
+    if (!text)
+        return 0;
+    if (!key)
+        return ft_fail(FT_USAGE, "--layers %s: %s has no number of layers", text, path);
+    tailored->old_layers = (size_t)json_integer_value(json_object_get(config, key));
+    count = strtoul(text, &end, 10);
+    if (*end || end == text || count < 1 || count > tailored->old_layers)
+        return ft_fail(FT_USAGE, "--layers %s: expected a whole number, 1 to %zu", text, tailored->old_layers);
+    tailored->layers = count;
+    return json_object_set_new(config, key, json_integer((json_int_t)count)) < 0 ? ft_fail(FT_SYSTEM, "out of memory") : 0;
+}
+
+int ft_tailor_config(struct ft_model *model, json_t *config, const char *path, const struct ft_tailoring *how)
+{
+    const char *dropout = value_of(how, "dropout");
+
+    if (dropout && set_dropout(model, config, path, dropout) < 0)
+        return -1;
+    return set_layers(model, config, path, value_of(how, "layers"));
+}
