@@ -74,6 +74,7 @@ extern const struct ft_family ft_family_resnet, ft_family_efficientnet, ft_famil
 const struct ft_family *ft_family_find(const char *name);        /* NULL: FT_BAD, and the message lists the known ones */
 const struct ft_family *ft_family_of_architecture(const char *name);   /* the same of timm's and torchvision's: "resnet50", "efficientnet_b0" */
 
+extern const struct ft_family ft_family_t5, ft_family_mt5, ft_family_umt5;
 extern const struct ft_family ft_family_mlp;
 
 /* Pooling, projections and normalisation of model->directory, after node `tokens`. Sets dim, normalized, distance. */

@@ -278,6 +278,8 @@ const struct ft_safetensor *ft_parameter_find(const struct ft_model *model, cons
         return ft_safetensors_find(files, parameter->name);
     for (const char *const *prefix = family ? family->prefixes : NULL; prefix && *prefix && !tensor; prefix++)
         tensor = find_named(&arena, files, *prefix, parameter->name);
+    for (const char *const *copy = parameter->copies; copy && *copy && !tensor; copy++)
+        tensor = ft_safetensors_find(files, *copy);
     ft_arena_free(&arena);
     return tensor;
 }

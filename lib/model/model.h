@@ -53,6 +53,7 @@ struct ft_parameter {
     const char *file;        /* which file: "" the model's own, "2_Dense" a module's */
     int rank;                /* of the tensor in its file, 1 to 4 */
     size_t shape[4];         /* there; a convolution's [O, I / groups, kernel, kernel] */
+    const char *const *copies;   /* other names a file may have it under, also several times: one is read, and only that one is saved; or NULL */
     size_t rows, columns;    /* the same numbers as a matrix; a vector is one row */
     size_t offset;           /* in floats from the start of the block; multiples of 16 except inside a joined matrix */
     bool decay;              /* weight decay applies: not biases, not norms */

@@ -126,7 +126,7 @@ static int write_modules(struct ft_arena *arena, const struct ft_model *model, c
 static size_t collect(const struct ft_model *model, const char *file, const struct ft_safetensors *source, struct ft_safetensor *out,
                       bool *used)
 {
-    const struct ft_safetensor *folded;
+    const struct ft_safetensor *folded, *other;
     bool edited = model->tailored && model->tailored->fresh;
     size_t count = 0;
 
@@ -138,6 +138,9 @@ static size_t collect(const struct ft_model *model, const char *file, const stru
             continue;
         if ((as = p->fresh ? NULL : ft_parameter_find(model, source, p)))
             used[as - source->tensors] = true;
+        for (const char *const *copy = p->copies; copy && *copy; copy++)
+            if ((other = ft_safetensors_find(source, *copy)))
+                used[other - source->tensors] = true;
         if (p->fold && (folded = ft_safetensors_find(source, p->fold->mapping)))
             used[folded - source->tensors] = true;
         if (p->fold && (folded = ft_safetensors_find(source, p->fold->weights)))

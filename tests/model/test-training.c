@@ -370,6 +370,9 @@ int main(void)
     test_family("families", "roberta");
     test_family("families", "xlm-roberta");
     test_family("families", "mpnet");
+    test_family("families", "t5");
+    test_family("families", "sentence-t5");
+    test_family("families", "umt5");
     test_family("static", "model2vec");
     test_family("static", "quantized");
     test_family("static", "bytes");

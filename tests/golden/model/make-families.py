@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers import models as st
 from transformers import AutoModel, DistilBertConfig, MPNetConfig, RobertaConfig, XLMRobertaConfig, PreTrainedTokenizerFast
+from transformers import T5Config, T5EncoderModel, UMT5Config, UMT5EncoderModel
 
 torch.set_num_threads(1)
 TEXTS = ["", "the cat sat on the mat", "a dog, a cat & a bird!", "The CAT sat on the MAT", "edit photos and play music on the web", "zebra",
@@ -41,15 +42,21 @@ def families():
                                                                 pad_token_id=1, layer_norm_eps=1e-5, **SHAPE)
     yield "mpnet", GENERAL / "mpnet.json", MPNetConfig(vocab_size=vocabulary(GENERAL / "mpnet.json"), max_position_embeddings=34, pad_token_id=1, layer_norm_eps=1e-5, **SHAPE)
 
+    t5 = dict(vocab_size=vocabulary(GENERAL / "t5.json"), d_model=20, d_kv=6, num_heads=4, d_ff=36, num_layers=2, pad_token_id=1, eos_token_id=2)
+    yield "t5", GENERAL / "t5.json", T5Config(feed_forward_proj="relu", **t5)
+    yield "sentence-t5", GENERAL / "t5.json", T5Config(feed_forward_proj="gated-gelu", relative_attention_num_buckets=8, relative_attention_max_distance=12, **t5)
+    yield "umt5", GENERAL / "t5.json", UMT5Config(feed_forward_proj="gated-gelu", **t5)
+
 
 SENTENCE = dict(unk_token="<unk>", pad_token="<pad>", bos_token="<s>", eos_token="</s>")
-SEED = {"mpnet": 13}   # a draw where the gradients of queries and keys are no small rest of large ones, which products of bf16 parts would not give to 1e-5
+SEED = {"mpnet": 13, "t5": 14}   # draws where the gradients of queries and keys are no small rest of large ones, which products of bf16 parts would not give to 1e-5
 SPECIAL = {"distilbert": dict(unk_token="[UNK]", pad_token="[PAD]"), "mpnet": {**SENTENCE, "unk_token": "[UNK]"}}
 
 
 def make(name, tokenizer, config):
     torch.manual_seed(SEED.get(name, 11))
-    model = AutoModel.from_config(config, attn_implementation="eager")
+    encoder = {"t5": T5EncoderModel, "umt5": UMT5EncoderModel}.get(config.model_type)
+    model = encoder(config) if encoder else AutoModel.from_config(config, attn_implementation="eager")
     with torch.no_grad():
         for key, p in model.named_parameters():
             norm = "norm" in key.lower()
@@ -59,7 +66,15 @@ def make(name, tokenizer, config):
     PreTrainedTokenizerFast(tokenizer_file=str(tokenizer), model_max_length=32, **SPECIAL.get(name, SENTENCE)).save_pretrained(path)
     shutil.copy(tokenizer, path / "tokenizer.json")
     body = st.Transformer(str(path), max_seq_length=32)
-    st_model = SentenceTransformer(modules=[body, st.Pooling(20, pooling_mode="mean")], device="cpu")
+    modules = [body, st.Pooling(20, pooling_mode="mean")]
+    if name == "sentence-t5":
+        modules += [st.Dense(20, 12, bias=False, activation_function=torch.nn.Identity()), st.Normalize()]
+        with torch.no_grad():
+            modules[2].linear.weight.copy_(0.3 * torch.randn(12, 20))
+    st_model = SentenceTransformer(modules=modules, device="cpu")
+    if name == "sentence-t5":
+        st_model.save(str(path), create_model_card=False)
+        shutil.copy(tokenizer, path / "tokenizer.json")
     vectors = st_model.encode(TEXTS, batch_size=1, convert_to_numpy=True)
     with open(f"families/{name}.jsonl", "w") as out:
         for text, vector in zip(TEXTS, vectors):
@@ -67,11 +82,11 @@ def make(name, tokenizer, config):
     st_model = st_model.double().eval()
     features = st_model.preprocess([TEXTS[i] for i in GRADIENT]) if hasattr(st_model, "preprocess") else st_model.tokenize([TEXTS[i] for i in GRADIENT])
     embedding = st_model(features)["sentence_embedding"]
-    weight = torch.tensor([[math.sin(7 * i + 3 * j + 1) for j in range(20)] for i in range(len(GRADIENT))], dtype=torch.float64)
+    weight = torch.tensor([[math.sin(7 * i + 3 * j + 1) for j in range(embedding.shape[1])] for i in range(len(GRADIENT))], dtype=torch.float64)
     loss = (embedding * weight).sum()
     loss.backward()
     inner = st_model[0].auto_model if hasattr(st_model[0], "auto_model") else st_model[0].model
-    gradients = {k: p.grad for k, p in inner.named_parameters() if p.grad is not None}
+    gradients = {k: p.grad for m in [inner, *list(st_model)[1:]] for k, p in m.named_parameters() if p.grad is not None}
     norm = math.sqrt(sum(float((g ** 2).sum()) for g in gradients.values()))
     save_file({k: g.float().contiguous() for k, g in gradients.items()}, f"families/{name}.safetensors", {"format": "pt"})
     return {"loss": float(loss), "norm": norm}
