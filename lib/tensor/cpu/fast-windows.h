@@ -66,22 +66,46 @@ INLINE void run_add(float *to, const float *from, size_t count)
         v_put(to + i, v_get(to + i, m) + v_get(from + i, m), m);
 }
 
+/* The first position under a window that lies on the map whole; false for others. */
+INLINE bool window_whole(const struct ft_windows *g, const struct window_at *at, size_t *position)
+{
+    size_t y = at->oy * g->stride, x = at->ox * g->stride;
+
+    *position = (y - g->above) * g->across + x - g->left;
+    return y >= g->above && y - g->above + g->kernel <= g->height && x >= g->left && x - g->left + g->kernel <= g->across;
+}
+
+/* Taps first .. first + taps - 1 of any window. */
+static void gather_taps(float *col, const float *item, const struct ft_windows *g, const struct window_at *at, size_t first, size_t taps)
+{
+    size_t C = g->channels;
+
+    for (size_t k = first, here; k < first + taps; k += here, col += here * C) {
+        size_t kx = k % g->kernel;
+        struct taps_run run;
+
+        here = g->kernel - kx < first + taps - k ? g->kernel - kx : first + taps - k;
+        run = taps_of(g, at->oy, at->ox, k / g->kernel, kx, here);
+        run_zero(col, run.before * C);
+        run_copy(col + run.before * C, item + run.position * C, run.inside * C);
+        run_zero(col + (run.before + run.inside) * C, (here - run.before - run.inside) * C);
+    }
+}
+
 static void windows_gather(float *col, const float *x, const struct ft_windows *g, size_t from, size_t until, size_t first, size_t taps)
 {
-    size_t C = g->channels, map = g->height * g->across * C;
+    size_t C = g->channels, map = g->height * g->across * C, row = g->kernel * C, position;
     struct window_at at = window_first(g, from);
 
-    for (size_t i = from; i < until; i++, window_next(g, &at))
-        for (size_t k = first, here; k < first + taps; k += here, col += here * C) {
-            size_t kx = k % g->kernel;
-            struct taps_run run;
+    for (size_t i = from; i < until; i++, window_next(g, &at), col += taps * C) {
+        const float *item = x + at.item * map;
 
-            here = g->kernel - kx < first + taps - k ? g->kernel - kx : first + taps - k;
-            run = taps_of(g, at.oy, at.ox, k / g->kernel, kx, here);
-            run_zero(col, run.before * C);
-            run_copy(col + run.before * C, x + at.item * map + run.position * C, run.inside * C);
-            run_zero(col + (run.before + run.inside) * C, (here - run.before - run.inside) * C);
-        }
+        if (taps == g->kernel * g->kernel && window_whole(g, &at, &position))
+            for (size_t ky = 0; ky < g->kernel; ky++)
+                run_copy(col + ky * row, item + (position + ky * g->across) * C, row);
+        else
+            gather_taps(col, item, g, &at, first, taps);
+    }
 }
 
 static void windows_scatter(float *dx, const float *dcol, const struct ft_windows *g, size_t from, size_t until)
