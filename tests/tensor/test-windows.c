@@ -290,16 +290,25 @@ static double pixels(const struct ft_kernels *k, size_t R)
     return apart;
 }
 
-/* A map that is convolved at a stride of one, of whole steps of channels as often as not. */
+/* Windows of `kernel` along a side, some of them perhaps beyond it altogether. */
+static size_t windows_along(const struct ft_windows *g, size_t size, size_t before)
+{
+    size_t all = size + before + pick(0, g->kernel - 1);
+
+    return (all < g->kernel ? 0 : (all - g->kernel) / g->stride) + 1;
+}
+
+/* A map that is convolved, mostly at a stride of one and mostly of whole steps of channels. */
 static struct map map_draw_for_convolution(void)
 {
     struct map m = map_draw();
 
-    m.g.stride = 1;
+    m.g.stride = pick(0, 2) ? 1 : pick(2, 3);
     m.g.channels = pick(0, 9) ? 32 * pick(1, 3) : m.g.channels;
     m.g.across += pick(0, 9) ? 0 : 200;
-    m.g.out_height = (m.g.height + m.g.above >= m.g.kernel ? m.g.height + m.g.above - m.g.kernel + 1 : 1) + pick(0, m.g.kernel - 1);
-    m.g.out_across = (m.g.across + m.g.left >= m.g.kernel ? m.g.across + m.g.left - m.g.kernel + 1 : 1) + pick(0, m.g.kernel - 1);
+    m.g.out_height = windows_along(&m.g, m.g.height, m.g.above);
+    m.g.out_across = windows_along(&m.g, m.g.across, m.g.left);
+    m.S = pick(0, 9) ? m.S : 20;
     m.in = m.S * m.g.height * m.g.across * m.g.channels;
     m.out = m.S * m.g.out_height * m.g.out_across;
     return m;
