@@ -56,7 +56,7 @@ size_t ft_map_scratch(const struct ft_runner *r, const struct ft_step *step)
 /* ---- forward ------------------------------------------------------------------------------------------------------------- */
 
 static void convolution_forward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, const struct ft_worker *worker,
-                                float *y, const float *x)
+                                float *y, const float *x, const float *residual)
 {
     const struct ft_kernels *k = run->runner->kernels;
     const struct ft_windows *g = &step->windows;
@@ -65,6 +65,8 @@ static void convolution_forward(const struct ft_running *run, const struct ft_st
 
     if (ft_map_straight(k, step, false)) {
         k->convolution_forward(y, x, w, b, g, shard->rows.sequences, O);
+        if (residual)
+            k->add(y, residual, rows * O);
         if (step->activation != FT_IDENTITY)
             k->activation_forward(step->activation, y, y, rows * O);
         return;
@@ -76,6 +78,8 @@ static void convolution_forward(const struct ft_running *run, const struct ft_st
         if (!is_direct(step))
             k->windows_gather(worker->scratch.data, x, g, from, from + n, 0, taps_of(step));
         k->linear_forward(y, col, w, k->linear_pack ? w : NULL, b, n, deep, O);
+        if (residual)
+            k->add(y, residual + from * O, n * O);
         if (step->activation != FT_IDENTITY)
             k->activation_forward(step->activation, y, y, n * O);
     }
@@ -117,7 +121,7 @@ void ft_map_forward(const struct ft_running *run, const struct ft_step *step, co
         k->pixels_forward(y, r->packed->pixel + first * value->width, node->multiply, node->add, items * value->positions);
         break;
     case FT_STEP_CONVOLUTION:
-        convolution_forward(run, step, shard, worker, y, in[0]);
+        convolution_forward(run, step, shard, worker, y, in[0], in[1]);
         break;
     case FT_STEP_DEPTHWISE:
         w = ft_running_packed(r, step, false);

@@ -98,7 +98,17 @@ static bool takes_activation(const struct build *b, int i)
 {
     const struct ft_node *n = node_at(b, i);
 
-    return n->op == FT_OP_BATCH_NORM || (n->op == FT_OP_CONVOLUTION && !(b->training && b->learns[i]));
+    return n->op == FT_OP_BATCH_NORM || (n->op == FT_OP_CONVOLUTION && !(b->training && b->learns[i])) || (n->op == FT_OP_ADD && b->absorbed[i]);
+}
+
+/* An addition to what a convolution gives of something that is there before it: done block by block as it is made. Not where a backward comes by. */
+static bool can_add(const struct build *b, int i)
+{
+    const struct ft_node *n = node_at(b, i);
+    int last = n->inputs[0], made = b->absorbed[last] ? last - 1 : last;
+
+    return b->consumers[last] == 1 && n->inputs[1] < made && node_at(b, made)->op == FT_OP_CONVOLUTION && node_at(b, made)->groups == 1 &&
+           !(b->training && b->learns[i]);
 }
 
 /* A norm that is not frozen changes in training even where none of its parameters learns. */
@@ -129,7 +139,7 @@ static void find_fusions(struct build *b)
         if (n->op == FT_OP_ADD && b->training && node_at(b, n->inputs[0])->op == FT_OP_DROPOUT &&
             b->consumers[n->inputs[0]] == 1)
             b->absorbed[n->inputs[0]] = 1;
-        if (n->op == FT_OP_BATCH_NORM && can_fold(b, i))
+        if ((n->op == FT_OP_BATCH_NORM && can_fold(b, i)) || (n->op == FT_OP_ADD && can_add(b, i)))
             b->absorbed[i] = 1;
         if (n->op == FT_OP_ACTIVATION && b->consumers[n->inputs[0]] == 1 && takes_activation(b, n->inputs[0]))
             b->absorbed[i] = 1;
@@ -198,6 +208,8 @@ static void absorbed_node(struct build *b, int i)
         if (b->plan->steps[s].out == value) {
             if (n->op == FT_OP_ACTIVATION)
                 b->plan->steps[s].activation = n->activation;
+            if (n->op == FT_OP_ADD)
+                b->plan->steps[s].in[b->plan->steps[s].in_count++] = b->value[n->inputs[1]];
             return;
         }
 }
@@ -318,7 +330,12 @@ static int node_steps(struct build *b, int i)
     case FT_OP_GEM: plain_step(b, i, FT_STEP_GEM); break;
     case FT_OP_NORMALIZE: plain_step(b, i, FT_STEP_NORMALIZE); break;
     case FT_OP_ATTENTION: attention_steps(b, i); break;
-    case FT_OP_ADD: add_step(b, i); break;
+    case FT_OP_ADD:
+        if (b->absorbed[i])
+            absorbed_node(b, i);
+        else
+            add_step(b, i);
+        break;
     case FT_OP_MULTIPLY: multiply_step(b, i); break;
     case FT_OP_RELATIVE_BIAS: break;
     case FT_OP_DROPOUT:

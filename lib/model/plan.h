@@ -40,7 +40,7 @@ struct ft_step {
     enum ft_step_kind kind;
     int node;                /* the node it computes, the last one where several became one */
     int random;              /* the node that names its random numbers */
-    int in[3], in_count, out;/* values; DROPOUT_ADD: in[1] is the residual */
+    int in[3], in_count, out;/* values; DROPOUT_ADD, and perhaps CONVOLUTION: in[1] is the residual */
     int weight, bias;        /* parameters (the first of a joined matrix), -1 = none; NORM: gain, bias; GEM: p;
                                 ATTENTION: its table of biases */
     size_t inputs, outputs;  /* LINEAR, and CONVOLUTION: I, O; the former at each position */

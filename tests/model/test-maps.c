@@ -100,6 +100,9 @@ static int convolutional(struct ft_builder *b)
     n = norm(b, convolution(b, n, 20, 1, 1, false, false, "project"), "project_norm");
     n = same_size(b, ft_build_node(b, FT_OP_ADD, 20, n, block, -1, "add"), n);
     n = activate(b, n, FT_RELU, "relu");
+    block = n;
+    n = norm(b, convolution(b, n, 20, 3, 1, false, false, "basic"), "basic_norm");
+    n = activate(b, same_size(b, ft_build_node(b, FT_OP_ADD, 20, n, block, -1, "basic_add"), n), FT_RELU, "basic_relu");
     n = convolution(b, n, 32, 3, 1, false, false, "wide");
     n = activate(b, norm(b, convolution(b, n, 32, 3, 1, false, false, "straight"), "straight_norm"), FT_SILU, "straight_silu");
     n = convolution(b, n, 24, 3, 2, false, true, "strided");

@@ -57,9 +57,9 @@ static int layer(struct ft_builder *b, const struct resnet *r, int input, size_t
     int count = r->bottleneck ? 3 : 2, node = input;
     char text[2 * NAME];
 
+    input = shortcut(b, r, input, width, stride, name);
     for (int k = 0; k < count; k++)
         node = unit(b, r, node, r->bottleneck ? &bottleneck[k] : &basic[k], name, k, k + 1 < count);
-    input = shortcut(b, r, input, width, stride, name);
     snprintf(text, sizeof text, "%s.add", name);
     node = ft_vision_add(b, node, input, text);
     snprintf(text, sizeof text, "%s.act", name);
