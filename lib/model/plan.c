@@ -307,6 +307,8 @@ static int node_steps(struct build *b, int i)
     for (int k = 0; k < n->input_count; k++)
         if (n->inputs[k] < 0 || n->inputs[k] >= i)
             return ft_fail(FT_BAD, "%s: reads a node that does not come before it", n->name);
+        else if (node_at(b, n->inputs[k])->op == FT_OP_RELATIVE_BIAS && (n->op != FT_OP_ATTENTION || k < 3))
+            return ft_fail(FT_BAD, "%s: reads %s, which has no output", n->name, node_at(b, n->inputs[k])->name);
     switch (n->op) {
     case FT_OP_EMBEDDING: plain_step(b, i, FT_STEP_EMBEDDING); break;
     case FT_OP_LAYER_NORM: case FT_OP_RMS_NORM: plain_step(b, i, FT_STEP_NORM); break;

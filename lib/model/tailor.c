@@ -81,6 +81,8 @@ static int edit_embedding(struct tailor *t, const char *name)
         return ft_fail(FT_USAGE, "the model has no such node: ft-tailor -m MODEL lists them");
     if (t->model->nodes[node].input_count == 0 && t->model->nodes[node].op == FT_OP_VECTOR)
         return ft_fail(FT_USAGE, "%s is what the model reads: expected a node that computes something", name);
+    if (t->model->nodes[node].op == FT_OP_RELATIVE_BIAS)
+        return ft_fail(FT_USAGE, "%s is a table that attentions use and has no output: expected another node", name);
     if (node >= body) {
         t->chain.count = (size_t)(node - body) + 1;
         return rebuild(t, body - 1);

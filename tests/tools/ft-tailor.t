@@ -114,6 +114,14 @@ test_expect_success 'length, prompt and normalisation' '
 
 # ---- the frozen part kept ----
 
+test_expect_success 'T5 and MPNet: blocks taken off keep their table of biases, which is no embedding itself' '
+    for family in mpnet t5; do
+        $tailor -m "$TOP/tests/golden/model/families/$family" --layers 1 --dim 8 -o $family-1 &&
+        $tailor -m $family-1 >list && test_grep "bias-table" list && test "$(grep -c " attention " list)" -eq 1 || return 1
+    done &&
+    test_expect_code 2 $tailor -m "$TOP/tests/golden/model/families/mpnet" --embedding encoder.relative_attention_bias -o x 2>err && test_grep "has no output" err
+'
+
 test_expect_success '--cache-frozen: the same bytes, resumed, on one thread, without memory' '
     $tailor -m model --dropout 0 --freeze "*" --dim 8 -o dry && test_grep "\"hidden_dropout_prob\": 0.0" dry/config.json && set -- -q -m dry --batch 24 --epochs 3 &&
     FT_CPU=plain $limit ft-train "$@" -o dry-plain documents && FT_CPU=plain $limit ft-train "$@" -o dry-kept --cache-frozen documents &&
