@@ -4,7 +4,7 @@
  *     ...                                                             the model works on what was read before
  *     ft_images_end(images, bad, argument)                            all of them; the pool helps with what is left
  *
- * The threads are as many as the pool's and give way to it, so that they take what is idle; where nothing is, reading ahead costs nothing.
+ * The threads are as many as the pool's and take only what is idle; where nothing is, the pool decodes, and reading ahead costs nothing.
  * A pixel is a function of the item (and, varied, of its place) alone, whoever reads it. */
 #ifndef FT_MODEL_IMAGES_H
 #define FT_MODEL_IMAGES_H

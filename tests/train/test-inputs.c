@@ -202,6 +202,31 @@ static int go(const struct ft_model *model, struct source *s, uint64_t skip)
     return more < 0 ? -1 : right;
 }
 
+/* What ft-train decodes ahead and what ft-embed encodes are the same pixels, varied by seed, batch and place. */
+static void test_varied(const struct ft_model *model)
+{
+    const struct ft_settings s = {.seed = 5, .augment = "flip:p=0.5 jitter:p=1,brightness=0.5,contrast=0.5,saturation=0.5,hue=0.1"};
+    const struct ft_settings other = {.seed = 6, .augment = s.augment};
+    struct source source = {.last = 3};
+    struct ft_lookahead *ahead = ft_lookahead_open(model, &s, next_record, &source);
+    int same = 0, plainly = 0, others = 0;
+    struct ft_packed packed, now, unvaried, elsewise;
+    const struct ft_record *record;
+    struct ft_batch batch;
+
+    while (ahead && ft_lookahead_next(ahead, &batch, &record) > 0) {
+        if (ft_lookahead_encode(ahead, true, &packed) < 0 || ft_inputs_encode(&arena, model, &s, &batch, &now) < 0 ||
+            ft_inputs_encode(&arena, model, &plain, &batch, &unvaried) < 0 || ft_inputs_encode(&arena, model, &other, &batch, &elsewise) < 0)
+            break;
+        same += memcmp(packed.pixel, now.pixel, 2 * PIXELS) == 0;
+        plainly += memcmp(packed.pixel, unvaried.pixel, 2 * PIXELS) == 0;
+        others += memcmp(packed.pixel, elsewise.pixel, 2 * PIXELS) == 0;
+    }
+    ok(same == 3 && plainly == 0 && others == 0, "varied alike ahead and at once (%d of 3), otherwise than plain and than by another seed", same);
+    ft_lookahead_close(ahead);
+    ft_buffer_free(&source.bytes);
+}
+
 static void test_ahead(const struct ft_model *model)
 {
     struct source s = {.last = 9};
@@ -241,6 +266,7 @@ int main(void)
     msgpack_zone_init(&zone, 4096);
     test_inputs();
     test_ahead(&model);
+    test_varied(&model);
     msgpack_zone_destroy(&zone);
     ft_arena_free(&arena);
     return done();
