@@ -150,6 +150,7 @@ static int build_family(struct ft_builder *build, const struct ft_family *family
     if (model->tailored) {
         model->tailored->whole = model->nodes[node].name;
         model->tailored->positions = model->max_length;
+        model->tailored->pooling = build->pooling;
     }
     if (model->scorer)
         node = ft_head_build(build, family, config, path, node);

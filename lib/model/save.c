@@ -225,7 +225,7 @@ static int save(struct ft_arena *arena, const struct ft_model *model, const char
 {
     static const char *const body_files[] = {
         "config*.json", "tokenizer*.json", "vocab.*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "sentence_*_config.json",
-        "tokenizer.model", "*.bpe.model", "spiece.model", "modules.json", NULL};
+        "tokenizer.model", "*.bpe.model", "spiece.model", "preprocessor_config.json", "processor_config.json", "modules.json", NULL};
     static const char *const top_files[] = {"config_sentence_transformers.json", "modules.json", "ft.json", NULL};
     static const char *const module_files[] = {"config.json", NULL};
     const char *from = ft_model_path(arena, model->directory, model->body), *to = ft_model_path(arena, directory, model->body);
@@ -241,7 +241,7 @@ static int save(struct ft_arena *arena, const struct ft_model *model, const char
         return -1;
     if (model->tailored && model->tailored->fresh)
         return ft_tailored_write(arena, model, directory) < 0 ? -1 : save_all_weights(arena, model, directory);
-    if (!modules.written && !(model->tailored && model->tailored->family) &&
+    if (!modules.written && model->input == FT_INPUT_TEXT && !(model->tailored && model->tailored->family) &&
         (ft_static_is(model) ? write_static_modules : write_modules)(arena, model, directory) < 0)
         return -1;
     for (size_t i = 1; modules.written && i < modules.count; i++) {

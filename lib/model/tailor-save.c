@@ -22,6 +22,14 @@ static const char *torch_activation(enum ft_activation f)
     }
 }
 
+/* Is it pooled as its family is where nothing says another way, and no more? */
+static bool is_plain(const struct ft_model *model)
+{
+    const struct ft_node *last = model->nodes + model->node_count - 1;
+
+    return model->node_count == model->body_nodes + 1 && last->op == FT_OP_POOL && last->pooling == model->tailored->pooling;
+}
+
 /* Why ft.json must say what the nodes are, or NULL. */
 static const char *why_edits(struct ft_arena *arena, const struct ft_model *model)
 {
@@ -32,7 +40,7 @@ static const char *why_edits(struct ft_arena *arena, const struct ft_model *mode
     if (t->cut)
         return ft_arena_print(arena, "it is cut at %s", t->cut);
     if (model->input != FT_INPUT_TEXT)
-        return model->node_count > model->body_nodes ? "it has nodes behind its own" : NULL;
+        return model->node_count == model->body_nodes || is_plain(model) ? NULL : "it has nodes behind its own";
     for (int i = model->body_nodes; i < model->node_count; i++) {
         const struct ft_node *n = model->nodes + i, *before = model->nodes + n->inputs[0];
 
@@ -55,7 +63,10 @@ const char *ft_model_alone(struct ft_arena *arena, const struct ft_model *model)
 
 bool ft_tensor_kept(const char *name)
 {
-    return strncmp(name, "pooler.", 7) == 0 || strstr(name, ".pooler.");
+    size_t size = strlen(name);
+    const char *end = name + (size > 19 ? size - 19 : 0);   /* of what a batch norm counts in PyTorch */
+
+    return strncmp(name, "pooler.", 7) == 0 || strstr(name, ".pooler.") || strcmp(end, "num_batches_tracked") == 0;
 }
 
 /* transformers' class without the head: BertForSequenceClassification is a BertModel with one. */
@@ -118,7 +129,7 @@ static int write_config(struct ft_arena *arena, const struct ft_model *model, co
         ft_config_dropout(config, t->dropout);
     if (result == 0 && has_static_body(model) && json_is_boolean(json_object_get(config, "normalize")))
         result = json_object_set_new(config, "normalize", json_boolean(normalizes(model)));
-    if (result == 0)
+    if (result == 0 && (alone || json_object_get(config, "model_type")))
         result = json_object_set_new(config, "model_type", json_string(alone ? FT_TAILORED_TYPE : model->family));
     if (result == 0)
         result = ft_json_save(path, config);

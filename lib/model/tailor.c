@@ -409,7 +409,7 @@ static bool same_body(const struct ft_model *model, const struct ft_model *other
 static int fold_cut(struct tailor *t, const struct ft_family *family, const json_t *config, const char *path)
 {
     struct ft_model *fewer = calloc(1, sizeof *fewer);
-    struct ft_builder build = {.model = fewer, .file = ""};
+    struct ft_builder build = {.model = fewer, .file = "", .pooling = t->tailored->pooling};
     json_t *copy = json_deep_copy(config);
     const char *key = ft_layers_key(config);
     size_t blocks = ft_model_blocks(t->model);
@@ -417,6 +417,12 @@ static int fold_cut(struct tailor *t, const struct ft_family *family, const json
 
     if (!fewer || (config && !copy))
         result = ft_fail(FT_SYSTEM, "out of memory");
+    if (result == 0) {   /* where families look into the files */
+        fewer->directory = t->model->directory;
+        fewer->weights = t->model->weights;
+        fewer->weights_file = t->model->weights_file;
+        fewer->body = t->model->body;
+    }
     if (result == 0 && key && blocks && json_object_set_new(copy, key, json_integer((json_int_t)blocks)) == 0) {
         int node = family->build(&build, copy, path);
 
@@ -441,7 +447,7 @@ static void say_pooling(const struct tailor *t)
     const struct ft_node *pool = t->model->nodes + t->model->body_nodes;
 
     if (t->model->body_nodes < t->model->node_count && is_pool(pool->op))
-        ft_build_note(t->build, "%s has a row a token: pooled by %s", t->model->nodes[pool->inputs[0]].name,
+        ft_build_note(t->build, "%s is no single vector: pooled by %s", t->model->nodes[pool->inputs[0]].name,
                       pool->op == FT_OP_GEM ? "gem" : ft_pooling_name(pool->pooling));
 }
 

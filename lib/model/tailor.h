@@ -48,6 +48,7 @@ struct ft_tailored {
     double dropout;
     const char *whole;           /* the last of the family's nodes where nothing is cut */
     size_t positions;            /* the longest text the family can take; 0 = it takes none */
+    enum ft_pooling pooling;     /* that of its models where nothing says another */
     uint64_t seed;               /* of parameters that are fresh */
 };
 

@@ -138,6 +138,39 @@ test_expect_success 'refused where dropout makes every pass another, where nothi
     test_expect_code 2 $tailor -m model --dropout 1 -o x 2>err && test_grep "below 1" err
 '
 
+# ---- pictures ----
+
+# near MODEL GOLDEN: embeddings of the three pictures within 2e-6 of PyTorch's, or of the largest.
+near () {
+    ft-embed -q -m "$1" pictures.ft | ft-export -q --to csv | sed 1d | cut -d, -f2- | tr , "\n" >got && tr , "\n" <"$GOLDEN/$2.csv" >want &&
+    test "$(wc -l <got)" -eq "$(wc -l <want)" && paste got want | awk '{
+        d = $1 - $2; d = d < 0 ? -d : d; worst = d > worst ? d : worst; size = $2 > size ? $2 : size
+    } END { print worst, size; exit !(NR && worst <= 2e-6 * (size > 1 ? size : 1)) }'
+}
+
+test_expect_success 'a classifier of two classes of pictures: its head is found and taken off' '
+    ft-ingest -q --format images "$GOLDEN/pictures" >pictures.ft && cp -r "$GOLDEN/cats" cats && near cats cats &&
+    ft-tailor -m cats -o cats-bare 2>err && test_grep "classifier.1.bias ... classifier.1.weight" err && near cats-bare cats &&
+    test_grep "\"ResNetModel\"" cats-bare/config.json && ! grep -q id2label cats-bare/config.json && ! grep -a -q classifier cats-bare/model.safetensors &&
+    test -f cats-bare/preprocessor_config.json && test_no_file cats-bare/ft.json && test_no_file cats-bare/modules.json &&
+    test "$($tailor -m cats-bare | sed -n "s/  */ /g; /^pooling/p; /stages.1.layers.0.act/p" | tr "\n" " ")" = \
+        "encoder.stages.1.layers.0.act activation [8, 8, 8] - - pooling pool [20] - - " &&
+    test_expect_code 2 $tailor -m cats-bare -o cats-barer 2>err && test_grep "no classifier.s head" err
+'
+
+test_expect_success 'its maps pooled by a generalised mean, and cut after its second stage' '
+    $tailor -m cats --pool gem -o cats-gem && near cats-gem cats-gem && test_grep ft-tailored cats-gem/config.json &&
+    $tailor -m cats --embedding encoder.stages.1.layers.0.act --pool max -o cats-cut && near cats-cut cats-cut && test "$(wc -c <cats-cut/model.safetensors)" -lt 25000
+'
+
+test_expect_success 'and trained: the frozen stages stay as they are, batch norms and all' '
+    printf "image,label\n%s/a.png,x\n%s/b.png,x\n%s/c.png,y\n" "$GOLDEN/pictures" "$GOLDEN/pictures" "$GOLDEN/pictures" >pictures.csv &&
+    $tailor -m cats --pool gem --freeze below:encoder.stages.3.layers.0.layer.0.convolution --dim 4 -o cats-dim &&
+    ft-ingest -q --labeled pictures.csv >labelled.ft && set -- -q -m cats-dim --batch 4 --epochs 2 --batch-norm train labelled.ft &&
+    $limit ft-train -o cats-tuned "$@" && test "$(changed cats-dim cats-tuned | wc -l)" -eq 3 && test -f cats-tuned/preprocessor_config.json && cmp cats-dim/ft.json cats-tuned/ft.json &&
+    for m in dim tuned; do $tailor -m cats-$m --embedding encoder.stages.2.layers.0.act -o cats-$m-below || return 1; done && same cats-dim-below cats-tuned-below
+'
+
 # ---- models of vectors ----
 
 # Six classes in eight of sixteen columns, and noise four times as large in the others.
@@ -173,7 +206,7 @@ test_expect_success 'piped and fused, stopped and resumed: the same bytes' '
     ft-sample -q --epochs 4 --batch 48 vectors.ft >vectors.batches && set -- -q -m mlp --lr 1e-2 &&
     $limit ft-train "$@" -o mlp-fused vectors.batches && $limit ft-train "$@" -o mlp-piped --steps 0 && piped mlp-piped vectors.batches && same mlp-fused mlp-piped &&
     $limit ft-train "$@" -o mlp-resumed --steps 7 vectors.batches && $limit ft-train "$@" -o mlp-resumed --resume vectors.batches && same mlp-fused mlp-resumed &&
-    grep -q "^Vectors to vectors" mlp-fused/README.md && ! grep -q "sentence-transformers loads it" mlp-fused/README.md
+    grep -q "^Vectors to vectors" mlp-fused/README.md && ! grep -q "sentence-transformers loads it" mlp-fused/README.md && test_no_file mlp-fused/modules.json
 '
 
 test_expect_success 'batch norm: its statistics follow the batches when asked to, and not where it is frozen' '

@@ -8,6 +8,7 @@ sentence-transformers. All begin with ../model/mean.
   head/          a directory with ft.json, as ft-tailor writes it: cut inside a block, generalised mean with a p of its own, two linear maps with norm,
                  activation and dropout between them, normalisation
   batch/         another: the last token, two linear maps with a batch norm between them, which goes by its running statistics
+  cats/, pictures/, cats*.csv  ResNetForImageClassification, two classes: without its head, with a generalised mean, cut after its first stage
   head-gradients.safetensors, batch-gradients.safetensors  d loss / d parameter in float64 (stored as float32), named FILE/TENSOR; texts TRAIN, one batch,
                  loss = sum_i sum_j sin(7 i + 3 j + 1) * embedding[i, j]
 """
@@ -18,12 +19,14 @@ import shutil
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+import numpy as np
 import torch
+from PIL import Image
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers import models as st
-from transformers import BertConfig, BertForSequenceClassification
+from transformers import BertConfig, BertForSequenceClassification, ResNetConfig, ResNetForImageClassification
 
 torch.set_num_threads(1)
 torch.manual_seed(11)
@@ -153,6 +156,29 @@ directory("batch", [
     "3_BatchNorm": {"norm.weight": 1 + .3 * torch.randn(9), "norm.bias": .2 * torch.randn(9), "norm.running_mean": .5 * torch.randn(9),
                     "norm.running_var": .5 + torch.rand(9)},
     "4_Dense": {"linear.weight": .5 * torch.randn(5, 9), "linear.bias": .1 * torch.randn(5)}}, batch)
+# A classifier of pictures: ResNet, two classes; its last map is 2 x 2. Rows of NAME.csv are a.png, b.png, c.png.
+os.makedirs("pictures")
+y, x = np.mgrid[0:64, 0:64]
+for k, name in enumerate("abc"):
+    Image.fromarray(np.stack([(x * (k + 2) + c * y) // (k + 1) % 256 for c in range(3)], 2).astype("uint8")).save(f"pictures/{name}.png")
+cats = ResNetForImageClassification(ResNetConfig(embedding_size=8, hidden_sizes=[8, 8, 12, 20], depths=[1, 1, 1, 1], layer_type="basic", num_labels=2,
+                                                 id2label={0: "cat", 1: "dog"}, label2id={"cat": 0, "dog": 1}))
+with torch.no_grad():
+    for module in cats.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.weight.uniform_(.5, 1.5), module.bias.uniform_(-.5, .5), module.running_mean.uniform_(-.3, .3), module.running_var.uniform_(.5, 2)
+cats.save_pretrained("cats")
+Path("cats/preprocessor_config.json").write_text(json.dumps(dict(image_processor_type="ViTImageProcessor", do_resize=True, size=dict(height=64, width=64), resample=2,
+    do_rescale=True, rescale_factor=1 / 255, do_normalize=True, image_mean=[.5] * 3, image_std=[.5] * 3), indent=2) + "\n")
+cats = cats.double().eval()
+pixels = torch.stack([torch.from_numpy(np.array(Image.open(f"pictures/{n}.png"))).double().permute(2, 0, 1) / 255 for n in "abc"]) * 2 - 1
+with torch.no_grad():
+    out = cats.resnet(pixels, output_hidden_states=True)
+for name, map, how in (("cats", out.last_hidden_state, lambda m: m.mean(1)), ("cats-gem", out.last_hidden_state, lambda m: gem(m.T, 3)),
+                       ("cats-cut", out.hidden_states[2], lambda m: m.amax(1))):
+    with open(f"{name}.csv", "w") as file:
+        for m in map:
+            file.write(",".join("%.9g" % v for v in how(m.flatten(1))) + "\n")
 for path in Path(".").rglob("*.safetensors"):
     if not path.is_symlink():
         path.chmod(0o644)
