@@ -1,6 +1,7 @@
 /* ft-tailor - a model's nodes listed, or changed: the head taken off, cut, pooled another way, projected, frozen. */
 #include "base/file.h"
 #include "base/tool.h"
+#include "model/import.h"
 #include "model/listing.h"
 #include "model/tailor.h"
 #include "train/run.h"
@@ -10,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *model_name, *output, *begin;
+static const char *model_name, *output, *begin, *family;
 static bool json, dot, force;
 static long input = 16, seed;
 static struct ft_list edits;
@@ -18,6 +19,7 @@ static struct ft_list edits;
 static const struct ft_option options[] = {
     {'m', "model", FT_TEXT, &model_name, "MODEL", "model to list, or to change", NULL},
     {0, "new", FT_TEXT, &begin, "NAME:k=v", "a model from nothing instead: mlp:in=512,hidden=256,out=128,activation=relu,l2=1", NULL},
+    {0, "family", FT_TEXT, &family, "NAME", "what MODEL holds the weights of, where that is a file: resnet50, efficientnet-b0, vit-b-32, ...", NULL},
     {'o', "output", FT_TEXT, &output, "DIR", "where the changed model goes", NULL},
     {0, "force", FT_FLAG, &force, NULL, "replace the model in DIR", NULL},
     {0, "input", FT_COUNT, &input, "N", "tokens of the text whose shapes are listed", NULL},
@@ -216,15 +218,29 @@ static int begin_model(void)
     return result;
 }
 
+static int import_model(void)
+{
+    int result;
+
+    if (edits.count)
+        return ft_fail(FT_USAGE, "--family makes a model of the weights as they are: edit it afterwards, with ft-tailor -m %s ...", output);
+    tool.in = 1;
+    result = ft_model_import(model_name, family, output, force);
+    tool.out = result == 0;
+    return result;
+}
+
 static int run(void)
 {
     const char *directory;
 
+    if (begin && family)
+        return ft_fail(FT_USAGE, "--new and --family: expected one of them");
     if (!model_name == !begin)
         return ft_fail(FT_USAGE, begin ? "-m and --new: expected one of them" : "no model: add -m MODEL, or --new NAME:k=v");
     if (json && dot)
         return ft_fail(FT_USAGE, "--json and --dot: expected one of them");
-    if ((edits.count || begin) && !output)
+    if ((edits.count || begin || family) && !output)
         return ft_fail(FT_USAGE, "a changed model needs a place: add -o DIR");
     if (output && (json || dot))
         return ft_fail(FT_USAGE, "with -o nothing is listed: ft-tailor -m %s --%s lists the model afterwards", output, json ? "json" : "dot");
@@ -232,6 +248,8 @@ static int run(void)
         return ft_fail(FT_USAGE, "--input 0: expected at least 1");
     if (begin)
         return begin_model();
+    if (family)
+        return import_model();
     if (!(directory = ft_model_find(&arena, model_name)))
         return -1;
     if (ft_run_is(directory) && !ft_run_finished(directory))

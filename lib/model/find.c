@@ -122,6 +122,8 @@ char *ft_model_find(struct ft_arena *arena, const char *model)
         return path;
     if (ft_directory_exists(model))
         ft_fail(FT_USAGE, "%s: no config.json in it: expected a model directory", model);
+    else if (ft_file_exists(model))
+        ft_fail(FT_USAGE, "%s is a file, expected a model directory: ft-tailor -m %s --family NAME -o DIR makes one of weights", model, model);
     else if (strcmp(model, "minilm") == 0)
         ft_fail(FT_USAGE, "no model 'minilm' yet: ft-pull minilm fetches it");
     else if (ft_model_name_valid(model))

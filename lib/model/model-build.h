@@ -133,6 +133,9 @@ int ft_model_weights(const struct ft_model *model, struct ft_safetensors *files)
 const struct ft_safetensor *ft_parameter_find(const struct ft_model *model, const struct ft_safetensors *files,
                                               const struct ft_parameter *parameter);
 
+/* Has the tensor the parameter's shape? FT_BAD says both. */
+int ft_parameter_fits(const struct ft_parameter *parameter, const struct ft_safetensor *tensor);
+
 /* "DIRECTORY/PATH" of a module or of the model's own file (which `parameter->file` and `model->body` name). */
 const char *ft_model_path(struct ft_arena *arena, const char *directory, const char *path);
 

@@ -299,7 +299,7 @@ int ft_model_weights(const struct ft_model *model, struct ft_safetensors *files)
     return ft_tensors_open(files, model->weights_file ? model->weights_file : model->weights);
 }
 
-static int check_shape(const struct ft_safetensor *tensor, const struct ft_parameter *p)
+int ft_parameter_fits(const struct ft_parameter *p, const struct ft_safetensor *tensor)
 {
     uint64_t shape[4] = {p->shape[0], p->shape[1], p->shape[2], p->shape[3]};
     struct ft_arena arena = {0};
@@ -365,7 +365,7 @@ static int open_sources(const struct ft_model *model, struct sources *sources)
             ft_fail(FT_BAD, "%s: no tensor %s", directory, p->name);
             goto end;
         }
-        if (!p->fold && check_shape(sources->tensors[i], p) < 0) {
+        if (!p->fold && ft_parameter_fits(p, sources->tensors[i]) < 0) {
             ft_error_prefix("%s: ", directory);
             goto end;
         }

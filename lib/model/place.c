@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "model/model.h"
+#include "model/place.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -28,8 +29,9 @@ static int check_target(struct ft_arena *arena, const char *directory, bool forc
     return force ? 0 : ft_fail(FT_USAGE, "%s is there already: --force replaces it", directory);
 }
 
-static int save_and_compare(const struct ft_model *model, const char *directory)
+static int save_and_compare(const void *what, const char *directory)
 {
+    const struct ft_model *model = what;
     struct ft_model *again = ft_model_save(model, directory) < 0 ? NULL : ft_model_open(directory, NULL);
     char sum[9], sum_again[9];
     int result = -1;
@@ -56,7 +58,7 @@ static int swap(const char *ready, const char *target, const char *old)
     return ft_directory_remove(old);
 }
 
-int ft_model_place(const struct ft_model *model, const char *directory, bool force)
+int ft_directory_place(const char *directory, bool force, int (*make)(const void *what, const char *ready), const void *what)
 {
     struct ft_arena arena = {0};
     char *target = ft_arena_text(&arena, ft_string_of(directory)), *slash;
@@ -70,7 +72,7 @@ int ft_model_place(const struct ft_model *model, const char *directory, bool for
     ready = target ? ft_arena_print(&arena, "%s.tmp-%ld", target, (long)getpid()) : NULL;
     old = target ? ft_arena_print(&arena, "%s.old-%ld", target, (long)getpid()) : NULL;
     if (ready && old && check_target(&arena, target, force) == 0) {
-        result = save_and_compare(model, ready) < 0 ? -1 : swap(ready, target, old);
+        result = make(what, ready) < 0 ? -1 : swap(ready, target, old);
         if (result < 0) {
             ft_error_save(&error);
             ft_directory_remove(ready);
@@ -84,4 +86,9 @@ int ft_model_place(const struct ft_model *model, const char *directory, bool for
     }
     ft_arena_free(&arena);
     return result;
+}
+
+int ft_model_place(const struct ft_model *model, const char *directory, bool force)
+{
+    return ft_directory_place(directory, force, save_and_compare, model);
 }

@@ -250,4 +250,18 @@ test_expect_success 'a run notices that the model it began with was edited' '
     sed -i "s/\"rate\"/\"rate\"/; s/encoder.layer.1.intermediate.act/encoder.layer.1.intermediate.dense/" own-run-model/ft.json &&
     test_expect_code 3 $limit ft-train -q -m own-run-model -o late --resume batches 2>err && test_grep "has changed since" err
 '
+# ---- weights alone ----
+
+test_expect_success 'a file of weights is no model, and --family no edit' '
+    cp model/model.safetensors weights.safetensors &&
+    test_expect_code 2 ft-tailor -m weights.safetensors 2>err && test_grep "ft-tailor -m weights.safetensors --family NAME -o DIR" err &&
+    test_expect_code 2 ft-embed -m weights.safetensors documents 2>err >out && test_grep "ft-tailor -m weights.safetensors --family NAME -o DIR" err &&
+    test_expect_code 3 ft-tailor -m weights.safetensors --family resnet18 -o made 2>err && test_grep "weights.safetensors: none of its tensors" err &&
+    test_expect_code 2 ft-tailor -m weights.safetensors --family alexnet -o made 2>err && test_grep "expected resnet18 to resnet152" err &&
+    test_expect_code 2 ft-tailor -m weights.safetensors --family resnet18 2>err && test_grep "add -o DIR" err &&
+    test_expect_code 2 ft-tailor -m weights.safetensors --family resnet18 --dim 8 -o made 2>err && test_grep "edit it afterwards" err &&
+    test_expect_code 2 ft-tailor -m model --family resnet18 -o made 2>err && test_grep "is a directory" err &&
+    ! test -e made
+'
+
 test_done
