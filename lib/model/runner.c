@@ -77,6 +77,8 @@ void ft_runner_close(struct ft_runner *r)
         free(r->workers[i].columns.data);
         free(r->workers[i].offset);
     }
+    for (int i = 0; r->rotary && i < r->plan->rotary_count; i++)
+        free(r->rotary[i].data);
     free(r->workers);
     free_kept(r);
     free(r->gradient.data);
@@ -171,6 +173,26 @@ static int reserve_worker(struct ft_runner *r, struct ft_worker *worker)
     return 0;
 }
 
+/* Tables as long as the longest text yet, and somewhat longer. */
+static int reserve_rotary(struct ft_runner *r)
+{
+    size_t length = r->rotary_length ? r->rotary_length : 64;
+
+    if (r->cut->longest <= r->rotary_length)
+        return 0;
+    while (length < r->cut->longest)
+        length *= 2;
+    for (int i = 0; i < r->plan->rotary_count; i++) {
+        const struct ft_rotary *kind = &r->plan->rotary[i];
+
+        if (!ft_floats_reserve(&r->rotary[i], length * kind->head))
+            return -1;
+        ft_rotary_table(r->rotary[i].data, length, kind->head, kind->theta);
+    }
+    r->rotary_length = length;
+    return 0;
+}
+
 int ft_runner_batch(struct ft_runner *r, const struct ft_packed *packed, const struct ft_cut *cut,
                     uint64_t seed, uint64_t batch)
 {
@@ -183,7 +205,7 @@ int ft_runner_batch(struct ft_runner *r, const struct ft_packed *packed, const s
     ft_runner_unpack(r);
     for (size_t i = 0; i < r->kept_count; i++)
         r->kept[i].chunk = SIZE_MAX;
-    if (lay_out_shards(r) < 0 || !ft_floats_reserve(&r->moments, r->plan->moments * cut->chunk_count))
+    if (lay_out_shards(r) < 0 || reserve_rotary(r) < 0 || !ft_floats_reserve(&r->moments, r->plan->moments * cut->chunk_count))
         return -1;
     for (int i = 0; i < r->worker_count; i++)
         if (reserve_worker(r, &r->workers[i]) < 0)
@@ -366,6 +388,12 @@ void ft_running_forward(const struct ft_running *run, const struct ft_step *step
         break;
     case FT_STEP_MULTIPLY:
         k->multiply(y, in[0], in[1], rows * width);
+        break;
+    case FT_STEP_ROTARY:
+        k->rotary(y, in[0], r->rotary[step->rotary].data, false, &shard->rows, node->attention.heads, width / 3);
+        break;
+    case FT_STEP_GATE:
+        k->gate_forward(node->activation, y, in[0], rows, width);
         break;
     case FT_STEP_POOL:
         k->pool_forward(node->pooling, y, (uint32_t *)ft_running_saved(run, step, shard, width, worker->temporary), in[0], &items, width);

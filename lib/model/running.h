@@ -63,6 +63,8 @@ struct ft_runner {
     struct ft_floats gradient;
     struct ft_packed_weights weights;
     struct ft_floats narrow;     /* what adapters' gradients are made of, of one step */
+    struct ft_floats *rotary;    /* [plan->rotary_count] tables of rotary_length places */
+    size_t rotary_length;
     struct ft_floats moments;    /* [chunks, plan->moments] mean and variance of each batch norm's input */
     struct ft_floats mix;        /* [chunks, 3, channels] of the batch norm at hand, how its input's gradient is mixed */
     double *sums;                /* [shards, 2, channels] of the batch norm at hand */
