@@ -220,7 +220,7 @@ static void multiply_backward_op(const struct op *op, struct problem *p, float *
 }
 
 /* attention: qkv[R, 3W], and where it is BIASED bias[BUCKETS, H] */
-enum { CAUSAL = 1, SCALED = 2, BIASED = 4, WINDOWED = 8, WINDOW = 2, BUCKETS = 8, DISTANCE = 6 };
+enum { CAUSAL = 1, SCALED = 2, BIASED = 4, WINDOWED = 8, WIDE = 16, WINDOW = 2, WIDE_WINDOW = 40, BUCKETS = 8, DISTANCE = 6 };
 
 static void attention_sizes(const struct problem *p, size_t size[], size_t *output)
 {
@@ -234,7 +234,7 @@ static struct ft_attention attention_of(const struct op *op, const struct proble
     return (struct ft_attention){
         .heads = p->shape.H, .scale = op->setting & SCALED ? 0.25f : 0, .causal = op->setting & CAUSAL,
         .bias = op->setting & BIASED ? in[1] : NULL, .buckets = op->setting & BIASED ? BUCKETS : 0, .distance = DISTANCE,
-        .window = op->setting & WINDOWED ? WINDOW : 0,
+        .window = op->setting & WINDOWED ? WINDOW : op->setting & WIDE ? WIDE_WINDOW : 0,
     };
 }
 
@@ -453,6 +453,7 @@ static const struct op ops[] = {
     {"attention, window", 1, WINDOWED, 0, ATTENTION, 2e-6, true, false},
     {"attention, window, causal", 1, WINDOWED | CAUSAL, 0, ATTENTION, 2e-6, true, false},
     {"attention, window, with all", 2, WINDOWED | SCALED | BIASED, 0.1f, ATTENTION, 2e-6, true, false},
+    {"attention, wide window", 1, WIDE, 0.1f, ATTENTION, 2e-6, true, false},
     {"rotary", 1, 0, 0, rotary_sizes, rotary_forward_op, rotary_backward_op, ENTRY(rotary), 2e-7, ROWWISE},
     {"gate gelu", 1, FT_GELU, 0, GATE, 5e-7, true, false},
     {"gate silu", 1, FT_SILU, 0, GATE, 5e-7, true, false},
