@@ -77,8 +77,7 @@ void ft_runner_close(struct ft_runner *r)
         free(r->workers[i].columns.data);
         free(r->workers[i].offset);
     }
-    for (int i = 0; r->rotary && i < r->plan->rotary_count; i++)
-        free(r->rotary[i].data);
+    ft_rotary_free(r);
     free(r->workers);
     free_kept(r);
     free(r->gradient.data);
@@ -173,26 +172,6 @@ static int reserve_worker(struct ft_runner *r, struct ft_worker *worker)
     return 0;
 }
 
-/* Tables as long as the longest text yet, and somewhat longer. */
-static int reserve_rotary(struct ft_runner *r)
-{
-    size_t length = r->rotary_length ? r->rotary_length : 64;
-
-    if (r->cut->longest <= r->rotary_length)
-        return 0;
-    while (length < r->cut->longest)
-        length *= 2;
-    for (int i = 0; i < r->plan->rotary_count; i++) {
-        const struct ft_rotary *kind = &r->plan->rotary[i];
-
-        if (!ft_floats_reserve(&r->rotary[i], length * kind->head))
-            return -1;
-        ft_rotary_table(r->rotary[i].data, length, kind->head, kind->theta);
-    }
-    r->rotary_length = length;
-    return 0;
-}
-
 int ft_runner_batch(struct ft_runner *r, const struct ft_packed *packed, const struct ft_cut *cut,
                     uint64_t seed, uint64_t batch)
 {
@@ -205,7 +184,7 @@ int ft_runner_batch(struct ft_runner *r, const struct ft_packed *packed, const s
     ft_runner_unpack(r);
     for (size_t i = 0; i < r->kept_count; i++)
         r->kept[i].chunk = SIZE_MAX;
-    if (lay_out_shards(r) < 0 || reserve_rotary(r) < 0 || !ft_floats_reserve(&r->moments, r->plan->moments * cut->chunk_count))
+    if (lay_out_shards(r) < 0 || ft_rotary_reserve(r) < 0 || !ft_floats_reserve(&r->moments, r->plan->moments * cut->chunk_count))
         return -1;
     for (int i = 0; i < r->worker_count; i++)
         if (reserve_worker(r, &r->workers[i]) < 0)

@@ -101,6 +101,10 @@ struct ft_group {
     int slice;                   /* and the first of its slices */
 };
 
+/* The tables that the batch's rotary position embeddings need. */
+int ft_rotary_reserve(struct ft_runner *runner);
+void ft_rotary_free(struct ft_runner *runner);
+
 /* Chunks `chunk` .. chunk + count - 1, with the places of what is kept of them: made, or for the backward found and let go. The run of a shard's chunk. */
 int ft_group_start(struct ft_runner *r, size_t chunk, size_t count, bool backward, struct ft_group *group);
 struct ft_running *ft_group_run(const struct ft_group *group, const struct ft_shard *shard);

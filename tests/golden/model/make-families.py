@@ -64,7 +64,6 @@ def old_spelling(path):
     (path / "config.json").write_text(json.dumps(config, indent=2))
 
 
-
 SENTENCE = dict(unk_token="<unk>", pad_token="<pad>", bos_token="<s>", eos_token="</s>")
 SEED = {"mpnet": 13, "t5": 14, "modernbert": 14, "modernbert-old": 16}   # draws where the gradients of queries and keys are no small rest of large ones, which products of bf16 parts would not give to 1e-5
 BERT_LIKE = dict(unk_token="[UNK]", pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]", mask_token="[MASK]")
