@@ -49,7 +49,8 @@ INLINE vf v_exp(vf x)
  * x = 2^e m with m between sqrt(1/2) and sqrt 2; ln m = 2 artanh s, s = (m - 1) / (m + 1), whose series at s^2 <= 0.0295 needs five terms. */
 INLINE vf v_log(vf x)
 {
-    vi bits = (vi)x - 0x3f3504f3, e = bits >> 23;
+    vu bits = (vu)x - 0x3f3504f3;
+    vi e = (vi)bits >> 23;
     vf m = (vf)((bits & 0x7fffff) + 0x3f3504f3), s = (m - 1.0f) / (m + 1.0f), z = s * s, p, n;
 
     n = (vf)((e + 0x4b400000)) - 12582912.0f;   /* 1.5 * 2^23 and a small integer in its low bits, which may be negative */
