@@ -81,9 +81,12 @@ static const struct {
     [FT_BATCH_RANDOM] = {NULL, NULL, 5e-5},
 };
 
-double ft_loss_rate(enum ft_batch_kind kind)
+/* Of models that read images, whatever the batches: chosen on icons (pipelines/icons/RESULTS). */
+static const double image_rate = 5e-4;
+
+double ft_loss_rate(enum ft_batch_kind kind, enum ft_input input)
 {
-    return defaults[kind].rate;
+    return input == FT_INPUT_IMAGE ? image_rate : defaults[kind].rate;
 }
 
 struct ft_loss_input ft_loss_input_of(const struct ft_batch *batch, const float *embedding, size_t d)

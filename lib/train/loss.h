@@ -6,6 +6,7 @@
 #define FT_TRAIN_LOSS_H
 
 #include "base/tool.h"
+#include "model/model.h"
 #include "stream/document.h"
 
 /* What a loss sees. n items, d dimensions. Embeddings are as the model gives them, not normalised unless the model does so. */
@@ -94,8 +95,8 @@ int ft_losses_compute(const struct ft_losses *losses, const struct ft_loss_input
  * "triplet:distance=euclidean,margin=0.05,smooth=0 0.5*supcon:temperature=0.1 miner=semihard:margin=0.2". */
 const char *ft_losses_text(struct ft_arena *arena, const struct ft_losses *losses);
 
-/* The learning rate a kind of batch gets when nothing is said. */
-double ft_loss_rate(enum ft_batch_kind kind);
+/* The learning rate a kind of batch gets when nothing is said, for a model that reads this. */
+double ft_loss_rate(enum ft_batch_kind kind, enum ft_input input);
 
 /* The names for --help: "triplet supcon infonce cosine". */
 const char *ft_loss_names(void);

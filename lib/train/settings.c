@@ -18,9 +18,9 @@ int ft_settings_optimizer(const struct ft_settings *s, struct ft_optimizer_setti
     return ft_optimizer_parse(optimizer, s->optimizer);
 }
 
-int ft_settings_schedule(const struct ft_settings *s, enum ft_batch_kind kind, struct ft_schedule *schedule)
+int ft_settings_schedule(const struct ft_settings *s, enum ft_batch_kind kind, enum ft_input input, struct ft_schedule *schedule)
 {
-    return ft_schedule_parse(schedule, s->schedule, s->lr == FT_RATE_BY_KIND ? ft_loss_rate(kind) : s->lr, s->warmup);
+    return ft_schedule_parse(schedule, s->schedule, s->lr == FT_RATE_BY_KIND ? ft_loss_rate(kind, input) : s->lr, s->warmup);
 }
 
 int ft_settings_loss_optimizer(const struct ft_settings *s, struct ft_optimizer_settings *optimizer)
@@ -72,7 +72,7 @@ int ft_settings_check(const struct ft_settings *s)
         return ft_fail(FT_USAGE, "seed %" PRIu64 ": expected at most %" PRId64, s->seed, INT64_MAX);
     if (ft_settings_optimizer(s, &optimizer) < 0)
         return ft_error_prefix("--optimizer: ");
-    if (ft_rates_check(&s->rates, &optimizer) < 0 || ft_settings_schedule(s, FT_BATCH_RANDOM, &schedule) < 0 || check_lora(s) < 0)
+    if (ft_rates_check(&s->rates, &optimizer) < 0 || ft_settings_schedule(s, FT_BATCH_RANDOM, FT_INPUT_TEXT, &schedule) < 0 || check_lora(s) < 0)
         return -1;
     if (s->loss_lr != FT_RATE_AS_MODEL && (!(s->loss_lr >= 0) || !isfinite(s->loss_lr)))
         return ft_fail(FT_USAGE, "--loss-lr %g: expected a number of at least 0", s->loss_lr);

@@ -26,7 +26,7 @@ struct ft_settings {
     const char *miner;           /* or NULL */
     const char *optimizer;
     const char *schedule;
-    double lr, warmup, clip;     /* lr FT_RATE_BY_KIND: ft_loss_rate of what the batches are */
+    double lr, warmup, clip;     /* lr FT_RATE_BY_KIND: ft_loss_rate of what the batches and the model are */
     const char *loss_optimizer;  /* of what the losses learn; NULL: the same as the model's */
     double loss_lr;              /* likewise; FT_RATE_AS_MODEL */
     struct ft_rates rates;       /* of single parameters */
@@ -55,9 +55,9 @@ int ft_settings_check_losses(const struct ft_settings *settings);
 int ft_settings_write(const struct ft_settings *settings, const char *path, int argc, char **argv);
 int ft_settings_read(struct ft_arena *arena, struct ft_settings *settings, const char *path);
 
-/* Optimizer and schedule as the library takes them. */
+/* Optimizer and schedule as the library takes them; a rate that nobody named is that of the batches' kind and of what the model reads. */
 int ft_settings_optimizer(const struct ft_settings *settings, struct ft_optimizer_settings *optimizer);
-int ft_settings_schedule(const struct ft_settings *settings, enum ft_batch_kind kind, struct ft_schedule *schedule);
+int ft_settings_schedule(const struct ft_settings *settings, enum ft_batch_kind kind, enum ft_input input, struct ft_schedule *schedule);
 
 /* The same for what the losses learn. */
 int ft_settings_loss_optimizer(const struct ft_settings *settings, struct ft_optimizer_settings *optimizer);

@@ -226,7 +226,7 @@ int ft_trainer_plan(struct ft_trainer *t, uint64_t steps, uint64_t epochs, uint6
 
     t->steps = steps;
     t->epochs = epochs;
-    if (ft_settings_schedule(&t->run->settings, FT_BATCH_RANDOM, &schedule) < 0 ||
+    if (ft_settings_schedule(&t->run->settings, FT_BATCH_RANDOM, t->model->input, &schedule) < 0 ||
         ft_schedule_fits(&schedule, ft_schedule_by_epoch(&schedule) ? epochs : steps) < 0)
         return -1;
     /* The batches so far may be the same where only --epochs is another, but their learning rates were not those of this stream. */
@@ -429,7 +429,7 @@ int ft_trainer_apply(struct ft_trainer *t, double loss, const float *gradient, s
     if (!isfinite(loss))
         return ft_fail(FT_BAD, "batch %" PRIu64 ": the loss is %s: a smaller --lr, or look at the batch with ft-cat", number,
                        isnan(loss) ? "not a number" : "infinite");
-    if (ft_settings_schedule(&t->run->settings, t->batch->kind, &schedule) < 0 || backward(t, gradient) < 0 || take(t, &schedule, &norm) < 0)
+    if (ft_settings_schedule(&t->run->settings, t->batch->kind, t->model->input, &schedule) < 0 || backward(t, gradient) < 0 || take(t, &schedule, &norm) < 0)
         return ft_error_prefix("batch %" PRIu64 ": ", number);
     if (t->options.shared)
         ft_live_publish(&t->live, &t->taken);
@@ -486,7 +486,7 @@ int ft_trainer_finish(struct ft_trainer *t)
 
     /* Where nobody said which batch is the last, its gradient still waits. */
     if (!t->steps && t->taken.batch > t->progress.batch &&
-        (ft_settings_schedule(&t->run->settings, t->kind, &schedule) < 0 || step(t, schedule, NULL, &norm) < 0))
+        (ft_settings_schedule(&t->run->settings, t->kind, t->model->input, &schedule) < 0 || step(t, schedule, NULL, &norm) < 0))
         return ft_error_prefix("batch %" PRIu64 ": ", t->taken.batch);
     /* A run that stopped short must be resumable before its model stands under its name. */
     if ((!all && ft_trainer_save(t) < 0) ||

@@ -53,25 +53,36 @@ static int add_row(struct ft_buffer *out, const char *name, const char *value)
     return ft_buffer_print(out, " |\n");
 }
 
+/* What the hub makes a page of: the library that loads the model, where it is one, and what the model is for. */
+static const char *front_matter(enum ft_input input, bool alone)
+{
+    if (input == FT_INPUT_IMAGE)
+        return alone ? "tags:\n- image-feature-extraction\n" : "pipeline_tag: image-feature-extraction\ntags:\n- image-feature-extraction\n";
+    if (alone)
+        return "tags:\n- sentence-similarity\n- feature-extraction\n";
+    return "library_name: sentence-transformers\npipeline_tag: sentence-similarity\n"
+           "tags:\n- sentence-transformers\n- sentence-similarity\n- feature-extraction\n";
+}
+
 static int add_head(const struct ft_card *c, struct ft_arena *arena, struct ft_buffer *out)
 {
     static const char *const items[] = {"Texts", "Images", "Vectors"};
+    const enum ft_input input = c->model->input;
     const struct ft_settings *s = &c->run->settings;
     const char *alone = ft_model_alone(arena, c->model);
     char base[256];
 
     hub_name(s->model, base);
-    if (ft_buffer_print(out, "---\n%s\n%stags:\n%s- sentence-similarity\n- feature-extraction\n- ft\n", FT_CARD_MARK,
-                        alone ? "" : "library_name: sentence-transformers\npipeline_tag: sentence-similarity\n",
-                        alone ? "" : "- sentence-transformers\n") < 0 ||
-        (*base && ft_buffer_print(out, "base_model: %s\n", base) < 0))
+    if (ft_buffer_print(out, "---\n%s\n%s- ft\n", FT_CARD_MARK, front_matter(input, alone)) < 0 || (*base && ft_buffer_print(out, "base_model: %s\n", base) < 0))
         return -1;
     if (ft_buffer_print(out, "---\n\n# %s\n\n%s to vectors of %zu dimensions, compared by %s. Tuned from `%s` (checksum of its parameters `%s`) by ft %s;\n",
-                        last_part(c->run->directory), items[c->model->input], c->model->dim, c->model->distance, *base ? base : last_part(s->model),
+                        last_part(c->run->directory), items[input], c->model->dim, c->model->distance, *base ? base : last_part(s->model),
                         s->model_checksum, FT_VERSION) < 0)
         return -1;
-    return alone ? ft_buffer_print(out, "only ft loads it: %s, which sentence-transformers cannot express.\n", alone)
-                 : ft_buffer_print(out, "sentence-transformers loads it.\n");
+    if (alone)
+        return ft_buffer_print(out, "only ft loads it: %s, which %s cannot express.\n", alone,
+                               input == FT_INPUT_IMAGE ? "its own library" : "sentence-transformers");
+    return ft_buffer_print(out, input == FT_INPUT_IMAGE ? "what loads its base model loads it.\n" : "sentence-transformers loads it.\n");
 }
 
 static int add_data(const struct ft_card *c, struct ft_buffer *out)
@@ -141,7 +152,7 @@ static int add_settings(const struct ft_card *c, json_t *run, struct ft_arena *a
     const char *key, *text = losses_text(c, arena);
     json_t *value;
 
-    if (!text || ft_settings_schedule(s, c->kind, &schedule) < 0 ||
+    if (!text || ft_settings_schedule(s, c->kind, c->model->input, &schedule) < 0 ||
         ft_buffer_print(out, "\n## Training\n\n| | |\n|---|---|\n| after batch | %" PRIu64 " of %" PRIu64 " |\n", c->batch, c->source->steps) < 0 ||
         add_row(out, "loss", text) < 0 || ft_buffer_print(out, "| lr | %.9g |\n", schedule.lr) < 0)
         return -1;

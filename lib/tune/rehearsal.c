@@ -104,7 +104,7 @@ static int print_model(const struct ft_rehearsal *r, const struct trial *t, stru
         all += model->parameters[i].rows * model->parameters[i].columns;
     for (int i = 0; i < learns.count; i++)
         trained += ft_parameter_learns(&learns.list[i]) ? learns.list[i].rows * learns.list[i].columns : 0;
-    if (ft_settings_schedule(r->settings, t->first.kind, &schedule) < 0)
+    if (ft_settings_schedule(r->settings, t->first.kind, model->input, &schedule) < 0)
         return -1;
     return ft_buffer_print(out, "parameters\t%zu\ntrained\t%zu\nloss\t%s\noptimizer\t%s\nlr\t%g\n", all, trained, t->loss, r->settings->optimizer,
                            schedule.lr);

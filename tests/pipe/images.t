@@ -52,6 +52,13 @@ test_expect_success 'evaluated, searched by pictures, watched while training' '
     $limit ft-train -q -m resnet --lr 1e-2 -o held --hold-out .25 --classes --batch 16 --per-class 4 labelled && test -s held/model.safetensors
 '
 
+test_expect_success 'the learning rate that images have where none is named, in the plan, fused, piped and on the card, which says no library of texts' '
+    $limit ft-train -q -m resnet --dry-run -o planned batches >plan && grep -qx "lr	0.0005" plan && $limit ft-train -q -m resnet -o rated batches &&
+    $limit ft-train -q -m resnet --lr 5e-4 -o named batches && same rated named && $limit ft-train -q -m resnet -o rated-piped --seed 5 --steps 0 &&
+    piped rated-piped batches && same rated rated-piped && grep -qx "| lr | 0.0005 |" rated/README.md && grep -q "^pipeline_tag: image-" rated/README.md &&
+    ! grep sentence rated/README.md && test_no_file planned
+'
+
 test_expect_success 'a teacher that reads the same images' '
     $limit ft-train -q -m resnet --teacher fused --loss mse --lr 1e-2 -o taught batches &&
     $limit ft-train -q -m resnet --teacher fused --loss mse --lr 1e-2 -o taught-piped --seed 5 --steps 0 &&
