@@ -228,6 +228,17 @@ static bool over_meeting(const struct ft_plan *plan, int from, int to)
     return false;
 }
 
+/* Is it made, and read, only where nothing learns, and by one shard's thread on its way? Then the backward never comes by. */
+static bool only_passing(const struct ft_plan *plan, const struct life *life, const struct ft_step *step)
+{
+    for (int s = 0; s < plan->step_count; s++)
+        for (int k = 0; k < plan->steps[s].in_count; k++)
+            if (plan->steps[s].in[k] == step->out && plan->values[plan->steps[s].out].needs_gradient)
+                return false;
+    return !plan->values[step->out].needs_gradient && life[step->out].last < plan->step_count &&
+           all_readers_in(plan, step->out, life[step->out].segment) && !over_meeting(plan, (int)(step - plan->steps), life[step->out].last);
+}
+
 /* Is the output soon made again from an input that is kept anyway, by when it is read? */
 static bool can_recompute(const struct ft_plan *plan, const struct life *life, const struct ft_step *step)
 {
@@ -251,7 +262,9 @@ static void give_kept(struct ft_plan *plan, const struct life *life)
         size_t *width = out->of_items ? &plan->kept_item_width : &plan->kept_width;
         const struct ft_value *in = step->in_count ? &plan->values[step->in[0]] : NULL;
 
-        if (can_recompute(plan, life, step)) {
+        if (only_passing(plan, life, step)) {
+            out->recomputed = out->unread = true;
+        } else if (can_recompute(plan, life, step)) {
             out->recomputed = true;
             out->unread = nobody_reads(plan, step->out);
             out->late = (step->kind == FT_STEP_ACTIVATION && out->needs_gradient && in->needs_gradient) ||

@@ -282,12 +282,54 @@ static void check_model(const char *name, int (*make)(struct ft_builder *), size
     free(model);
 }
 
+static size_t kept_size(const struct ft_model *model, const struct ft_packed *packed)
+{
+    struct ft_runner *runner = ft_runner_open(model, FT_PLAN_TRAINING, FT_FP32);
+    struct ft_cut cut;
+    size_t size;
+
+    if (!runner || ft_cut_make(&arena, packed, 0, &cut) < 0 || ft_runner_batch(runner, packed, &cut, 1, 1) < 0)
+        exit(1);
+    size = ft_runner_kept_size(runner, 0);
+    ft_runner_close(runner);
+    return size;
+}
+
+/* What lies below the first parameter that learns goes through as in evaluation: little of it is kept, and what learns gets the gradient that it had. */
+static void check_frozen(void)
+{
+    struct ft_model *model = build(convolutional, 1);
+    const struct ft_packed packed = images(1, 3, 2);
+    float *out = ft_arena_zero(&arena, ITEMS * model->dim, sizeof(float)), *whole = ft_arena_zero(&arena, model->block_count, sizeof(float));
+    float *part = ft_arena_zero(&arena, model->block_count, sizeof(float)), *where = NULL;
+    size_t all = kept_size(model, &packed), few, from = 0;
+
+    run(model, FT_PLAN_TRAINING, &packed, 1, out, whole);
+    for (int i = 0; i < model->parameter_count && !where; i++) {
+        if (strcmp(model->parameters[i].name, "strided.weight") == 0) {
+            where = part + (from = model->parameters[i].offset);
+            break;
+        }
+        model->parameters[i].frozen = true;
+    }
+    few = kept_size(model, &packed);
+    run(model, FT_PLAN_TRAINING, &packed, 1, out, part);
+    ok(few * 2 < all, "frozen below: %zu bytes are kept instead of %zu", few, all);
+    ok(where && apart(where, whole + from, model->block_count - from) < 1e-5, "and what learns gets the same gradient (%.1g)",
+       apart(where, whole + from, model->block_count - from));
+    ok(from > 0 && apart(part, whole, from) > .99 && part[0] == 0 && part[from - 20] == 0, "what is frozen gets none");
+    free(model->block);
+    ft_arena_free(&model->arena);
+    free(model);
+}
+
 int main(void)
 {
     ft_pool_set_threads(2);
     check_model("convolutional", convolutional, 1, false);
     check_model("convolutional, own statistics", convolutional, 1, true);
     check_model("patches", patches, 21, false);
+    check_frozen();
     ft_arena_free(&arena);
     return done();
 }
