@@ -117,6 +117,12 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
             attention = ft_running_attention(r, step);
             k->attention_backward(dx, bias_parts(run, step->weight, shard->first_text), dy, x, &attention, &dropout, &shard->rows, width, worker->scratch.data);
             break;
+        case FT_STEP_ROTARY:
+            k->rotary(dx, dy, r->rotary[step->rotary].data, true, &shard->rows, node->attention.heads, width / 3);
+            break;
+        case FT_STEP_GATE:
+            k->gate_backward(node->activation, dx, dy, x, rows, width);
+            break;
         case FT_STEP_ACTIVATION:
             if (value->late)
                 k->activation_again(node->activation, ft_running_value(run, step->out, shard, worker), dx, dy, x, rows * width);

@@ -57,6 +57,10 @@ static uint32_t sum_node(uint32_t sum, const struct ft_model *model, const struc
                           attention->distance, node->inputs[3]);
         sum = ft_crc32c(sum, text, (size_t)length);
     }
+    if (attention->window || node->theta > 0) {
+        length = snprintf(text, sizeof text, "%zu %a\n", attention->window, (double)node->theta);
+        sum = ft_crc32c(sum, text, (size_t)length);
+    }
     if (node->op == FT_OP_GEM && !node->parameter_count)
         sum = ft_crc32c(sum, &node->power, sizeof node->power);
     if (node->height || node->kernel || node->op == FT_OP_BATCH_NORM) {   /* of an image's nodes what others have no use for */

@@ -17,7 +17,8 @@ struct life {
 static bool in_place(enum ft_step_kind kind)
 {
     return kind == FT_STEP_NORM || kind == FT_STEP_ACTIVATION || kind == FT_STEP_DROPOUT ||
-           kind == FT_STEP_DROPOUT_ADD || kind == FT_STEP_MULTIPLY || kind == FT_STEP_NORMALIZE || kind == FT_STEP_BATCH_NORM;
+           kind == FT_STEP_DROPOUT_ADD || kind == FT_STEP_MULTIPLY || kind == FT_STEP_NORMALIZE || kind == FT_STEP_BATCH_NORM ||
+           kind == FT_STEP_ROTARY;
 }
 
 static void find_lives(const struct ft_plan *plan, struct life *life)
@@ -32,7 +33,7 @@ static void find_lives(const struct ft_plan *plan, struct life *life)
         }
         if (step->kind == FT_STEP_LINEAR || step->kind == FT_STEP_NORM || step->kind == FT_STEP_ACTIVATION ||
             step->kind == FT_STEP_ATTENTION || step->kind == FT_STEP_CONVOLUTION || step->kind == FT_STEP_DEPTHWISE ||
-            step->kind == FT_STEP_BATCH_NORM || step->kind == FT_STEP_SCALE || step->kind == FT_STEP_GEM)
+            step->kind == FT_STEP_BATCH_NORM || step->kind == FT_STEP_SCALE || step->kind == FT_STEP_GEM || step->kind == FT_STEP_GATE)
             life[step->in[0]].backward |= !ft_step_told_by_output(plan->model, step);
         if (step->kind == FT_STEP_SCALE)
             life[step->in[1]].backward = true;
@@ -243,7 +244,8 @@ static bool only_passing(const struct ft_plan *plan, const struct life *life, co
 static bool can_recompute(const struct ft_plan *plan, const struct life *life, const struct ft_step *step)
 {
     const struct ft_value *out = &plan->values[step->out];
-    bool quick = step->kind == FT_STEP_ACTIVATION || step->kind == FT_STEP_NORM || step->kind == FT_STEP_BATCH_NORM || step->kind == FT_STEP_SCALE;
+    bool quick = step->kind == FT_STEP_ACTIVATION || step->kind == FT_STEP_NORM || step->kind == FT_STEP_BATCH_NORM || step->kind == FT_STEP_SCALE ||
+                 step->kind == FT_STEP_GATE;
 
     return quick && (!out->of_items || out->positions > 1) && life[step->in[0]].backward && !plan->values[step->in[0]].recomputed &&
            all_readers_in(plan, step->out, life[step->out].segment) && only_slices_read(plan, step->out) &&
@@ -297,7 +299,8 @@ static bool gradient_in_place(const struct ft_plan *plan, const struct life *lif
 {
     const struct ft_value *in = step->in_count == 1 ? &plan->values[step->in[0]] : NULL, *out = &plan->values[step->out];
 
-    return (step->kind == FT_STEP_ACTIVATION || step->kind == FT_STEP_DROPOUT || step->kind == FT_STEP_NORMALIZE) && in &&
+    return (step->kind == FT_STEP_ACTIVATION || step->kind == FT_STEP_DROPOUT || step->kind == FT_STEP_NORMALIZE ||
+            step->kind == FT_STEP_ROTARY) && in &&
            in->width == out->width && in->of_items == out->of_items && life[step->in[0]].readers == 1 &&
            life[step->in[0]].segment == life[step->out].segment;
 }

@@ -131,12 +131,19 @@ int ft_build_linear(struct ft_builder *build, int input, size_t in, size_t out, 
     return node;
 }
 
-int ft_build_norm(struct ft_builder *build, int input, size_t width, double epsilon, const char *name)
+int ft_build_norm_without_bias(struct ft_builder *build, int input, size_t width, double epsilon, const char *name)
 {
     int node = ft_build_node(build, FT_OP_LAYER_NORM, width, input, -1, -1, "%s", name);
 
     ft_build_at(build, node)->epsilon = (float)epsilon;
     ft_build_give(build, node, ft_build_parameter(build, name, "weight", 1, width, FT_BUILD_VECTOR));
+    return node;
+}
+
+int ft_build_norm(struct ft_builder *build, int input, size_t width, double epsilon, const char *name)
+{
+    int node = ft_build_norm_without_bias(build, input, width, epsilon, name);
+
     ft_build_give(build, node, ft_build_parameter(build, name, "bias", 1, width, FT_BUILD_VECTOR));
     return node;
 }

@@ -36,6 +36,7 @@ void ft_build_give(struct ft_builder *build, int node, int parameter);
 int ft_build_linear(struct ft_builder *build, int input, size_t in, size_t out, bool bias, const char *name, const char *prefix);
 int ft_build_norm(struct ft_builder *build, int input, size_t width, double epsilon, const char *name);
 int ft_build_rms_norm(struct ft_builder *build, int input, size_t width, double epsilon, const char *name);
+int ft_build_norm_without_bias(struct ft_builder *build, int input, size_t width, double epsilon, const char *name);
 int ft_build_dropout(struct ft_builder *build, int input, size_t width, double rate, const char *name);
 int ft_build_activation(struct ft_builder *build, int input, size_t width, enum ft_activation f, const char *name);
 
@@ -69,7 +70,7 @@ struct ft_family {
     const char *const *prefixes;
 };
 extern const struct ft_family ft_family_bert, ft_family_roberta, ft_family_xlm_roberta, ft_family_camembert, ft_family_distilbert,
-    ft_family_mpnet, ft_family_model2vec, ft_family_static;
+    ft_family_mpnet, ft_family_model2vec, ft_family_static, ft_family_modernbert;
 extern const struct ft_family ft_family_resnet, ft_family_efficientnet, ft_family_vit;
 const struct ft_family *ft_family_find(const char *name);        /* NULL: FT_BAD, and the message lists the known ones */
 const struct ft_family *ft_family_of_architecture(const char *name);   /* the same of timm's and torchvision's: "resnet50", "efficientnet_b0" */

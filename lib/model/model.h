@@ -37,6 +37,8 @@ enum ft_op {
     FT_OP_RMS_NORM,      /* parameter gain; epsilon */
     FT_OP_MULTIPLY,      /* two inputs */
     FT_OP_RELATIVE_BIAS, /* no values of its own, only a parameter [buckets, heads] that attentions after it share */
+    FT_OP_ROTARY,        /* [R, 3W] -> the same, its queries and keys turned by their places; attention.heads, theta */
+    FT_OP_GATE,          /* [R, 2W] -> [R, W]: the first half, activated, times the second; activation */
 };
 const char *ft_op_name(enum ft_op op);
 
@@ -81,7 +83,7 @@ struct ft_node {
     size_t height, across;   /* of a map, the output of an image's nodes: height x across positions, `width` channels each; else 0 */
     bool frozen;             /* all its parameters are */
     /* attributes, those its op has */
-    float epsilon, rate, power;
+    float epsilon, rate, power, theta;
     struct ft_attention attention;        /* its bias is a parameter: NULL here */
     enum ft_activation activation;
     enum ft_pooling pooling;

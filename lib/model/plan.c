@@ -258,6 +258,21 @@ static void attention_steps(struct build *b, int i)
     b->value[i] = step->out;
 }
 
+/* Its kind is found among the plan's, or is a new one. */
+static void rotary_step(struct build *b, int i)
+{
+    const struct ft_node *n = node_at(b, i);
+    struct ft_plan *plan = b->plan;
+    struct ft_step *step = new_step(b, FT_STEP_ROTARY, i, b->value[n->inputs[0]], n->width);
+    struct ft_rotary kind = {n->width / 3 / n->attention.heads, n->theta};
+
+    while (step->rotary < plan->rotary_count && (plan->rotary[step->rotary].head != kind.head || plan->rotary[step->rotary].theta != kind.theta))
+        step->rotary++;
+    if (step->rotary == plan->rotary_count)
+        plan->rotary[plan->rotary_count++] = kind;
+    b->value[i] = step->out;
+}
+
 static void add_step(struct build *b, int i)
 {
     const struct ft_node *n = node_at(b, i);
@@ -332,6 +347,8 @@ static int node_steps(struct build *b, int i)
     case FT_OP_GEM: plain_step(b, i, FT_STEP_GEM); break;
     case FT_OP_NORMALIZE: plain_step(b, i, FT_STEP_NORMALIZE); break;
     case FT_OP_ATTENTION: attention_steps(b, i); break;
+    case FT_OP_ROTARY: rotary_step(b, i); break;
+    case FT_OP_GATE: plain_step(b, i, FT_STEP_GATE); break;
     case FT_OP_ADD:
         if (b->absorbed[i])
             absorbed_node(b, i);
@@ -428,7 +445,8 @@ struct ft_plan *ft_plan_make(struct ft_arena *arena, const struct ft_model *mode
     /* A node makes one step and one value, an attention two of each. */
     plan->steps = ft_arena_zero(arena, 2 * n, sizeof *plan->steps);
     plan->values = ft_arena_zero(arena, 2 * n, sizeof *plan->values);
-    if (!plan->steps || !plan->values)
+    plan->rotary = ft_arena_zero(arena, n, sizeof *plan->rotary);
+    if (!plan->steps || !plan->values || !plan->rotary)
         return NULL;
     find_learning(&b);
     find_fusions(&b);

@@ -20,7 +20,7 @@ enum ft_step_kind {
     FT_STEP_EMBEDDING, FT_STEP_LINEAR, FT_STEP_NORM, FT_STEP_DROPOUT, FT_STEP_DROPOUT_ADD, FT_STEP_JOIN,
     FT_STEP_ATTENTION, FT_STEP_ACTIVATION, FT_STEP_POOL, FT_STEP_GEM, FT_STEP_NORMALIZE,
     FT_STEP_VECTOR, FT_STEP_PIXELS, FT_STEP_CONVOLUTION, FT_STEP_DEPTHWISE, FT_STEP_BATCH_NORM, FT_STEP_MAX_POOL, FT_STEP_SCALE, FT_STEP_TOKENS,
-    FT_STEP_MULTIPLY,
+    FT_STEP_MULTIPLY, FT_STEP_ROTARY, FT_STEP_GATE,
 };
 
 struct ft_value {
@@ -47,6 +47,7 @@ struct ft_step {
     struct ft_windows windows;      /* CONVOLUTION, DEPTHWISE, MAX_POOL */
     int norm;                /* CONVOLUTION, DEPTHWISE: the batch norm that went into its weights, -1 = none */
     enum ft_activation activation;  /* CONVOLUTION, DEPTHWISE, BATCH_NORM: what comes after it in the same step */
+    int rotary;              /* ROTARY: which of the plan's */
     float rate;              /* dropout while training */
     size_t moments;          /* and where its mean and variance are among a chunk's, 2 * channels floats */
     bool meets;              /* BATCH_NORM by the chunk's own statistics: all its shards come as far as this before any goes on */
@@ -82,6 +83,12 @@ struct ft_bias {
     size_t gradient;         /* offset of the items' parts, in floats an item, among the gradients' buffers of items */
 };
 
+/* A kind of rotary position embedding, by which the runner keeps a table: width of a head, base. */
+struct ft_rotary {
+    size_t head;
+    float theta;
+};
+
 struct ft_plan {
     const struct ft_model *model;
     bool training;
@@ -99,6 +106,8 @@ struct ft_plan {
     int bias_count;
     struct ft_slice *slices;
     int slice_count;
+    struct ft_rotary *rotary;
+    int rotary_count;
     size_t moments;          /* floats a chunk, of all steps that meet */
     size_t widest, widest_item;   /* of all values with rows of tokens, of items */
     struct ft_inert {

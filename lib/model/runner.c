@@ -77,6 +77,7 @@ void ft_runner_close(struct ft_runner *r)
         free(r->workers[i].columns.data);
         free(r->workers[i].offset);
     }
+    ft_rotary_free(r);
     free(r->workers);
     free_kept(r);
     free(r->gradient.data);
@@ -183,7 +184,7 @@ int ft_runner_batch(struct ft_runner *r, const struct ft_packed *packed, const s
     ft_runner_unpack(r);
     for (size_t i = 0; i < r->kept_count; i++)
         r->kept[i].chunk = SIZE_MAX;
-    if (lay_out_shards(r) < 0 || !ft_floats_reserve(&r->moments, r->plan->moments * cut->chunk_count))
+    if (lay_out_shards(r) < 0 || ft_rotary_reserve(r) < 0 || !ft_floats_reserve(&r->moments, r->plan->moments * cut->chunk_count))
         return -1;
     for (int i = 0; i < r->worker_count; i++)
         if (reserve_worker(r, &r->workers[i]) < 0)
@@ -366,6 +367,12 @@ void ft_running_forward(const struct ft_running *run, const struct ft_step *step
         break;
     case FT_STEP_MULTIPLY:
         k->multiply(y, in[0], in[1], rows * width);
+        break;
+    case FT_STEP_ROTARY:
+        k->rotary(y, in[0], r->rotary[step->rotary].data, false, &shard->rows, node->attention.heads, width / 3);
+        break;
+    case FT_STEP_GATE:
+        k->gate_forward(node->activation, y, in[0], rows, width);
         break;
     case FT_STEP_POOL:
         k->pool_forward(node->pooling, y, (uint32_t *)ft_running_saved(run, step, shard, width, worker->temporary), in[0], &items, width);

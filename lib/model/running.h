@@ -63,6 +63,8 @@ struct ft_runner {
     struct ft_floats gradient;
     struct ft_packed_weights weights;
     struct ft_floats narrow;     /* what adapters' gradients are made of, of one step */
+    struct ft_floats *rotary;    /* [plan->rotary_count] tables of rotary_length places */
+    size_t rotary_length;
     struct ft_floats moments;    /* [chunks, plan->moments] mean and variance of each batch norm's input */
     struct ft_floats mix;        /* [chunks, 3, channels] of the batch norm at hand, how its input's gradient is mixed */
     double *sums;                /* [shards, 2, channels] of the batch norm at hand */
@@ -98,6 +100,10 @@ struct ft_group {
     const struct ft_step *step;  /* whose parameter gradients are at hand, */
     int slice;                   /* and the first of its slices */
 };
+
+/* The tables that the batch's rotary position embeddings need. */
+int ft_rotary_reserve(struct ft_runner *runner);
+void ft_rotary_free(struct ft_runner *runner);
 
 /* Chunks `chunk` .. chunk + count - 1, with the places of what is kept of them: made, or for the backward found and let go. The run of a shard's chunk. */
 int ft_group_start(struct ft_runner *r, size_t chunk, size_t count, bool backward, struct ft_group *group);

@@ -53,6 +53,7 @@ struct ft_attention {
     size_t heads;
     float scale;                 /* of the scores; 0 is 1 / sqrt(width of a head) */
     bool causal;                 /* a query sees no key that comes after it */
+    size_t window;               /* a query sees no key farther from it than this (Beltagy et al. 2020); 0: as far as the text goes */
     const float *bias;           /* [buckets, heads], added to the scaled scores by how far the key is from the query (Raffel et al. 2020), or NULL */
     size_t buckets, distance;    /* its rows, as ft_attention_bucket gives them; every distance from `distance` on is in the last */
 };
@@ -91,7 +92,7 @@ struct ft_kernels {
     void (*linear_gradient)(float *dw, float *db, const float *dy, const float *x, const float *dy_packed, const float *x_packed,
                             size_t R, size_t I, size_t O, size_t from, size_t to);
 
-    /* y = (x - mean) * rstd * gain + bias over each row; stat[R,2] = mean, rstd (Ba et al. 2016). y may be x. */
+    /* y = (x - mean) * rstd * gain + bias over each row; stat[R,2] = mean, rstd (Ba et al. 2016). y may be x; bias may be NULL. */
     void (*layer_norm_forward)(float *y, float *stat, const float *x, const float *gain, const float *bias,
                                float epsilon, size_t R, size_t W);
     /* dx may be dy. x is the forward's input. */
@@ -100,7 +101,7 @@ struct ft_kernels {
     void (*rms_norm_forward)(float *y, float *stat, const float *x, const float *gain, float epsilon, size_t R, size_t W);
     /* dx may be dy. The gain's gradient is layer_norm_gradient's. */
     void (*rms_norm_backward)(float *dx, const float *dy, const float *x, const float *stat, const float *gain, size_t R, size_t W);
-    /* dgain[from..to], dbias[from..to] += ; columns (dbias may be NULL) */
+    /* dgain[from..to], dbias[from..to] += ; columns; either may be NULL */
     void (*layer_norm_gradient)(float *dgain, float *dbias, const float *dy, const float *x, const float *stat,
                                 size_t R, size_t W, size_t from, size_t to);
 
@@ -125,6 +126,16 @@ struct ft_kernels {
                               const struct ft_rows *rows, size_t W, float *scratch);
     void (*attention_backward)(float *dqkv, float *dbias, const float *dy, const float *qkv, const struct ft_attention *attention,
                                const struct ft_dropout *dropout, const struct ft_rows *rows, size_t W, float *scratch);
+
+    /* Rotary position embedding (Su et al. 2021) of the queries and keys of qkv[R, 3W]: in each head the pair (d, d + D/2), D = W / H, is turned by the
+     * angle p theta^(-2d/D), p the place in the sequence; `back` turns the other way, which is the gradient. Values are copied, and so
+     * is what an odd D leaves over. `table` is
+     * ft_rotary_table's, as long as the longest sequence. y may be x. */
+    void (*rotary)(float *y, const float *x, const float *table, bool back, const struct ft_rows *rows, size_t H, size_t W);
+
+    /* A gated linear unit (Shazeer 2020): y[R,I] = f(a) b, where a row of x[R,2I] is a | b. */
+    void (*gate_forward)(enum ft_activation f, float *y, const float *x, size_t R, size_t I);
+    void (*gate_backward)(enum ft_activation f, float *dx, const float *dy, const float *x, size_t R, size_t I);
 
     /* y[R,W] = word[id[r]] + position[p(r)] + type[t(r)], p the place in the sequence + `first`, t by rows->second; position and type may be NULL:
      * none is added */
@@ -211,6 +222,9 @@ const struct ft_kernels *ft_kernels_cpu(enum ft_precision precision);
 
 /* The table of that name, of those FT_CPU takes; NULL when this CPU cannot run it. */
 const struct ft_kernels *ft_kernels_named(const char *name, enum ft_precision precision);
+
+/* Cosines and sines of rotary position embedding: table[length, D], a row the D/2 of one place and then the D/2 of the other. */
+void ft_rotary_table(float *table, size_t length, size_t D, float theta);
 
 /* Floats of scratch for attention over sequences of at most `length`. */
 size_t ft_attention_scratch(size_t length, size_t H, size_t W);

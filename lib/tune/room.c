@@ -80,6 +80,8 @@ static int count_tokens(struct ft_room *r)
     struct ft_packed packed;
     int result;
 
+    if (!r->texts)
+        return 0;
     for (size_t i = 0; i < r->texts; i++) {
         size_t from = i ? r->end[i - 1] : 0;
 

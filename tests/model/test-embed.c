@@ -235,7 +235,8 @@ static void test_options(void)
 int main(void)
 {
     const char *const names[] = {"mean", "old", "nested", "f16", "bf16", "plain", "cls", "max", "sqrt", "dense", "families/distilbert", "families/roberta", "families/xlm-roberta",
-                                 "families/mpnet", "families/t5", "families/sentence-t5", "families/umt5", "static/model2vec", "static/quantized", "static/bytes", "static/static", "static/wordllama"};
+                                 "families/mpnet", "families/t5", "families/sentence-t5", "families/umt5", "families/modernbert", "families/modernbert-old",
+                                 "static/model2vec", "static/quantized", "static/bytes", "static/static", "static/wordllama"};
 
     ft_pool_set_threads(2);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)

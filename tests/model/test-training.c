@@ -373,6 +373,8 @@ int main(void)
     test_family("families", "t5");
     test_family("families", "sentence-t5");
     test_family("families", "umt5");
+    test_family("families", "modernbert");
+    test_family("families", "modernbert-old");
     test_family("static", "model2vec");
     test_family("static", "quantized");
     test_family("static", "bytes");

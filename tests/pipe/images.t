@@ -59,6 +59,11 @@ test_expect_success 'the learning rate that images have where none is named, in 
     ! grep sentence rated/README.md && test_no_file planned
 '
 
+test_expect_success 'batches as large as memory allows; mined' '
+    $limit ft-train -m resnet --batch auto --memory 100M --steps 1 -o roomy labelled 2>err && cat err && test_grep "batch [0-9]*: .* MiB with all" err &&
+    ft-mine -q -m resnet labelled >mined && $limit ft-train -q -m resnet --triplets --steps 2 -o triplets mined && test "$(applied triplets)" -eq 2
+'
+
 test_expect_success 'a teacher that reads the same images' '
     $limit ft-train -q -m resnet --teacher fused --loss mse --lr 1e-2 -o taught batches &&
     $limit ft-train -q -m resnet --teacher fused --loss mse --lr 1e-2 -o taught-piped --seed 5 --steps 0 &&

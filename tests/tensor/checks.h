@@ -355,7 +355,7 @@ static void test_table(const struct ft_kernels *k)
         test_conventions(&ops[i], k);
         test_nan(&ops[i], k);
     }
-    test_golden(k, "tests/golden/kernels/kernels.bin", 26);
+    test_golden(k, "tests/golden/kernels/kernels.bin", 34);
     test_golden(k, "tests/golden/kernels/maps.bin", 12);
 }
 

@@ -94,20 +94,20 @@ static void norm_sizes(const struct problem *p, size_t size[], size_t *output)
 
 static void norm_forward_op(const struct op *op, struct problem *p, float *y, float *const in[])
 {
-    (void)op;
-    p->k->layer_norm_forward(y, p->aux, in[0], in[1], in[2], 1e-12f, p->R, p->shape.W);
+    p->k->layer_norm_forward(y, p->aux, in[0], in[1], op->inputs > 2 ? in[2] : NULL, 1e-12f, p->R, p->shape.W);
 }
 
 static void norm_backward_op(const struct op *op, struct problem *p, float *const d[], const float *dy, float *const in[],
                              const float *y)
 {
     size_t W = p->shape.W, cut = p->cut % W;
+    float *dbias = op->inputs > 2 ? d[2] : NULL;
 
-    (void)op, (void)y;
+    (void)y;
     p->k->layer_norm_backward(d[0], dy, in[0], p->aux, in[1], p->R, W);
     if (cut > 0)
-        p->k->layer_norm_gradient(d[1], d[2], dy, in[0], p->aux, p->R, W, 0, cut);
-    p->k->layer_norm_gradient(d[1], d[2], dy, in[0], p->aux, p->R, W, cut, W);
+        p->k->layer_norm_gradient(d[1], dbias, dy, in[0], p->aux, p->R, W, 0, cut);
+    p->k->layer_norm_gradient(d[1], dbias, dy, in[0], p->aux, p->R, W, cut, W);
 }
 
 /* rms_norm: x[R, W], gain[W]; with an epsilon by which the gradient of a row of one column is not all rounding */
@@ -220,7 +220,7 @@ static void multiply_backward_op(const struct op *op, struct problem *p, float *
 }
 
 /* attention: qkv[R, 3W], and where it is BIASED bias[BUCKETS, H] */
-enum { CAUSAL = 1, SCALED = 2, BIASED = 4, BUCKETS = 8, DISTANCE = 6 };
+enum { CAUSAL = 1, SCALED = 2, BIASED = 4, WINDOWED = 8, WIDE = 16, WINDOW = 2, WIDE_WINDOW = 40, BUCKETS = 8, DISTANCE = 6 };
 
 static void attention_sizes(const struct problem *p, size_t size[], size_t *output)
 {
@@ -234,6 +234,7 @@ static struct ft_attention attention_of(const struct op *op, const struct proble
     return (struct ft_attention){
         .heads = p->shape.H, .scale = op->setting & SCALED ? 0.25f : 0, .causal = op->setting & CAUSAL,
         .bias = op->setting & BIASED ? in[1] : NULL, .buckets = op->setting & BIASED ? BUCKETS : 0, .distance = DISTANCE,
+        .window = op->setting & WINDOWED ? WINDOW : op->setting & WIDE ? WIDE_WINDOW : 0,
     };
 }
 
@@ -268,6 +269,54 @@ static size_t longest(const struct problem *p)
         if (p->shape.length[s] > most)
             most = p->shape.length[s];
     return most;
+}
+
+/* rotary: qkv[R, 3W], turned by theta 100 so that far places turn much */
+
+static void rotary_sizes(const struct problem *p, size_t size[], size_t *output)
+{
+    *output = size[0] = p->R * 3 * p->shape.W;
+}
+
+static void rotate(const struct problem *p, float *y, const float *x, bool back)
+{
+    size_t D = p->shape.W / p->shape.H;
+    float *table = calloc(longest(p) * D + 1, sizeof *table);
+
+    ft_rotary_table(table, longest(p), D, 100);
+    p->k->rotary(y, x, table, back, &p->rows, p->shape.H, p->shape.W);
+    free(table);
+}
+
+static void rotary_forward_op(const struct op *op, struct problem *p, float *y, float *const in[])
+{
+    (void)op;
+    rotate(p, y, in[0], false);
+}
+
+static void rotary_backward_op(const struct op *op, struct problem *p, float *const d[], const float *dy, float *const in[], const float *y)
+{
+    (void)op, (void)in, (void)y;
+    rotate(p, d[0], dy, true);
+}
+
+/* gate: x[R, 2W] */
+
+static void gate_sizes(const struct problem *p, size_t size[], size_t *output)
+{
+    size[0] = p->R * 2 * p->shape.W;
+    *output = p->R * p->shape.W;
+}
+
+static void gate_forward_op(const struct op *op, struct problem *p, float *y, float *const in[])
+{
+    p->k->gate_forward((enum ft_activation)op->setting, y, in[0], p->R, p->shape.W);
+}
+
+static void gate_backward_op(const struct op *op, struct problem *p, float *const d[], const float *dy, float *const in[], const float *y)
+{
+    (void)y;
+    p->k->gate_backward((enum ft_activation)op->setting, d[0], dy, in[0], p->R, p->shape.W);
 }
 
 static void embedding_sizes(const struct problem *p, size_t size[], size_t *output)
@@ -372,6 +421,7 @@ static void gem_backward_op(const struct op *op, struct problem *p, float *const
 #define LINEAR linear_sizes, linear_forward_op, linear_backward_op, ENTRY(linear_forward)
 #define ACTIVATION rows_sizes, activation_forward_op, activation_backward_op, ENTRY(activation_forward)
 #define ATTENTION attention_sizes, attention_forward_op, attention_backward_op, ENTRY(attention_forward)
+#define GATE gate_sizes, gate_forward_op, gate_backward_op, ENTRY(gate_forward)
 #define POOL pool_sizes, pool_forward_op, pool_backward_op, ENTRY(pool_forward)
 
 static const struct op ops[] = {
@@ -400,6 +450,14 @@ static const struct op ops[] = {
     {"attention with bias", 2, BIASED, 0, ATTENTION, 2e-6, true, false},
     {"attention, causal, with bias", 2, CAUSAL | SCALED | BIASED, 0, ATTENTION, 2e-6, true, false},
     {"attention with all", 2, CAUSAL | SCALED | BIASED, 0.1f, ATTENTION, 2e-6, true, false},
+    {"attention, window", 1, WINDOWED, 0, ATTENTION, 2e-6, true, false},
+    {"attention, window, causal", 1, WINDOWED | CAUSAL, 0, ATTENTION, 2e-6, true, false},
+    {"attention, window, with all", 2, WINDOWED | SCALED | BIASED, 0.1f, ATTENTION, 2e-6, true, false},
+    {"attention, wide window", 1, WIDE, 0.1f, ATTENTION, 2e-6, true, false},
+    {"rotary", 1, 0, 0, rotary_sizes, rotary_forward_op, rotary_backward_op, ENTRY(rotary), 2e-7, ROWWISE},
+    {"gate gelu", 1, FT_GELU, 0, GATE, 5e-7, true, false},
+    {"gate silu", 1, FT_SILU, 0, GATE, 5e-7, true, false},
+    {"layer_norm without bias", 2, 0, 0, norm_sizes, norm_forward_op, norm_backward_op, ENTRY(layer_norm_forward), 1e-6, ROWWISE},
     {"embedding", 3, 0, 0, embedding_sizes, embedding_forward_op, embedding_backward_op, ENTRY(embedding_forward), 1e-6, true, false},
     {"embedding of two texts", 3, 1, 0, embedding_two_sizes, embedding_forward_op, embedding_backward_op, ENTRY(embedding_forward), 1e-6, true,
      false},

@@ -7,7 +7,7 @@
 static const struct ft_family *const families[] = {
     &ft_family_mlp,
     &ft_family_bert, &ft_family_roberta, &ft_family_xlm_roberta, &ft_family_camembert, &ft_family_distilbert,
-    &ft_family_mpnet, &ft_family_model2vec, &ft_family_static,
+    &ft_family_mpnet, &ft_family_model2vec, &ft_family_static, &ft_family_modernbert,
     &ft_family_t5, &ft_family_mt5, &ft_family_umt5,
     &ft_family_resnet, &ft_family_efficientnet, &ft_family_vit,
 };

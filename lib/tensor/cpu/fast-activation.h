@@ -1,4 +1,7 @@
 /* fast-activation.h - activations and their derivatives, a vector at a time. The switch is outside the loops, so each has a loop of its own. */
+#ifndef FT_TENSOR_CPU_FAST_ACTIVATION_H
+#define FT_TENSOR_CPU_FAST_ACTIVATION_H
+
 #include "tensor/cpu/vector-math.h"
 #include "tensor/kernels.h"
 
@@ -172,3 +175,5 @@ static void activation_again(enum ft_activation f, float *y, float *dx, const fl
         v_put(dx + i, v_get(dy + i, m) * slope, m);
     }
 }
+
+#endif

@@ -8,7 +8,8 @@
  *
  *     D = rowsum(P' G)    dS = P (dropout(G) - D)    dB += dS    dQ = dS scale K    dK += dS^T scale Q    dV += P'^T dY
  *
- * K and V are transposed once a head, with rows padded to whole vectors. Padded scores are computed and never read. B depends on how far the key is
+ * K and V are transposed once a head, with rows padded to whole vectors. Padded scores are computed and never read. With a window the products take
+ * the keys that some query of the block sees, from a whole PAD on; what a query of them does not see has probability 0. B depends on how far the key is
  * from the query alone, so it is laid out once a head as one row of 2L - 1, which each query reads from another place; so is dB. */
 #include "tensor/cpu/fast-dropout.h"
 #include "tensor/cpu/product.h"
@@ -28,6 +29,7 @@ struct attention {
     float *p, *g;                          /* [QUERIES, stride] */
     uint8_t *keep;                         /* masks of QUERIES rows of round_up(L, 8) / 8 bytes */
     bool causal;
+    size_t window;                         /* SIZE_MAX: none */
     float *bias, *dbias;                   /* [2L - 1], by key - query + L - 1; NULL: none */
     int32_t *bucket;                       /* [L] by distance */
     const struct ft_dropout *dropout;
@@ -46,6 +48,7 @@ INLINE struct attention attention_head(const float *qkv, const struct ft_attenti
         .scale = ft_attention_scale(how, D), .k_across = scratch, .v_across = scratch + D * stride,
         .p = p, .g = p + QUERIES * stride, .keep = (uint8_t *)(p + 2 * QUERIES * stride),
         .dropout = ft_dropout_is_on(dropout) ? dropout : NULL, .number = rows->number[s], .causal = how->causal,
+        .window = how->window ? how->window : SIZE_MAX,
         .bias = how->bias != NULL ? bias : NULL, .bucket = (int32_t *)(bias + 4 * stride + 2 * PAD),
     };
 }
@@ -87,7 +90,15 @@ INLINE void bias_finish(const struct attention *t, float *to, const struct ft_at
 /* Query i sees the keys before this one; of queries from i on, `count` together. */
 INLINE size_t attention_keys(const struct attention *t, size_t i, size_t count)
 {
-    return t->causal ? i + count : t->L;
+    size_t keys = t->causal ? i + count : t->L;
+
+    return t->window < keys - (i + count) ? i + count + t->window : keys;
+}
+
+/* Query i, and those after it, see none of the keys before this one. */
+INLINE size_t attention_first(const struct attention *t, size_t i)
+{
+    return t->window < i ? i - t->window : 0;
 }
 
 /* to[D, stride] = (from[L, D] scale)^T, from's rows `apart`, the padding 0. */
@@ -99,6 +110,13 @@ INLINE void transpose(float *to, const float *from, size_t L, size_t D, size_t s
     for (size_t j = 0; j < L; j++)
         for (size_t d = 0; d < D; d++)
             to[d * stride + j] = from[j * apart + d] * scale;
+}
+
+/* What a row does not see at its beginning: scores of nothing. */
+INLINE void hide(float *p, size_t count)
+{
+    for (V_EACH(j, count, m))
+        v_put(p + j, v_set(-INFINITY), m);
 }
 
 /* A row of scores, to which a bias is added, becomes probabilities: of its first L keys, with zeros after them. */
@@ -137,19 +155,29 @@ INLINE void softmax(float *p, const float *bias, size_t L, size_t keys)
 /* p[count, stride]: the probabilities of queries i .. i + count - 1; keep: their masks. */
 INLINE void attention_probabilities(const struct attention *t, size_t i, size_t count)
 {
-    size_t bytes = (t->L + 7) / 8, keys = attention_keys(t, i, count);
+    size_t bytes = (t->L + 7) / 8, first = attention_first(t, i) / PAD * PAD, keys = attention_keys(t, i, count) - first;
 
     product(&(struct product){
-        .c = t->p, .c_row = t->stride, .a = t->q + i * 3 * t->W, .a_row = 3 * t->W, .a_column = 1,
-        .b = t->k_across, .b_row = t->stride, .m = count, .n = (keys + V - 1) / V * V, .k = t->D,
+        .c = t->p + first, .c_row = t->stride, .a = t->q + i * 3 * t->W, .a_row = 3 * t->W, .a_column = 1,
+        .b = t->k_across + first, .b_row = t->stride, .m = count, .n = (keys + V - 1) / V * V, .k = t->D,
     });
-    for (size_t r = 0; r < count; r++)
+    for (size_t r = 0; r < count; r++) {
+        float *p = t->p + r * t->stride + first;
+        size_t end = attention_keys(t, i + r, 1) - first;
+
+        hide(p, attention_first(t, i + r) - first);
         if (t->bias != NULL)
-            softmax(t->p + r * t->stride, t->bias + t->L - 1 - (i + r), attention_keys(t, i + r, 1), keys);
+            softmax(p, t->bias + t->L - 1 - (i + r) + first, end, keys);
         else
-            softmax(t->p + r * t->stride, NULL, attention_keys(t, i + r, 1), keys);
-    if (t->dropout != NULL)
+            softmax(p, NULL, end, keys);
+    }
+    if (t->dropout == NULL)
+        return;
+    if (t->window == SIZE_MAX)
         mask_make(t->keep, t->dropout, t->number, (t->index * t->L + i) * bytes, count * bytes);
+    else
+        for (size_t r = 0; r < count; r++)
+            mask_make(t->keep + r * bytes + first / 8, t->dropout, t->number, (t->index * t->L + i + r) * bytes + first / 8, (keys + 7) / 8);
 }
 
 static void attention_forward(float *y, const float *qkv, const struct ft_attention *attention, const struct ft_dropout *dropout,
@@ -162,30 +190,30 @@ static void attention_forward(float *y, const float *qkv, const struct ft_attent
             bias_start(&t, attention, false);
             transpose(t.k_across, t.k, t.L, t.D, t.stride, 3 * W, t.scale);
             for (size_t i = 0; i < t.L; i += QUERIES) {
-                size_t count = t.L - i < QUERIES ? t.L - i : QUERIES, keys = attention_keys(&t, i, count);
+                size_t count = t.L - i < QUERIES ? t.L - i : QUERIES, keys = attention_keys(&t, i, count), first = attention_first(&t, i) / PAD * PAD;
 
                 attention_probabilities(&t, i, count);
                 if (t.dropout != NULL)
                     for (size_t r = 0; r < count; r++)
-                        for (size_t j = 0; j < keys; j += V) {
+                        for (size_t j = first; j < keys; j += V) {
                             float *p = t.p + r * t.stride + j;
                             vm keep = mask_at(t.keep + r * ((t.L + 7) / 8), j);
 
                             v_store(p, v_pick(keep, v_load(p) * ft_dropout_scale(t.dropout), v_set(0.0f)));
                         }
                 product(&(struct product){
-                    .c = y + (rows->offset[s] + i) * W + h * t.D, .c_row = W, .a = t.p, .a_row = t.stride, .a_column = 1,
-                    .b = t.v, .b_row = 3 * W, .m = count, .n = t.D, .k = keys,
+                    .c = y + (rows->offset[s] + i) * W + h * t.D, .c_row = W, .a = t.p + first, .a_row = t.stride, .a_column = 1,
+                    .b = t.v + first * 3 * W, .b_row = 3 * W, .m = count, .n = t.D, .k = keys - first,
                 });
             }
         }
 }
 
-/* Row r of the block, over its keys: p becomes P', g (dY V^T) becomes dS scale; dbias is the row's place in dB, or NULL. */
-INLINE void attention_row_backward(const struct attention *t, float *dbias, size_t r, size_t keys)
+/* Row r of the block, over the keys from `first` on, a whole PAD: p becomes P', g (dY V^T) becomes dS scale; dbias is the row's place in dB, or NULL. */
+INLINE void attention_row_backward(const struct attention *t, float *dbias, size_t r, size_t first, size_t keys)
 {
-    const uint8_t *bytes = t->keep + r * ((t->L + 7) / 8);
-    float *p = t->p + r * t->stride, *g = t->g + r * t->stride;
+    const uint8_t *bytes = t->keep + r * ((t->L + 7) / 8) + first / 8;
+    float *p = t->p + r * t->stride + first, *g = t->g + r * t->stride + first;
     float keep_scale = t->dropout != NULL ? ft_dropout_scale(t->dropout) : 1, dot;
     vf sum = {0};
 
@@ -228,28 +256,30 @@ static void product_onto(const struct product *t, size_t begun)
 /* Queries i .. i + count - 1 of a head; dq, dy are the head's in its sequence. The first block that sees a key writes its dk and dv, the others add. */
 INLINE void attention_block_backward(const struct attention *t, float *dq, const float *dy, size_t i, size_t count)
 {
-    size_t W = t->W, W3 = 3 * t->W, keys = attention_keys(t, i, count), begun = t->causal || i == 0 ? i : t->L;
+    size_t W = t->W, W3 = 3 * t->W, first = attention_first(t, i) / PAD * PAD, keys = attention_keys(t, i, count) - first;
+    size_t begun = i == 0 ? 0 : attention_keys(t, i - QUERIES, QUERIES) - first;
+    const float *p = t->p + first, *g = t->g + first;
 
     attention_probabilities(t, i, count);
     product(&(struct product){
-        .c = t->g, .c_row = t->stride, .a = dy + i * W, .a_row = W, .a_column = 1, .b = t->v_across, .b_row = t->stride,
+        .c = t->g + first, .c_row = t->stride, .a = dy + i * W, .a_row = W, .a_column = 1, .b = t->v_across + first, .b_row = t->stride,
         .m = count, .n = (keys + V - 1) / V * V, .k = t->D,
     });
     for (size_t r = 0; r < count; r++)
         if (t->dbias != NULL)
-            attention_row_backward(t, t->dbias + t->L - 1 - (i + r), r, keys);
+            attention_row_backward(t, t->dbias + t->L - 1 - (i + r) + first, r, first, keys);
         else
-            attention_row_backward(t, NULL, r, keys);
+            attention_row_backward(t, NULL, r, first, keys);
     product(&(struct product){
-        .c = dq + i * W3, .c_row = W3, .a = t->g, .a_row = t->stride, .a_column = 1, .b = t->k, .b_row = W3,
+        .c = dq + i * W3, .c_row = W3, .a = g, .a_row = t->stride, .a_column = 1, .b = t->k + first * W3, .b_row = W3,
         .m = count, .n = t->D, .k = keys,
     });
     product_onto(&(struct product){
-        .c = dq + W, .c_row = W3, .a = t->g, .a_row = 1, .a_column = t->stride, .b = t->q + i * W3, .b_row = W3,
+        .c = dq + first * W3 + W, .c_row = W3, .a = g, .a_row = 1, .a_column = t->stride, .b = t->q + i * W3, .b_row = W3,
         .m = keys, .n = t->D, .k = count,
     }, begun);
     product_onto(&(struct product){
-        .c = dq + 2 * W, .c_row = W3, .a = t->p, .a_row = 1, .a_column = t->stride, .b = dy + i * W, .b_row = W,
+        .c = dq + first * W3 + 2 * W, .c_row = W3, .a = p, .a_row = 1, .a_column = t->stride, .b = dy + i * W, .b_row = W,
         .m = keys, .n = t->D, .k = count,
     }, begun);
 }

@@ -45,7 +45,7 @@ static void layer_norm_forward(float *y, float *stat, const float *x, const floa
         float rstd = 1 / sqrtf(row_sum(x, W, true, mean) / (float)W + epsilon);
 
         for (V_EACH(i, W, m))
-            v_put(y + i, v_fma((v_get(x + i, m) - mean) * rstd, v_get(gain + i, m), v_get(bias + i, m)), m);
+            v_put(y + i, v_fma((v_get(x + i, m) - mean) * rstd, v_get(gain + i, m), bias != NULL ? v_get(bias + i, m) : v_set(0.0f)), m);
         stat[2 * r] = mean;
         stat[2 * r + 1] = rstd;
     }
@@ -78,7 +78,7 @@ static void layer_norm_backward(float *dx, const float *dy, const float *x, cons
 static void layer_norm_gradient(float *dgain, float *dbias, const float *dy, const float *x, const float *stat,
                                 size_t R, size_t W, size_t from, size_t to)
 {
-    column_sums(dbias, dgain, dy, x, stat, R, W, from, to);
+    column_sums(dbias, dgain, dy, dgain != NULL ? x : NULL, stat, R, W, from, to);
 }
 
 static void rms_norm_forward(float *y, float *stat, const float *x, const float *gain, float epsilon, size_t R, size_t W)

@@ -3,8 +3,10 @@
 #include "tensor/cpu/fast-columns.h"
 #include "tensor/cpu/fast-depthwise-gradient.h"
 #include "tensor/cpu/fast-dropout.h"
+#include "tensor/cpu/fast-gate.h"
 #include "tensor/cpu/fast-gem.h"
 #include "tensor/cpu/fast-norm.h"
+#include "tensor/cpu/fast-rotary.h"
 #include "tensor/cpu/fast-rows.h"
 #include "tensor/cpu/fast-windows.h"
 #include "tensor/cpu/tables.h"
@@ -37,6 +39,9 @@ const struct ft_kernels FT_TABLE = {
     .dropout_add = dropout_add,
     .attention_forward = attention_forward,
     .attention_backward = attention_backward,
+    .rotary = rotary,
+    .gate_forward = gate_forward,
+    .gate_backward = gate_backward,
     .embedding_forward = embedding_forward,
     .embedding_gradient = embedding_gradient,
     .pool_forward = pool_forward,

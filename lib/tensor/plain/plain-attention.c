@@ -47,10 +47,19 @@ static struct head head_of(const float *qkv, const struct ft_attention *attentio
     };
 }
 
-/* Query i sees the keys before this one. */
+/* Query i sees the keys from the first of these, and before the second. */
+static size_t keys_begin(const struct head *head, size_t i)
+{
+    size_t window = head->attention->window;
+
+    return window && window < i ? i - window : 0;
+}
+
 static size_t keys_end(const struct head *head, size_t i)
 {
-    return head->attention->causal ? i + 1 : head->L;
+    size_t window = head->attention->window, end = head->attention->causal ? i + 1 : head->L;
+
+    return window && window < end - i - 1 ? i + window + 1 : end;
 }
 
 static size_t bias_at(const struct head *head, ptrdiff_t apart)
@@ -61,10 +70,10 @@ static size_t bias_at(const struct head *head, ptrdiff_t apart)
 /* p[L]: probabilities of query i, and keep[L]: what dropout multiplies them by. */
 static void probabilities(float *p, float *keep, const struct head *head, size_t i)
 {
-    size_t L = head->L, end = keys_end(head, i), stride = (L + 7) / 8 * 8, W3 = 3 * head->W;
+    size_t L = head->L, begin = keys_begin(head, i), end = keys_end(head, i), stride = (L + 7) / 8 * 8, W3 = 3 * head->W;
     double largest = -INFINITY, total = 0;
 
-    for (size_t j = 0; j < end; j++) {
+    for (size_t j = begin; j < end; j++) {
         double score = 0;
 
         for (size_t d = 0; d < head->D; d++)
@@ -73,10 +82,10 @@ static void probabilities(float *p, float *keep, const struct head *head, size_t
         if (p[j] > largest)
             largest = p[j];
     }
-    for (size_t j = 0; j < end; j++)
+    for (size_t j = begin; j < end; j++)
         total += exp(p[j] - largest);
     for (size_t j = 0; j < L; j++) {
-        p[j] = j < end ? (float)(exp(p[j] - largest) / total) : 0;
+        p[j] = j >= begin && j < end ? (float)(exp(p[j] - largest) / total) : 0;
         keep[j] = ft_dropout_is_on(head->dropout)
             ? ft_plain_keep(head->dropout, head->number, (head->index * L + i) * stride + j) : 1;
     }
@@ -95,7 +104,7 @@ void ft_plain_attention_forward(float *y, const float *qkv, const struct ft_atte
                 for (size_t d = 0; d < head.D; d++) {
                     double sum = 0;
 
-                    for (size_t j = 0; j < keys_end(&head, i); j++)
+                    for (size_t j = keys_begin(&head, i); j < keys_end(&head, i); j++)
                         sum += (double)(p[j] * keep[j]) * head.v[j * 3 * W + d];
                     out[d] = (float)sum;
                 }
@@ -106,12 +115,12 @@ void ft_plain_attention_forward(float *y, const float *qkv, const struct ft_atte
 /* Query i's part: dV += p'^T dy; dp = keep dy V^T; ds = p (dp - sum(dp p)); dbias[j - i + L - 1] += ds; dq = ds scale K; dK += (ds scale)^T q. */
 static void query_backward(float *dq, double *dbias, const struct head *head, const float *dy, size_t i, float *p, float *keep, float *ds)
 {
-    size_t W3 = 3 * head->W, end = keys_end(head, i);
+    size_t W3 = 3 * head->W, begin = keys_begin(head, i), end = keys_end(head, i);
     float *dk = dq + head->W, *dv = dq + 2 * head->W;
     double total = 0;
 
     probabilities(p, keep, head, i);
-    for (size_t j = 0; j < end; j++) {
+    for (size_t j = begin; j < end; j++) {
         double sum = 0;
 
         for (size_t d = 0; d < head->D; d++) {
@@ -121,7 +130,7 @@ static void query_backward(float *dq, double *dbias, const struct head *head, co
         ds[j] = (float)(sum * keep[j]);
         total += (double)ds[j] * p[j];
     }
-    for (size_t j = 0; j < end; j++) {
+    for (size_t j = begin; j < end; j++) {
         double score = p[j] * (ds[j] - total);
 
         dbias[j + head->L - 1 - i] += score;

@@ -19,7 +19,7 @@ void ft_plain_layer_norm_forward(float *y, float *stat, const float *x, const fl
             variance += (x[i] - mean) * (x[i] - mean);
         rstd = (float)(1 / sqrt(variance / (double)W + (double)epsilon));
         for (size_t i = 0; i < W; i++)
-            y[i] = (float)((x[i] - mean) * rstd * gain[i] + bias[i]);
+            y[i] = (float)((x[i] - mean) * rstd * gain[i] + (bias != NULL ? bias[i] : 0));
         stat[2 * r] = (float)mean;
         stat[2 * r + 1] = rstd;
     }
@@ -55,7 +55,8 @@ void ft_plain_layer_norm_gradient(float *dgain, float *dbias, const float *dy, c
             gain += (double)dy[r * W + i] * ((double)x[r * W + i] - stat[2 * r]) * stat[2 * r + 1];
             bias += dy[r * W + i];
         }
-        dgain[i] += (float)gain;
+        if (dgain != NULL)
+            dgain[i] += (float)gain;
         if (dbias != NULL)
             dbias[i] += (float)bias;
     }

@@ -36,6 +36,9 @@ void ft_plain_attention_forward(float *y, const float *qkv, const struct ft_atte
 void ft_plain_attention_backward(float *dqkv, float *dbias, const float *dy, const float *qkv, const struct ft_attention *attention,
                                  const struct ft_dropout *dropout, const struct ft_rows *rows, size_t W, float *scratch);
 
+void ft_plain_rotary(float *y, const float *x, const float *table, bool back, const struct ft_rows *rows, size_t H, size_t W);
+void ft_plain_gate_forward(enum ft_activation f, float *y, const float *x, size_t R, size_t I);
+void ft_plain_gate_backward(enum ft_activation f, float *dx, const float *dy, const float *x, size_t R, size_t I);
 void ft_plain_embedding_forward(float *y, const int32_t *id, const float *word, const float *position, const float *type,
                                 const struct ft_rows *rows, size_t first, size_t W);
 void ft_plain_embedding_gradient(float *dword, float *dposition, float *dtype, const float *dy, const int32_t *id,

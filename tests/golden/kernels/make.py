@@ -8,6 +8,8 @@ import sys
 import numpy as np
 import torch
 import torch.nn.functional as F
+from transformers import ModernBertConfig
+from transformers.models.modernbert.modeling_modernbert import ModernBertRotaryEmbedding, rotate_half
 from transformers.models.t5.modeling_t5 import T5Attention
 
 torch.manual_seed(1)
@@ -29,7 +31,7 @@ def attention(qkv):
     return torch.cat(out)
 
 
-def masked(causal=False, scale=None):
+def masked(causal=False, scale=None, window=None):
     def run(qkv, bias=None):
         out = []
         for s in sequences(qkv):
@@ -40,6 +42,9 @@ def masked(causal=False, scale=None):
                 apart = torch.arange(n)[None, :] - torch.arange(n)[:, None]
                 bucket = T5Attention._relative_position_bucket(apart, bidirectional=True, num_buckets=8, max_distance=6)
                 mask = F.embedding(bucket, bias).permute(2, 0, 1)
+            if window:
+                apart = torch.arange(n)[None, :] - torch.arange(n)[:, None]
+                mask = mask.masked_fill(apart.abs() > window, -torch.inf)
             if causal:
                 mask = mask.masked_fill(torch.ones(n, n, dtype=torch.bool).triu(1), -torch.inf)
             out.append(F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale).transpose(0, 1).reshape(n, W))
@@ -55,6 +60,23 @@ def embedding(word, position, token_type):
 def embedding_two(word, position, token_type):
     kinds = torch.cat([(torch.arange(n) >= (n + 1) // 2).long() for n in LENGTHS])
     return embedding(word, position, 0) + F.embedding(kinds, token_type)
+
+
+def rotary(qkv):
+    """transformers' own, of ModernBERT, with theta 100; its angles are rounded to float32."""
+    config = ModernBertConfig(hidden_size=W, num_attention_heads=H, rope_parameters={k: {"rope_theta": 100.0, "rope_type": "default"} for k in ("full_attention", "sliding_attention")})
+    turn = ModernBertRotaryEmbedding(config)
+    out = []
+    for s in sequences(qkv):
+        q, k, v = (t.reshape(1, len(s), H, W // H).transpose(1, 2) for t in s.split(W, dim=1))
+        cos, sin = (t.double() for t in turn(q.float(), torch.arange(len(s))[None], "full_attention"))
+        q, k = (t * cos + rotate_half(t) * sin for t in (q, k))
+        out.append(torch.cat([t[0].transpose(0, 1).reshape(len(s), W) for t in (q, k, v)], dim=1))
+    return torch.cat(out)
+
+
+def gate(f):
+    return lambda x: f(x[:, :W]) * x[:, W:]
 
 
 def pool(how):
@@ -93,6 +115,12 @@ OPS = {
     "pool last": (pool(lambda s: s[-1]), [ROWS]),
     "pool weighted_mean": (pool(lambda s: (s * torch.arange(1, len(s) + 1)[:, None]).sum(0) / torch.arange(1, len(s) + 1).sum()), [ROWS]),
     "gem": (gem, [ROWS, (1,)]),
+    "attention, window": (masked(window=2), [(R, 3 * W)]),
+    "attention, window, causal": (masked(causal=True, window=2), [(R, 3 * W)]),
+    "rotary": (rotary, [(R, 3 * W)]),
+    "gate gelu": (gate(F.gelu), [(R, 2 * W)]),
+    "gate silu": (gate(F.silu), [(R, 2 * W)]),
+    "layer_norm without bias": (lambda x, g: F.layer_norm(x, (W,), g, None, 1e-12), [ROWS, (W,)]),
     "embedding of words": (lambda word: F.embedding(ids, word), [(O, W)]),
     "rms_norm": (lambda x, g: F.rms_norm(x, (W,), g, 0.25), [ROWS, (W,)]),
     "multiply": (torch.mul, [ROWS, ROWS]),

@@ -16,7 +16,8 @@ import torch
 from safetensors.torch import save_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers import models as st
-from transformers import AutoModel, DistilBertConfig, MPNetConfig, RobertaConfig, XLMRobertaConfig, PreTrainedTokenizerFast
+from tokenizers import Tokenizer
+from transformers import AutoModel, DistilBertConfig, ModernBertConfig, MPNetConfig, RobertaConfig, XLMRobertaConfig, PreTrainedTokenizerFast
 from transformers import T5Config, T5EncoderModel, UMT5Config, UMT5EncoderModel
 
 torch.set_num_threads(1)
@@ -41,16 +42,32 @@ def families():
     yield "xlm-roberta", GENERAL / "xlmr.json", XLMRobertaConfig(vocab_size=vocabulary(GENERAL / "xlmr.json"), max_position_embeddings=34, type_vocab_size=1,
                                                                 pad_token_id=1, layer_norm_eps=1e-5, **SHAPE)
     yield "mpnet", GENERAL / "mpnet.json", MPNetConfig(vocab_size=vocabulary(GENERAL / "mpnet.json"), max_position_embeddings=34, pad_token_id=1, layer_norm_eps=1e-5, **SHAPE)
-
     t5 = dict(vocab_size=vocabulary(GENERAL / "t5.json"), d_model=20, d_kv=6, num_heads=4, d_ff=36, num_layers=2, pad_token_id=1, eos_token_id=2)
     yield "t5", GENERAL / "t5.json", T5Config(feed_forward_proj="relu", **t5)
     yield "sentence-t5", GENERAL / "t5.json", T5Config(feed_forward_proj="gated-gelu", relative_attention_num_buckets=8, relative_attention_max_distance=12, **t5)
     yield "umt5", GENERAL / "t5.json", UMT5Config(feed_forward_proj="gated-gelu", **t5)
+    modern = GENERAL / "modernbert.json"
+    shape = dict(vocab_size=Tokenizer.from_file(str(modern)).get_vocab_size() + 8, hidden_size=20, num_attention_heads=2, intermediate_size=36, max_position_embeddings=32,
+                 local_attention=6, pad_token_id=0, bos_token_id=0, eos_token_id=0, cls_token_id=0, sep_token_id=0)
+    yield "modernbert", modern, ModernBertConfig(num_hidden_layers=4, **shape)
+    yield "modernbert-old", modern, ModernBertConfig(num_hidden_layers=3, norm_bias=True, attention_bias=True, mlp_bias=True, hidden_activation="silu",
+                                                     global_attn_every_n_layers=2, rope_parameters={"full_attention": {"rope_type": "default", "rope_theta": 5000.0},
+                                                                                                    "sliding_attention": {"rope_type": "default", "rope_theta": 50.0}}, **shape)
+
+
+def old_spelling(path):
+    """config.json as transformers 4.48 wrote it."""
+    config = json.loads((path / "config.json").read_text())
+    rope = config.pop("rope_parameters")
+    del config["layer_types"]
+    config.update(global_attn_every_n_layers=2, global_rope_theta=rope["full_attention"]["rope_theta"], local_rope_theta=rope["sliding_attention"]["rope_theta"])
+    (path / "config.json").write_text(json.dumps(config, indent=2))
 
 
 SENTENCE = dict(unk_token="<unk>", pad_token="<pad>", bos_token="<s>", eos_token="</s>")
-SEED = {"mpnet": 13, "t5": 14}   # draws where the gradients of queries and keys are no small rest of large ones, which products of bf16 parts would not give to 1e-5
-SPECIAL = {"distilbert": dict(unk_token="[UNK]", pad_token="[PAD]"), "mpnet": {**SENTENCE, "unk_token": "[UNK]"}}
+SEED = {"mpnet": 13, "t5": 14, "modernbert": 14, "modernbert-old": 16}   # draws where the gradients of queries and keys are no small rest of large ones, which products of bf16 parts would not give to 1e-5
+BERT_LIKE = dict(unk_token="[UNK]", pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]", mask_token="[MASK]")
+SPECIAL = {"modernbert": BERT_LIKE, "modernbert-old": BERT_LIKE, "distilbert": dict(unk_token="[UNK]", pad_token="[PAD]"), "mpnet": {**SENTENCE, "unk_token": "[UNK]"}}
 
 
 def make(name, tokenizer, config):
@@ -63,6 +80,8 @@ def make(name, tokenizer, config):
             p.copy_(1 + 0.3 * torch.randn_like(p) if norm and key.endswith("weight") else (0.2 if p.dim() == 1 else 0.3) * torch.randn_like(p))
     path = Path("families") / name
     model.save_pretrained(path)
+    if name.endswith("-old"):
+        old_spelling(path)
     PreTrainedTokenizerFast(tokenizer_file=str(tokenizer), model_max_length=32, **SPECIAL.get(name, SENTENCE)).save_pretrained(path)
     shutil.copy(tokenizer, path / "tokenizer.json")
     body = st.Transformer(str(path), max_seq_length=32)

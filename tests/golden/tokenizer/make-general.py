@@ -18,6 +18,8 @@ exec(compile(source, "make.py", "exec"), words)
 OWN = ["don't we'll THEY'RE I'VE it'd 's'S", "  two  blanks   three\n\nlines \n end ", "123 4567 ¼½ Ⅷ ①②", "tab\tnbsp\u00a0em\u2003ideo\u3000end", "a\u0301 \u00e1 e\u0301\u0327 \u1e9b\u0323",
        "ﬁ ﬂ ㍿ ｆｕｌｌ　ｗｉｄｔｈ １２３ ｶﾞ", "\u200b\u200c\u200d\ufeff zero", "<mask> hello<mask>world <mask>", "hello <s> </s> <pad>", "▁ ▁a a▁b ▁▁", "x" * 300, "ab" * 200,
        "the the the", "_under_score_ a_b", "日本語 の 文字", "🤖🤖 🤖", "hello\u0000null", "\u1100\u1161\u11a8 각", "\u0e01\u0e33 \u0e19\u0e49\u0e33", "e\u0301\u0301", "👨‍👩‍👧👨‍👩‍👧", "\r\n\r\n a \r\n"]
+# Not trained on, so that the tokenizers of before stay as they are.
+LATER = ["def f(x):\n    if x:\n        return  1\n" + " " * 30 + "end" + " " * 24, "the [MASK] sat  [MASK]\t[MASK]x [SEP] [unused1][unused9]", "a |||IP_ADDRESS||| b |||EMAIL_ADDRESS|||", " " * 7 + "e\u0301" + " " * 3 + "\u00a0 \u00a0"]
 SPECIALS = ["<s>", "<pad>", "</s>", "<unk>"]
 MASK = AddedToken("<mask>", lstrip=True, special=True)
 RULES = {"ﬁ": "fi", "ﬂ": "fl", "①": "1", "②": "2", "½": "1⁄2", "㍿": "株式会社", "\u3000": " ", "\t": " ", "\n": " ", "\u00a0": " ", "\u200b": "", "e\u0301": "é", "a\u0301": "á", "ｶﾞ": "ガ", "\u1100\u1161\u11a8": "각",
@@ -100,6 +102,11 @@ def tokenizers():
     out["roberta"] = roberta
     out["prefix"] = frame(bpe(byte_level(add_prefix_space=True), initial_alphabet=letters))
     out["modern"] = frame(bpe(byte_level(add_prefix_space=False), normalizer=normalizers.NFC(), initial_alphabet=letters))
+    modernbert = bpe(byte_level(add_prefix_space=False), normalizer=normalizers.NFC(), initial_alphabet=letters, special=["|||IP_ADDRESS|||", "<|padding|>", "<|endoftext|>"])
+    modernbert.add_tokens([AddedToken(" " * n, normalized=True) for n in range(24, 1, -1)] + [AddedToken("|||EMAIL_ADDRESS|||", normalized=True)])
+    modernbert.add_special_tokens([AddedToken(s, special=True, lstrip=s == "[MASK]", normalized=False) for s in ("[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")])
+    modernbert.add_tokens([AddedToken(f"[unused{n}]", normalized=True) for n in range(3)])
+    out["modernbert"] = frame(modernbert, "[CLS]", "[SEP]")
     clip_pattern = Regex(r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+")
     out["clip"] = frame(bpe(pre_tokenizers.Sequence([pre_tokenizers.Split(clip_pattern, "removed", invert=True), byte_level(add_prefix_space=False, use_regex=False)]),
                             normalizer=normalizers.Sequence([normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]),
@@ -136,7 +143,7 @@ def tokenizers():
 
 
 def cases(made):
-    texts = words["texts"]() + [[(t.encode(), 1)] for t in OWN]
+    texts = words["texts"]() + [[(t.encode(), 1)] for t in OWN + LATER]
     for number, text in enumerate(texts):
         decoded = b"".join(b * n for b, n in text).decode("utf-8", "replace")
         for limit in (0, 3 + number % 9):
