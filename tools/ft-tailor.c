@@ -13,8 +13,10 @@
 
 static const char *model_name, *output, *begin, *family;
 static bool json, dot, force;
-static long input = 16, seed;
+static long input = -1, seed;   /* input -1: not given */
 static struct ft_list edits;
+
+enum { MOST_INPUT = 1 << 14 };   /* as much as image_size of a config.json may be */
 
 static const struct ft_option options[] = {
     {'m', "model", FT_TEXT, &model_name, "MODEL", "model to list, or to change", NULL},
@@ -22,7 +24,7 @@ static const struct ft_option options[] = {
     {0, "family", FT_TEXT, &family, "NAME", "what MODEL holds the weights of, where that is a file: resnet50, efficientnet-b0, vit-b-32, ...", NULL},
     {'o', "output", FT_TEXT, &output, "DIR", "where the changed model goes", NULL},
     {0, "force", FT_FLAG, &force, NULL, "replace the model in DIR", NULL},
-    {0, "input", FT_COUNT, &input, "N", "tokens of the text whose shapes are listed", NULL},
+    {0, "input", FT_COUNT, &input, "N", "tokens of the text (default: 16), or side of the images, whose shapes are listed", NULL},
     {0, "json", FT_FLAG, &json, NULL, "the list as JSON", NULL},
     {0, "dot", FT_FLAG, &dot, NULL, "the list as a graph for graphviz", NULL},
     {0, "layers", FT_SEQUENCE, &edits, "N", "keep the first N blocks", NULL},
@@ -73,6 +75,11 @@ static struct styles choose_styles(void)
     return (struct styles){"\033[1m", "\033[32m", "\033[36m", "\033[0m"};
 }
 
+static size_t tokens(void)
+{
+    return input < 0 ? 16 : (size_t)input;
+}
+
 /* 22713216 as 22,713,216 */
 static const char *grouped(size_t number, char text[32])
 {
@@ -101,7 +108,7 @@ static int widest_name(const struct ft_model *model)
 static void print_row(const struct ft_model *model, int node, int width, const struct styles *style)
 {
     const struct ft_node *n = model->nodes + node;
-    const struct ft_shape shape = ft_node_shape(model, node, (size_t)input);
+    const struct ft_shape shape = ft_node_shape(model, node, tokens());
     size_t all = ft_node_numbers(model, node, false), trains = ft_node_numbers(model, node, true);
     char size[96], number[32];
 
@@ -126,7 +133,7 @@ static void print_text(const struct ft_model *model)
 
 static int print_json(const struct ft_model *model)
 {
-    json_t *list = ft_listing_json(model, (size_t)input);
+    json_t *list = ft_listing_json(model, tokens());
 
     if (!list)
         return -1;
@@ -138,7 +145,7 @@ static int print_json(const struct ft_model *model)
 
 static int print_dot(const struct ft_model *model)
 {
-    const char *text = ft_listing_dot(&arena, model, (size_t)input);
+    const char *text = ft_listing_dot(&arena, model, tokens());
 
     if (!text)
         return -1;
@@ -150,7 +157,7 @@ static int print_dot(const struct ft_model *model)
 
 static int list_model(const char *directory)
 {
-    struct ft_model *model = ft_model_open_nodes(directory);
+    struct ft_model *model = ft_model_open_sized(directory, input < 0 ? 0 : (size_t)input);
     int result = 0;
 
     if (!model)
@@ -244,8 +251,8 @@ static int run(void)
         return ft_fail(FT_USAGE, "a changed model needs a place: add -o DIR");
     if (output && (json || dot))
         return ft_fail(FT_USAGE, "with -o nothing is listed: ft-tailor -m %s --%s lists the model afterwards", output, json ? "json" : "dot");
-    if (input < 1)
-        return ft_fail(FT_USAGE, "--input 0: expected at least 1");
+    if (input == 0 || input > MOST_INPUT)
+        return ft_fail(FT_USAGE, "--input %ld: expected 1 to %d", input, MOST_INPUT);
     if (begin)
         return begin_model();
     if (family)

@@ -13,6 +13,7 @@ struct ft_builder {
     bool failed;
     enum ft_pooling pooling;     /* where no modules.json says another: mean, unless the family sets it */
     struct ft_safetensors *files;   /* the model's, open once a family has asked whether a tensor is there */
+    size_t side;                 /* of the images whose shapes are asked for; 0: what the files say */
     const char *file;            /* parameters made next lie in this file: "" or a module's directory */
     int node_capacity, parameter_capacity;
 };

@@ -228,10 +228,10 @@ static int read_tailored(struct ft_model *model, const struct ft_tailoring *how)
     return model->tailored && model->tailored->family && model->scorer ? ft_fail(FT_USAGE, "%s is no cross-encoder any more", model->directory) : 0;
 }
 
-static struct ft_model *open_nodes(const char *directory, bool scorer, const struct ft_tailoring *how)
+static struct ft_model *open_nodes(const char *directory, bool scorer, const struct ft_tailoring *how, size_t side)
 {
     struct ft_model *model = calloc(1, sizeof *model);
-    struct ft_builder build = {.model = model, .file = ""};
+    struct ft_builder build = {.model = model, .side = side, .file = ""};
     int result = -1;
 
     if (!model) {
@@ -249,7 +249,12 @@ static struct ft_model *open_nodes(const char *directory, bool scorer, const str
 
 struct ft_model *ft_model_open_nodes(const char *directory)
 {
-    return open_nodes(directory, false, NULL);
+    return open_nodes(directory, false, NULL, 0);
+}
+
+struct ft_model *ft_model_open_sized(const char *directory, size_t side)
+{
+    return open_nodes(directory, false, NULL, side);
 }
 
 /* Weights were called gamma and beta in the days of TensorFlow. */
@@ -489,7 +494,7 @@ static struct ft_model *load(struct ft_model *model)
 
 struct ft_model *ft_model_open(const char *directory, float *block)
 {
-    struct ft_model *model = open_nodes(directory, false, NULL);
+    struct ft_model *model = open_nodes(directory, false, NULL, 0);
 
     if (!model || !block)
         return model ? load(model) : NULL;
@@ -499,14 +504,14 @@ struct ft_model *ft_model_open(const char *directory, float *block)
 
 struct ft_model *ft_model_open_scorer(const char *directory)
 {
-    struct ft_model *model = open_nodes(directory, true, NULL);
+    struct ft_model *model = open_nodes(directory, true, NULL, 0);
 
     return model ? load(model) : NULL;
 }
 
 struct ft_model *ft_model_open_tailored(const char *directory, const struct ft_tailoring *how)
 {
-    struct ft_model *model = open_nodes(directory, false, how);
+    struct ft_model *model = open_nodes(directory, false, how, 0);
 
     return model ? load(model) : NULL;
 }

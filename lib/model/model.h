@@ -145,6 +145,7 @@ bool ft_model_name_valid(const char *name);         /* may a model in the cache 
  * the caller's block (of ft_model_block_count floats) is used. */
 struct ft_model *ft_model_open(const char *directory, float *block);
 struct ft_model *ft_model_open_nodes(const char *directory);   /* nodes and tokenizer only: block is NULL; ft_model_read_parameters fills one */
+struct ft_model *ft_model_open_sized(const char *directory, size_t side);   /* its nodes for images of side x side, to be listed; 0: as ft_model_open_nodes */
 int ft_model_read_parameters(struct ft_model *model, float *block);
 struct ft_model *ft_model_open_scorer(const char *directory);  /* a cross-encoder: its head instead of pooling and modules; only to be run forward */
 void ft_model_close(struct ft_model *model);

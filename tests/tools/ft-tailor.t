@@ -42,6 +42,26 @@ else
     test_skip 'that graphviz draws' 'no dot'
 fi
 
+test_expect_success 'of a model of pictures: shapes follow from their size, the model'\''s or --input' '
+    cats=$GOLDEN/cats && $tailor -m "$cats" --json >cats.json && test_grep "\"name\":\"pixels\",\"op\":\"pixels\",\"inputs\":\[\],\"shape\":\[64,64,3\]" cats.json &&
+    $tailor -m "$cats" --input 37 --json >cats37.json &&
+    test_grep "\"name\":\"embedder.embedder.convolution\",\"op\":\"convolution\",\"inputs\":\[\"pixels\"\],\"shape\":\[19,19,8\],\"parameters\":1176" cats37.json &&
+    test_grep "\"name\":\"maxpool\",\"op\":\"max-pool\",\"inputs\":\[\"act1\"\],\"shape\":\[10,10,8\]" cats37.json &&
+    test_grep "\"name\":\"pooling\",\"op\":\"pool\",\"inputs\":\[[^]]*\],\"shape\":\[20\]" cats37.json &&
+    test "$(grep -o "\"totals\".*" cats.json)" = "$(grep -o "\"totals\".*" cats37.json)" &&
+    $tailor -m "$cats" --input 37 --dot >cats.dot && test_grep "label=\"maxpool.nmax-pool \[10, 10, 8\]\"" cats.dot && test_grep "n3 -> n4;" cats.dot &&
+    test "$(grep -c label= cats.dot)" -eq 40 && test_expect_code 2 ft-tailor -m "$cats" --input 0 2>err && test_grep "expected 1 to 16384" err
+'
+
+# efficientnet: its nodes alone, of a file that has one tensor.
+test_expect_success 'maps that are smaller than a kernel, of --input and of a stranger'\''s files, are refused' '
+    mkdir small-maps && header="{\"embeddings.convolution.weight\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}} " &&
+    printf "\\$(printf %o ${#header})\\0\\0\\0\\0\\0\\0\\0%s\\0\\0\\0\\0" "$header" >small-maps/model.safetensors &&
+    printf "{\"model_type\": \"efficientnet\", \"width_coefficient\": 0.25, \"depth_coefficient\": 0.5, \"hidden_dim\": 320, \"image_size\": 64}" >small-maps/config.json &&
+    $tailor -m small-maps | grep -F -q "[2, 2, 80]" && test_expect_code 2 ft-tailor -m small-maps --input 16 2>err && test_grep "images of 16 x 16 are too small" err &&
+    sed -i "s/64}/1}/" small-maps/config.json && test_expect_code 3 ft-tailor -m small-maps 2>err && test_grep "images of 1 x 1 are too small" err
+'
+
 # ---- edits ----
 
 test_expect_success 'nothing trains but the projection of a linear probe' '

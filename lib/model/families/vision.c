@@ -30,14 +30,14 @@ int ft_vision_pixels(struct ft_builder *b)
     return node;
 }
 
-/* One side: the output's size, and the zeros before it. */
+/* One side: the output's size, 0 where the kernel does not fit, and the zeros before it. */
 static size_t place(size_t size, size_t kernel, size_t stride, enum ft_padding padding, size_t *before)
 {
     size_t out, missing;
 
     if (padding == FT_PADDING_CORRECT && stride > 1) {
         *before = kernel / 2 ? kernel / 2 - 1 : 0;
-        return (size + *before + kernel / 2 - kernel) / stride + 1;
+        return size + *before + kernel / 2 < kernel ? 0 : (size + *before + kernel / 2 - kernel) / stride + 1;
     }
     if (padding == FT_PADDING_SAME) {
         out = (size + stride - 1) / stride;
@@ -46,15 +46,21 @@ static size_t place(size_t size, size_t kernel, size_t stride, enum ft_padding p
         return out;
     }
     *before = (kernel - 1) / 2;
-    return (size + 2 * *before - kernel) / stride + 1;
+    return size + 2 * *before < kernel ? 0 : (size + 2 * *before - kernel) / stride + 1;
 }
 
-static void place_windows(struct ft_node *at, const struct ft_node *in, size_t kernel, size_t stride, enum ft_padding padding)
+static void place_windows(struct ft_builder *b, int node, const struct ft_node *in, size_t kernel, size_t stride, enum ft_padding padding)
 {
+    struct ft_node *at = ft_build_at(b, node);
+
     at->kernel = kernel;
     at->stride = stride;
     at->height = place(in->height, kernel, stride, padding, &at->above);
     at->across = place(in->across, kernel, stride, padding, &at->left);
+    if (b->failed || (at->height && at->across))
+        return;
+    ft_fail(b->side ? FT_USAGE : FT_BAD, "%s: images of %zu x %zu are too small", at->name, b->model->height, b->model->across);
+    b->failed = true;
 }
 
 int ft_vision_convolution(struct ft_builder *b, int input, const struct ft_convolution *c, const char *name)
@@ -63,14 +69,12 @@ int ft_vision_convolution(struct ft_builder *b, int input, const struct ft_convo
     const size_t shape[4] = {c->outputs, c->depthwise ? 1 : in.width, c->kernel, c->kernel};
     int node;
 
-    if (!b->failed && (in.height + 2 * c->kernel < c->kernel || in.height < 1 || in.across < 1))
-        return ft_build_fail(b, "%s: images of %zu x %zu are too small", name, b->model->height, b->model->across);
     node = ft_build_node(b, FT_OP_CONVOLUTION, c->outputs, input, -1, -1, "%s", name);
     ft_build_give(b, node, ft_build_shaped(b, name, "weight", 4, shape, FT_BUILD_DECAY));
     if (c->bias)
         ft_build_give(b, node, ft_build_parameter(b, name, "bias", 1, c->outputs, FT_BUILD_VECTOR));
     ft_build_at(b, node)->groups = c->depthwise ? c->outputs : 1;
-    place_windows(ft_build_at(b, node), &in, c->kernel, c->stride, c->padding);
+    place_windows(b, node, &in, c->kernel, c->stride, c->padding);
     return node;
 }
 
@@ -99,7 +103,7 @@ int ft_vision_max_pool(struct ft_builder *b, int input, size_t kernel, size_t st
     const struct ft_node in = *ft_build_at(b, input);
     int node = ft_build_node(b, FT_OP_MAX_POOL, in.width, input, -1, -1, "%s", name);
 
-    place_windows(ft_build_at(b, node), &in, kernel, stride, FT_PADDING_SYMMETRIC);
+    place_windows(b, node, &in, kernel, stride, FT_PADDING_SYMMETRIC);
     return node;
 }
 
@@ -148,8 +152,8 @@ int ft_vision_input(struct ft_builder *b, size_t otherwise, size_t resize)
         *p = ft_preprocess_torchvision(otherwise, resize, FT_FILTER_BILINEAR);
     model->input = FT_INPUT_IMAGE;
     model->preprocess = p;
-    model->height = p->height;
-    model->across = p->width;
+    model->height = b->side ? b->side : p->height;
+    model->across = b->side ? b->side : p->width;
     model->rows_each = 1;
     model->max_length = 0;
     return 0;
