@@ -82,6 +82,8 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
 
     if (step->kind == FT_STEP_BATCH_NORM && !step->meets)
         ft_norm_backward_activation(run, step, shard, worker);
+    if (step->kind == FT_STEP_DROPOUT_ADD && step->activation != FT_IDENTITY)
+        k->activation_backward(step->activation, ft_running_gradient(run, step->out, shard), dy, y, rows * width);
     for (int i = 0; i < step->in_count; i++) {
         struct target target = aim(run, step->in[i], shard, written, worker);
         float *dx = target.where;
@@ -105,9 +107,9 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
             k->dropout(dx, dy, &dropout, &items, width);
             break;
         case FT_STEP_DROPOUT_ADD:
-            if (i == 0)
+            if (i == 0 && step->rate > 0)
                 k->dropout(dx, dy, &dropout, &items, width);
-            else
+            else if (dx != dy)
                 memcpy(dx, dy, rows * width * sizeof(float));
             break;
         case FT_STEP_JOIN:

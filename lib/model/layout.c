@@ -297,9 +297,10 @@ static void give_kept(struct ft_plan *plan, const struct life *life)
 /* The step, which has no parameters to need its output's gradient later, works in place: its input's gradient lies where its output's does. */
 static bool gradient_in_place(const struct ft_plan *plan, const struct life *life, const struct ft_step *step)
 {
-    const struct ft_value *in = step->in_count == 1 ? &plan->values[step->in[0]] : NULL, *out = &plan->values[step->out];
+    bool passes = step->kind == FT_STEP_DROPOUT_ADD && step->rate == 0;   /* an addition hands on what it is given */
+    const struct ft_value *in = step->in_count == 1 || passes ? &plan->values[step->in[0]] : NULL, *out = &plan->values[step->out];
 
-    return (step->kind == FT_STEP_ACTIVATION || step->kind == FT_STEP_DROPOUT || step->kind == FT_STEP_NORMALIZE ||
+    return (passes || step->kind == FT_STEP_ACTIVATION || step->kind == FT_STEP_DROPOUT || step->kind == FT_STEP_NORMALIZE ||
             step->kind == FT_STEP_ROTARY) && in &&
            in->width == out->width && in->of_items == out->of_items && life[step->in[0]].readers == 1 &&
            life[step->in[0]].segment == life[step->out].segment;

@@ -141,6 +141,21 @@ void ft_map_forward(const struct ft_running *run, const struct ft_step *step, co
     }
 }
 
+/* y may be either of them. A piece at a time, so that it is in the first cache when it is looked at again. */
+void ft_map_add(const struct ft_kernels *k, enum ft_activation f, float *y, const float *x, const float *residual, size_t count)
+{
+    enum { PIECE = 4096 };
+    const float *other = y == residual ? x : residual;
+
+    for (size_t from = 0, n; from < count; from += n) {
+        n = count - from < PIECE ? count - from : PIECE;
+        if (y != x && y != residual)
+            memcpy(y + from, x + from, n * sizeof *y);
+        k->add(y + from, other + from, n);
+        k->activation_forward(f, y + from, y + from, n);
+    }
+}
+
 /* ---- backward ------------------------------------------------------------------------------------------------------------ */
 
 static void convolution_backward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, const struct ft_worker *worker,
@@ -294,4 +309,36 @@ void ft_map_slice(const struct ft_running *run, const struct ft_slice *slice, st
         convolution_tap(run, step, slice->from, worker, dw, db, dy, x);
     else
         convolution_outputs(run, slice, step, worker, dw, db, dy, x);
+}
+
+/* ---- rows of what is a map, and what is not ------------------------------------------------------------------------------- */
+
+size_t ft_running_rows(const struct ft_running *run, int value, const struct ft_shard *shard)
+{
+    const struct ft_value *v = &run->runner->plan->values[value];
+
+    return (v->of_items ? shard->rows.sequences : shard->tokens) * v->positions;
+}
+
+/* Items of `positions` rows each. */
+static struct ft_rows item_rows(const struct ft_shard *shard, struct ft_worker *worker, size_t positions)
+{
+    struct ft_rows rows = shard->rows;
+
+    if (worker->offset_step != (uint32_t)positions)
+        for (size_t i = 0; i <= worker->items; i++)
+            worker->offset[i] = (uint32_t)(i * positions);
+    worker->offset_step = (uint32_t)positions;
+    rows.offset = worker->offset;
+    rows.second = NULL;
+    return rows;
+}
+
+struct ft_rows ft_running_rows_in(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker)
+{
+    const struct ft_value *in = step->in_count ? &run->runner->plan->values[step->in[0]] : NULL;
+
+    if (!in || !in->of_items)
+        return shard->rows;
+    return item_rows(shard, worker, step->kind == FT_STEP_POOL || step->kind == FT_STEP_GEM ? in->positions : 1);
 }

@@ -93,11 +93,14 @@ static bool can_fold(const struct build *b, int i)
            !(b->training && b->learns[i]);
 }
 
-/* Does node i's step apply the activation after it as well? A convolution's only where no backward will ask for what was there before. */
-static bool takes_activation(const struct build *b, int i)
+/* Does node i's step apply the activation f after it as well? A convolution's only where no backward will ask for what was there before; an addition's
+ * where the slope can be told from what comes out. */
+static bool takes_activation(const struct build *b, int i, enum ft_activation f)
 {
     const struct ft_node *n = node_at(b, i);
 
+    if (n->op == FT_OP_ADD && !b->absorbed[n->inputs[0]] && (f == FT_RELU || f == FT_RELU6))
+        return true;
     return n->op == FT_OP_BATCH_NORM || (n->op == FT_OP_CONVOLUTION && !(b->training && b->learns[i])) || (n->op == FT_OP_ADD && b->absorbed[i]);
 }
 
@@ -141,7 +144,7 @@ static void find_fusions(struct build *b)
             b->absorbed[n->inputs[0]] = 1;
         if ((n->op == FT_OP_BATCH_NORM && can_fold(b, i)) || (n->op == FT_OP_ADD && can_add(b, i)))
             b->absorbed[i] = 1;
-        if (n->op == FT_OP_ACTIVATION && b->consumers[n->inputs[0]] == 1 && takes_activation(b, n->inputs[0]))
+        if (n->op == FT_OP_ACTIVATION && b->consumers[n->inputs[0]] == 1 && takes_activation(b, n->inputs[0], n->activation))
             b->absorbed[i] = 1;
     }
 }

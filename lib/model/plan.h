@@ -46,7 +46,7 @@ struct ft_step {
     size_t inputs, outputs;  /* LINEAR, and CONVOLUTION: I, O; the former at each position */
     struct ft_windows windows;      /* CONVOLUTION, DEPTHWISE, MAX_POOL */
     int norm;                /* CONVOLUTION, DEPTHWISE: the batch norm that went into its weights, -1 = none */
-    enum ft_activation activation;  /* CONVOLUTION, DEPTHWISE, BATCH_NORM: what comes after it in the same step */
+    enum ft_activation activation;  /* CONVOLUTION, DEPTHWISE, BATCH_NORM, DROPOUT_ADD: what comes after it in the same step */
     int rotary;              /* ROTARY: which of the plan's */
     float rate;              /* dropout while training */
     size_t moments;          /* and where its mean and variance are among a chunk's, 2 * channels floats */
@@ -125,9 +125,9 @@ static inline bool ft_step_by_taps(const struct ft_step *step)
 /* An activation whose slope can be told from what comes out of it. */
 static inline bool ft_step_told_by_output(const struct ft_model *model, const struct ft_step *step)
 {
-    enum ft_activation f = model->nodes[step->node].activation;
+    enum ft_activation f = step->kind == FT_STEP_ACTIVATION ? model->nodes[step->node].activation : step->activation;
 
-    return step->kind == FT_STEP_ACTIVATION && (f == FT_RELU || f == FT_RELU6);
+    return (step->kind == FT_STEP_ACTIVATION || step->kind == FT_STEP_DROPOUT_ADD) && (f == FT_RELU || f == FT_RELU6);
 }
 
 enum { FT_PLAN_TRAINING = 1, FT_PLAN_UNFUSED = 2 };

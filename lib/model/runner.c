@@ -285,36 +285,6 @@ static void join(float *y, const float *const in[3], size_t rows, size_t width)
             memcpy(y + (r * 3 + k) * width, in[k] + r * width, width * sizeof(float));
 }
 
-size_t ft_running_rows(const struct ft_running *run, int value, const struct ft_shard *shard)
-{
-    const struct ft_value *v = &run->runner->plan->values[value];
-
-    return (v->of_items ? shard->rows.sequences : shard->tokens) * v->positions;
-}
-
-/* Items of `positions` rows each. */
-static struct ft_rows item_rows(const struct ft_shard *shard, struct ft_worker *worker, size_t positions)
-{
-    struct ft_rows rows = shard->rows;
-
-    if (worker->offset_step != (uint32_t)positions)
-        for (size_t i = 0; i <= worker->items; i++)
-            worker->offset[i] = (uint32_t)(i * positions);
-    worker->offset_step = (uint32_t)positions;
-    rows.offset = worker->offset;
-    rows.second = NULL;
-    return rows;
-}
-
-struct ft_rows ft_running_rows_in(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker)
-{
-    const struct ft_value *in = step->in_count ? &run->runner->plan->values[step->in[0]] : NULL;
-
-    if (!in || !in->of_items)
-        return shard->rows;
-    return item_rows(shard, worker, step->kind == FT_STEP_POOL || step->kind == FT_STEP_GEM ? in->positions : 1);
-}
-
 void ft_running_forward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard,
                         struct ft_worker *worker)
 {
@@ -353,7 +323,10 @@ void ft_running_forward(const struct ft_running *run, const struct ft_step *step
         k->dropout(y, in[0], &dropout, &items, width);
         break;
     case FT_STEP_DROPOUT_ADD:
-        k->dropout_add(y, in[0], in[1], &dropout, &items, width);
+        if (step->activation != FT_IDENTITY)
+            ft_map_add(k, step->activation, y, in[0], in[1], rows * width);
+        else
+            k->dropout_add(y, in[0], in[1], &dropout, &items, width);
         break;
     case FT_STEP_JOIN:
         join(y, in, rows, width / 3);

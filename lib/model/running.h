@@ -134,6 +134,7 @@ struct ft_rows ft_running_rows_in(const struct ft_running *run, const struct ft_
 size_t ft_map_scratch(const struct ft_runner *r, const struct ft_step *step);
 void ft_map_forward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker,
                     float *y, const float *const in[]);
+void ft_map_add(const struct ft_kernels *k, enum ft_activation f, float *y, const float *x, const float *residual, size_t count);   /* y = f(x + residual) */
 void ft_map_backward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker, int input, float *dx);
 void ft_map_slice(const struct ft_running *run, const struct ft_slice *slice, struct ft_worker *worker, float *dw, float *db);
 

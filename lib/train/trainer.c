@@ -251,11 +251,12 @@ static size_t activation_limit(const struct ft_trainer *t)
     size_t fixed = (t->model->block_count + (1 + (size_t)ft_optimizer_blocks(t->optimizer)) * t->trained.block_count) * sizeof(float) +
                    ft_teacher_bytes(t->second[FT_TEACHER]) + ft_teacher_bytes(t->second[FT_GUIDE]);
     long pages = sysconf(_SC_AVPHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    size_t usual = (size_t)(t->model->input == FT_INPUT_IMAGE ? 2 : 1) << 30;   /* an image keeps as much as some hundred texts */
     size_t free_bytes = pages > 0 && size > 0 ? (size_t)pages * (size_t)size : 0;
 
     if (t->options.memory)
         return t->options.memory > fixed ? t->options.memory - fixed : 0;
-    return free_bytes / 4 < (size_t)1 << 30 ? free_bytes / 4 : (size_t)1 << 30;
+    return free_bytes / 4 < usual ? free_bytes / 4 : usual;
 }
 
 int ft_trainer_begin(struct ft_trainer *t, const struct ft_batch *batch, const struct ft_packed *packed)

@@ -15,7 +15,7 @@ struct ft_teacher;
 
 struct ft_trainer_options {
     bool shared;                 /* the block is the run's live one: other stages read it */
-    size_t memory;               /* bytes the whole process should stay under; 0 = a quarter of what is free for kept activations, at most 1 GiB */
+    size_t memory;               /* bytes the whole process should stay under; 0 = a quarter of what is free for kept activations, at most 1 GiB, images 2 */
     long save_every, keep;       /* batches between checkpoints (0 = every five minutes); checkpoints kept */
     bool cache_frozen;           /* keep what the frozen prefix makes of each item (frozen.h); FT_USAGE where there is none, or where it or an item varies */
     bool dry;                    /* nothing of the run is on the disk, or gets there: no lock, no log, no checkpoints (ft_run_imagine) */
