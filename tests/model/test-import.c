@@ -7,124 +7,12 @@
 #include "model/model-build.h"
 #include "model/tensors.h"
 #include "../tap.h"
+#include "vision-names.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-static struct ft_arena arena;
 static char place[] = "/tmp/ft-test-XXXXXX";
-
-/* ---- lists ---- */
-
-struct entry {
-    const char *name, *shape;        /* "64,3,7,7" */
-};
-struct list {
-    const char *library, *architecture;
-    struct entry *items;
-    size_t count;
-};
-enum { LISTS = 64, ENTRIES = 4096 };
-static struct list lists[LISTS];
-static size_t list_count;
-
-static void add(struct list *list, const char *name, const char *shape)
-{
-    list->items[list->count++] = (struct entry){name, shape};
-}
-
-/* A batch norm is one line. */
-static void add_line(struct list *list, const char *name, const char *shape)
-{
-    static const char *const parts[] = {"weight", "bias", "running_mean", "running_var"};
-    size_t size = strlen(name);
-
-    if (name[size - 1] != '*') {
-        add(list, name, shape);
-        return;
-    }
-    for (int i = 0; i < 4; i++)
-        add(list, ft_arena_print(&arena, "%.*s%s", (int)size - 1, name, parts[i]), shape);
-    add(list, ft_arena_print(&arena, "%.*snum_batches_tracked", (int)size - 1, name), "");
-}
-
-static int read_lists(void)
-{
-    size_t size;
-    char *all = ft_file_read(&arena, "tests/golden/vision/names.txt", 1 << 20, &size), *line, *next;
-    const char *before = "";
-    struct list *list = NULL;
-
-    for (line = all; line && *line; line = next) {
-        char rest[256], shape[64], library[64];
-        int shared;
-
-        next = strchr(line, '\n') + 1;
-        if (sscanf(line, "= %63s %255s", library, rest) == 2 && list_count < LISTS) {
-            list = &lists[list_count++];
-            *list = (struct list){ft_arena_text(&arena, ft_string_of(library)), ft_arena_text(&arena, ft_string_of(rest)),
-                                  ft_arena_take(&arena, ENTRIES * sizeof *list->items), 0};
-            before = "";
-        } else if (list && list->count + 5 < ENTRIES && sscanf(line, "%d %255s %63s", &shared, rest, shape) == 3) {
-            before = ft_arena_print(&arena, "%.*s%s", shared, before, rest);
-            add_line(list, before, ft_arena_text(&arena, ft_string_of(shape)));
-        } else {
-            return -1;
-        }
-    }
-    return all ? 0 : -1;
-}
-
-static const struct list *find(const char *library, const char *architecture)
-{
-    for (size_t i = 0; i < list_count; i++)
-        if (strcmp(lists[i].library, library) == 0 && strcmp(lists[i].architecture, architecture) == 0)
-            return &lists[i];
-    return NULL;
-}
-
-/* ---- files ---- */
-
-static size_t bytes(const char *shape)
-{
-    size_t count = 1;
-
-    if (!*shape)
-        return 8;
-    for (const char *p = shape; *p; p += *p == ',')
-        count *= strtoul(p, (char **)&p, 10);
-    return 4 * count;
-}
-
-/* What a file lacks, has in another shape, has beside: NULL for none. */
-struct damage {
-    const char *lacks, *turned, *beside;
-};
-
-static void write_weights(const char *path, const struct list *list, struct damage damage)
-{
-    size_t end = 0, used = 8, room = 256 * (list->count + 1);
-    char *text = ft_arena_take(&arena, room);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-
-    used += (size_t)snprintf(text + used, room - used, "{");
-    for (size_t i = 0; i <= list->count; i++) {
-        struct entry e = i < list->count ? list->items[i] : (struct entry){damage.beside, "3"};
-
-        if (!e.name || (damage.lacks && strcmp(e.name, damage.lacks) == 0))
-            continue;
-        if (damage.turned && strcmp(e.name, damage.turned) == 0)
-            e.shape = "5,4";
-        used += (size_t)snprintf(text + used, room - used, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[%s],\"data_offsets\":[%zu,%zu]}", used > 9 ? "," : "", e.name,
-                                 *e.shape ? "F32" : "I64", e.shape, end, end + bytes(e.shape));
-        end += bytes(e.shape);
-    }
-    used += (size_t)snprintf(text + used, room - used, "}");
-    *(uint64_t *)(void *)text = used - 8;
-    if (fd < 0 || ft_write_all(fd, text, used) < 0 || ftruncate(fd, (off_t)(used + end)) < 0 || close(fd) < 0)
-        printf("Bail out! %s\n", path);
-}
 
 /* ---- every architecture ---- */
 
@@ -148,7 +36,7 @@ static void test_list(const struct list *list)
 
     ft_directory_make(directory);
     ft_file_write(config, text, strlen(text));
-    write_weights(weights, list, (struct damage){0});
+    write_weights(weights, list, (struct content){0});
     model = ft_model_open_nodes(directory);
     if (!ok(model && ft_tensors_open(&files, weights) == 0, "%s %s opens", list->library, list->architecture)) {
         printf("# %s\n", ft_error());
@@ -196,24 +84,24 @@ static void test_refused(void)
     const struct list *list = find("torchvision", "resnet18"), *lite = find("lukemelas", "efficientnet_lite0");
     const char *file = ft_arena_print(&arena, "%s/weights.safetensors", place);
 
-    write_weights(file, list, (struct damage){0});
+    write_weights(file, list, (struct content){0});
     ok(refused(import(file, "alexnet", false), FT_USAGE, "family 'alexnet' is not known, expected resnet18"), "a family nobody knows");
     ok(refused(import(file, "efficientnet-b0", false), FT_BAD, "conv1.weight is a tensor of a resnet, expected those of efficientnet-b0"), "another family");
     ok(refused(import(file, "resnet34", false), FT_BAD, "weights.safetensors: no tensor layer1.2.conv1.weight"), "a smaller one");
-    write_weights(file, find("torchvision", "resnet34"), (struct damage){0});
+    write_weights(file, find("torchvision", "resnet34"), (struct content){0});
     ok(refused(import(file, "resnet18", false), FT_BAD, "layer1.2.bn1.bias is no part of a resnet18"), "a larger one");
-    write_weights(file, list, (struct damage){.lacks = "layer3.0.bn2.running_var"});
+    write_weights(file, list, (struct content){.lacks = "layer3.0.bn2.running_var"});
     ok(refused(import(file, "resnet18", false), FT_BAD, "no tensor layer3.0.bn2.running_var"), "a tensor is missing");
-    write_weights(file, list, (struct damage){.turned = "layer4.1.conv2.weight"});
+    write_weights(file, list, (struct content){.turned = "layer4.1.conv2.weight"});
     ok(refused(import(file, "resnet18", false), FT_BAD, "layer4.1.conv2.weight: shape [5, 4], expected [512, 512, 3, 3]"), "another shape");
-    write_weights(file, list, (struct damage){.beside = "layer5.0.conv1.weight"});
+    write_weights(file, list, (struct content){.beside = "layer5.0.conv1.weight"});
     ok(refused(import(file, "resnet18", false), FT_BAD, "layer5.0.conv1.weight is no part of a resnet18"), "one too many");
-    write_weights(file, lite, (struct damage){0});
+    write_weights(file, lite, (struct content){0});
     ok(refused(import(file, "tf_efficientnet_lite0", false), FT_BAD, "EfficientNet-PyTorch's names, and a tf_efficientnet_lite0 has timm's"),
        "names of another library");
     ok(refused(import(place, "resnet18", false), FT_USAGE, "is a directory"), "a directory");
     ok(refused(import(ft_arena_print(&arena, "%s/none.pth", place), "resnet18", false), FT_SYSTEM, "none.pth"), "no file");
-    write_weights(file, &(struct list){"", "", &(struct entry){"vit.embeddings.patch_embeddings.projection.weight", "8,3,4,4"}, 1}, (struct damage){0});
+    write_weights(file, &(struct list){"", "", &(struct entry){"vit.embeddings.patch_embeddings.projection.weight", "8,3,4,4"}, 1}, (struct content){0});
     ok(refused(import(file, "vit-b-16", false), FT_BAD, "transformers' names: the config.json"), "names that need a config");
 }
 
@@ -225,7 +113,7 @@ static void test_made(void)
     struct ft_preprocess p;
     struct ft_model *model;
 
-    write_weights(file, list, (struct damage){0});
+    write_weights(file, list, (struct content){0});
     if (!ok(import(file, "efficientnet-lite0", false) == 0, "lite0 is made a model"))
         printf("# %s\n", ft_error());
     ok(ft_tensors_open(&files, directory) == 0 && files.count == list->count, "with all %zu tensors", list->count);
@@ -245,7 +133,7 @@ int main(void)
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (!mkdtemp(place))
         return 1;
-    ok(read_lists() == 0 && list_count == 49, "49 lists of names");
+    ok(read_lists("tests/golden/vision/names.txt") == 0 && list_count == 49, "49 lists of names");
     for (size_t i = 0; i < list_count; i++)
         test_list(&lists[i]);
     test_refused();

@@ -196,8 +196,8 @@ static int read_architecture(struct efficientnet *e, const char *name, const cha
             e->depth = known[i].depth;
             e->lite = i > 7;
             e->padding = tf ? FT_PADDING_SAME : FT_PADDING_SYMMETRIC;
-            if (tf || deep_torchvision)
-                e->norms = e->expand_norms = (struct ft_norms){.001, .01};
+            if (tf || deep_torchvision)   /* timm took over TensorFlow's epsilon, and not its momentum */
+                e->norms = e->expand_norms = (struct ft_norms){.001, scheme == &schemes[TIMM] ? .1 : .01};
             if (e->lite) {
                 e->narrow = 0;
                 e->activation = FT_RELU6;
