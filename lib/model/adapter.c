@@ -60,13 +60,14 @@ double ft_lora_scale(const struct ft_lora *lora)
     return lora->alpha / (lora->root ? sqrt((double)lora->rank) : (double)lora->rank);
 }
 
-/* The name of the layer a weight belongs to, or NULL where it is of another kind. Modules after the body are no part of what PEFT wraps. */
+/* The name of the layer a weight belongs to, or NULL where it is of another kind. Modules after the body are no part of what PEFT wraps; a linear layer
+ * whose weight has a convolution's shape is a convolution to PEFT, whose adapters are convolutions too. */
 static const char *module_of(struct ft_arena *arena, const struct ft_model *model, const struct ft_node *node)
 {
     const struct ft_parameter *p = node->op == FT_OP_LINEAR ? &model->parameters[node->parameters[0]] : NULL;
     size_t size = p ? strlen(p->name) : 0;
 
-    if (!p || *p->file || size <= 7 || strcmp(p->name + size - 7, ".weight") != 0)
+    if (!p || *p->file || p->rank != 2 || size <= 7 || strcmp(p->name + size - 7, ".weight") != 0)
         return NULL;
     return ft_arena_text(arena, (struct ft_string){p->name, size - 7});
 }

@@ -1,10 +1,11 @@
-/* checksum.c - 8 hex digits that say which embeddings a model gives: its parameters and how its nodes use them.
+/* checksum.c - 8 hex digits that say which embeddings a model gives: its parameters, how its nodes use them, and how pictures are made ready.
  *
  * The parameters' bytes are summed in pieces, so that the pool can share them, and the pieces' sums and the node list are summed again. What
  * changes no embedding (dropout rates, what is frozen, names) stays out. */
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/pool.h"
+#include "data/preprocess.h"
 #include "model/model.h"
 
 #include <inttypes.h>
@@ -78,6 +79,15 @@ static uint32_t sum_node(uint32_t sum, const struct ft_model *model, const struc
     return sum;
 }
 
+/* How a picture becomes pixels. What multiplies and adds is the first node's. */
+static uint32_t sum_preprocess(uint32_t sum, const struct ft_preprocess *p)
+{
+    char text[128];
+    int length = snprintf(text, sizeof text, "%d %d %zu %zu %d\n", (int)p->rule, (int)p->filter, p->resize_height, p->resize_width, p->even);
+
+    return ft_crc32c(sum, text, (size_t)length);
+}
+
 const char *ft_model_checksum(const struct ft_model *model, char text[9])
 {
     size_t count = cut(model, NULL);
@@ -96,6 +106,8 @@ const char *ft_model_checksum(const struct ft_model *model, char text[9])
     }
     for (int i = 0; i < model->node_count; i++)
         sum = sum_node(sum, model, model->nodes + i);
+    if (model->preprocess)
+        sum = sum_preprocess(sum, model->preprocess);
     snprintf(text, 9, "%08" PRIx32, sum);
     ft_arena_free(&arena);
     return text;

@@ -96,6 +96,9 @@ static int read_config(struct resnet *r, const json_t *config, const char *path)
         read_sizes(config, path, "depths", r->depth) < 0 || ft_json_size(config, path, "num_channels", 3, 3, true, &channels) < 0 ||
         ft_json_bool(config, path, "downsample_in_first_stage", &r->first_strides) < 0)
         return -1;
+    for (size_t s = 0; r->bottleneck && s < STAGES; s++)
+        if (r->width[s] < 4)
+            return ft_fail(FT_BAD, "%s: hidden_sizes: %zu, of which a bottleneck is a quarter: expected 4 or more", path, r->width[s]);
     return ft_json_bool(config, path, "downsample_in_bottleneck", &r->stride_in_first);
 }
 

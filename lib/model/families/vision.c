@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bytes of a chunk's kept convolutions, about; images a chunk at most; positions of a shard's last map, which is when a product is fast. */
-enum { CHUNK_BYTES = 256 << 20, CHUNK_MOST = 32, SHARD_POSITIONS = 192 };
+/* Bytes of a chunk's kept convolutions, about; images a chunk at most; positions of a shard's last map, which is when a product is fast; numbers of one
+ * map at most, whose places are counted in 32 bits. */
+enum { CHUNK_BYTES = 256 << 20, CHUNK_MOST = 32, SHARD_POSITIONS = 192, MAP_MOST = INT32_MAX };
 
 static int same_size(struct ft_builder *b, int node, int input)
 {
@@ -57,8 +58,13 @@ static void place_windows(struct ft_builder *b, int node, const struct ft_node *
     at->stride = stride;
     at->height = place(in->height, kernel, stride, padding, &at->above);
     at->across = place(in->across, kernel, stride, padding, &at->left);
-    if (b->failed || (at->height && at->across))
+    if (b->failed)
         return;
+    if (at->height && at->across) {
+        if (at->width > MAP_MOST / (at->height * at->across))
+            ft_build_fail(b, "%s: a map of %zu x %zu positions and %zu channels is too large", at->name, at->height, at->across, at->width);
+        return;
+    }
     ft_fail(b->side ? FT_USAGE : FT_BAD, "%s: images of %zu x %zu are too small", at->name, b->model->height, b->model->across);
     b->failed = true;
 }
