@@ -110,7 +110,7 @@ static bool can_add(const struct build *b, int i)
     const struct ft_node *n = node_at(b, i);
     int last = n->inputs[0], made = b->absorbed[last] ? last - 1 : last;
 
-    return b->consumers[last] == 1 && n->inputs[1] < made && node_at(b, made)->op == FT_OP_CONVOLUTION && node_at(b, made)->groups == 1 &&
+    return b->consumers[last] == 1 && node_at(b, last)->op != FT_OP_ACTIVATION && n->inputs[1] < made && node_at(b, made)->op == FT_OP_CONVOLUTION && node_at(b, made)->groups == 1 &&
            !(b->training && b->learns[i]);
 }
 

@@ -323,9 +323,78 @@ static void check_frozen(void)
     free(model);
 }
 
+/* An addition of what has gone through an activation: that comes first, whatever is done in one pass. */
+static int activated_before(struct ft_builder *b)
+{
+    int n = activate(b, convolution(b, pixels(b), 16, 3, 1, false, true, "stem"), FT_RELU, "stem_relu"), block = n;
+
+    n = activate(b, convolution(b, n, 16, 3, 1, false, true, "inner"), FT_RELU, "inner_relu");
+    n = same_size(b, ft_build_node(b, FT_OP_ADD, 16, n, block, -1, "add"), n);
+    return ft_build_node(b, FT_OP_POOL, 16, n, -1, -1, "pool");
+}
+
+static const float *numbers(const struct ft_model *model, const char *name)
+{
+    for (int i = 0; i < model->parameter_count; i++)
+        if (strcmp(model->parameters[i].name, name) == 0)
+            return model->block + model->parameters[i].offset;
+    exit(1);
+}
+
+/* One training batch, after which running statistics follow; chunk_rows items a chunk. Embeddings and gradients must be finite. */
+static bool follow(struct ft_model *model, size_t chunk_rows)
+{
+    const struct ft_packed packed = images(1, chunk_rows, 1);
+    struct ft_runner *runner = ft_runner_open(model, FT_PLAN_TRAINING, FT_FP32);
+    float *out = ft_arena_zero(&arena, ITEMS * model->dim, sizeof *out), *dout = ft_arena_zero(&arena, ITEMS * model->dim, sizeof *dout);
+    float *gradient = ft_arena_zero(&arena, model->block_count, sizeof *gradient);
+    struct ft_cut cut;
+    bool finite = true;
+
+    for (size_t i = 0; i < ITEMS * model->dim; i++)
+        dout[i] = (float)draw((uint32_t)i + 9000000);
+    if (!runner || ft_cut_make(&arena, &packed, 0, &cut) < 0 || ft_runner_batch(runner, &packed, &cut, 1, 1) < 0)
+        exit(1);
+    for (size_t c = 0; c < cut.chunk_count; c++)
+        if (ft_runner_forward(runner, c, 1, out) < 0 || ft_runner_backward(runner, c, 1, dout, gradient) < 0)
+            exit(1);
+    ft_runner_follow(runner);
+    for (size_t i = 0; i < model->block_count; i++)
+        finite &= isfinite(gradient[i]) && isfinite(model->block[i]);
+    for (size_t i = 0; i < ITEMS * model->dim; i++)
+        finite &= isfinite(out[i]);
+    ft_runner_close(runner);
+    return finite;
+}
+
+static void check_follow(void)
+{
+    struct ft_model *model = build(convolutional, 1);
+    float *before = ft_arena_take(&arena, model->block_count * sizeof *before);
+    const char *const kept[] = {"stem_norm.running_mean", "stem_norm.running_var"}, *const moved[] = {"last_norm.running_mean", "last_norm.running_var"};
+    bool same = true, other = true;
+
+    memcpy(before, model->block, model->block_count * sizeof *before);
+    ok(follow(model, ITEMS) && memcmp(before, model->block, model->block_count * sizeof *before) == 0, "norms that keep their statistics do not follow");
+    model->batch_statistics = true;
+    if (ft_model_freeze(model, "stem_norm", true) < 0)
+        exit(1);
+    ok(follow(model, 1), "a chunk of one item: finite");
+    for (int i = 0; i < 2; i++) {
+        same &= memcmp(numbers(model, kept[i]), before + (numbers(model, kept[i]) - model->block), 20 * sizeof(float)) == 0;
+        other &= memcmp(numbers(model, moved[i]), before + (numbers(model, moved[i]) - model->block), 24 * sizeof(float)) != 0;
+    }
+    ok(same && other, "statistics of a frozen norm stay, of others follow");
+    free(model->block);
+    ft_arena_free(&model->arena);
+    free(model);
+}
+
 int main(void)
 {
     ft_pool_set_threads(2);
+    check_model("activated before the addition", activated_before, 1, false);
+    check_follow();
     check_model("convolutional", convolutional, 1, false);
     check_model("convolutional, own statistics", convolutional, 1, true);
     check_model("patches", patches, 21, false);
