@@ -5,12 +5,21 @@
 
 #include <string.h>
 
-/* Segments below the lowest one that has something to learn; between two of them a single value is alive. */
+/* Does the segment give another value after a step? */
+static bool changes(const struct ft_plan *plan, const struct ft_segment *segment)
+{
+    for (int s = segment->first; s <= segment->last; s++)
+        if (plan->steps[s].meets)
+            return true;
+    return segment->slice_count || segment->biases;
+}
+
+/* Segments below the lowest one that changes; between two of them a single value is alive. */
 int ft_plan_prefix(const struct ft_plan *plan)
 {
     int lowest = 0;
 
-    while (lowest < plan->segment_count && !plan->segments[lowest].slice_count)
+    while (lowest < plan->segment_count && !changes(plan, &plan->segments[lowest]))
         lowest++;
     return lowest && lowest < plan->segment_count ? plan->segments[lowest - 1].last : -1;
 }

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "model/model-build.h"
+#include "model/runner.h"
 #include "model/safetensors.h"
 #include "model/tensors.h"
 #include "../tap.h"
@@ -88,6 +89,28 @@ static int biases_of(const char *name)
     return count;
 }
 
+/* A table of biases that learns ends what is frozen below it, though no other parameter of its segment learns. */
+static void test_prefix(void)
+{
+    struct ft_model *model = ft_model_open(GOLDEN "umt5", NULL);
+    struct ft_runner *runner;
+    const char *random;
+    size_t width[2] = {0};
+    bool of_items;
+
+    for (int i = 0; model && i < 2; i++) {
+        ft_model_freeze(model, "*", true);
+        ft_model_freeze(model, "encoder.final_layer_norm", false);
+        if (i)
+            ft_model_freeze(model, "encoder.block.0.*relative*", false);
+        if ((runner = ft_runner_open(model, FT_PLAN_TRAINING, FT_FP32)))
+            width[i] = ft_runner_prefix(runner, &of_items, &random);
+        ft_runner_close(runner);
+    }
+    ok(width[0] && !width[1], "a frozen prefix ends below a table of biases that learns (%zu, %zu)", width[0], width[1]);
+    ft_model_close(model);
+}
+
 /* Write the weights with the word table under these names, and read them; what is saved of it must be one table, the one trained. */
 static void test_copies(const char *const names[2], const char *kept)
 {
@@ -129,6 +152,7 @@ int main(void)
         return 1;
     test_refusals();
     ok(biases_of("mpnet") == 1 && biases_of("t5") == 1 && biases_of("umt5") == 2, "tables of biases: one for all blocks, but in umT5 one each");
+    test_prefix();
     test_copies((const char *const[]){"shared.weight", "encoder.embed_tokens.weight"}, "shared.weight");
     test_copies((const char *const[]){"encoder.embed_tokens.weight", "decoder.embed_tokens.weight"}, "encoder.embed_tokens.weight");
     test_copies((const char *const[]){"decoder.embed_tokens.weight", NULL}, "decoder.embed_tokens.weight");
