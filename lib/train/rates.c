@@ -60,44 +60,68 @@ int ft_rates_check(const struct ft_rates *r, const struct ft_optimizer_settings 
     return grant("--lr-for", &r->lr_for, true, NULL, NULL) < 0 ? -1 : grant("--decay-for", &r->decay_for, false, NULL, NULL);
 }
 
-/* The number of a parameter's layer, the first part of its name that is one ("encoder.layer.3.output.dense.weight"), or -1. Modules on top have none. */
+/* Where in a part of a name a layer's number begins: all of it, or behind torchvision's "layer" and "encoder_layer_". NULL: it is none. */
+static const char *number_in(const char *part, size_t size)
+{
+    size_t digits = 0;
+    const char *at;
+
+    while (digits < size && part[size - digits - 1] >= '0' && part[size - digits - 1] <= '9')
+        digits++;
+    at = part + size - digits;
+    if (!digits || digits > 5)
+        return NULL;
+    return digits == size || (size - digits == 5 && memcmp(part, "layer", 5) == 0) ||
+           (size - digits >= 6 && memcmp(at - 6, "layer_", 6) == 0) ? at : NULL;
+}
+
+/* The number of a parameter's layer, the first in its name ("encoder.layer.3.output.dense.weight", "layer1.0.conv1.weight"), or -1. Modules on top have
+ * none. */
 static long layer_of(const struct ft_parameter *p)
 {
     for (const char *part = *p->file ? NULL : p->name; part; part = strchr(part, '.') ? strchr(part, '.') + 1 : NULL) {
-        size_t size = strcspn(part, ".");
+        const char *number = number_in(part, strcspn(part, "."));
 
-        if (size && size < 6 && strspn(part, "0123456789") == size)
-            return strtol(part, NULL, 10);
+        if (number)
+            return strtol(number, NULL, 10);
     }
     return -1;
 }
 
-static long layer_count(const struct ft_model *model)
+/* From the first number, which is 0 or 1, to the last; 0: there are none. */
+static long layer_count(const struct ft_model *model, long *first)
 {
     long last = -1;
 
-    for (int i = 0; i < model->parameter_count; i++)
-        if (layer_of(&model->parameters[i]) > last)
-            last = layer_of(&model->parameters[i]);
-    return last + 1;
+    *first = 0;
+    for (int i = 0; i < model->parameter_count; i++) {
+        long layer = layer_of(&model->parameters[i]);
+
+        if (layer >= 0 && (last < 0 || layer < *first))
+            *first = layer;
+        last = layer > last ? layer : last;
+    }
+    return last < 0 ? 0 : last + 1 - *first;
 }
 
 static void decay_layers(const struct ft_rates *r, const struct ft_model *model, double *each)
 {
-    long layers = layer_count(model);
+    long first, layers = layer_count(model, &first);
     bool above = false;          /* some layer came already */
 
     for (int i = 0; i < model->parameter_count; i++) {
         long layer = layer_of(&model->parameters[i]);
 
         above |= layer >= 0;
-        each[i] *= pow(r->layer_decay, layer >= 0 ? (double)(layers - 1 - layer) : above ? 0 : (double)layers);
+        each[i] *= pow(r->layer_decay, layer >= 0 ? (double)(layers - 1 - (layer - first)) : above ? 0 : (double)layers);
     }
 }
 
 int ft_rates_fit(const struct ft_rates *r, const struct ft_model *model)
 {
-    if (r->layer_decay > 0 && r->layer_decay < 1 && !layer_count(model))
+    long first;
+
+    if (r->layer_decay > 0 && r->layer_decay < 1 && !layer_count(model, &first))
         return ft_fail(FT_USAGE, "--layer-decay %g: the model has no numbered layers", r->layer_decay);
     return grant("--lr-for", &r->lr_for, true, model, NULL) < 0 ? -1 : grant("--decay-for", &r->decay_for, false, model, NULL);
 }

@@ -167,6 +167,34 @@ static void check_fit(void)
     ft_model_close(model);
 }
 
+/* What a layer is by the names of libraries of images. */
+static void check_names(void)
+{
+    static const struct { const char *names[6]; double want[6]; } all[] = {
+        {{"conv1.weight", "layer1.0.conv1.weight", "layer1.2.bn1.weight", "layer2.1.conv1.weight", "layer4.0.downsample.0.weight"}, {.0625, .125, .125, .25, 1}},
+        {{"conv_proj.weight", "encoder.layers.encoder_layer_0.ln_1.weight", "encoder.layers.encoder_layer_1.mlp.3.weight", "encoder.ln.weight"}, {.25, .5, 1, 1}},
+        {{"embedder.embedder.convolution.weight", "encoder.stages.0.layers.2.layer.0.convolution.weight", "encoder.stages.1.layers.0.layer.1.convolution.weight"},
+         {.25, .5, 1}},
+        {{"_conv_stem.weight", "_blocks.0._bn1.weight", "_blocks.1._bn1.weight", "_conv_head.weight"}, {.25, .5, 1, 1}},
+        {{"conv_stem.weight", "blocks.0.0.conv_dw.weight", "blocks.1.1.se.conv_reduce.weight", "conv_head.weight"}, {.25, .5, 1, 1}},
+    };
+    const struct ft_rates rates = {.layer_decay = .5};
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        struct ft_parameter parameters[6] = {0};
+        struct ft_model model = {.parameters = parameters};
+        double peak[6];
+        bool good = true;
+
+        for (; model.parameter_count < 6 && all[i].names[model.parameter_count]; model.parameter_count++)
+            parameters[model.parameter_count] = (struct ft_parameter){.name = all[i].names[model.parameter_count], .file = ""};
+        good = ft_rates_peaks(&rates, &model, 1, peak) == 0;
+        for (int k = 0; k < model.parameter_count; k++)
+            good &= peak[k] == all[i].want[k];
+        ok(good, "--layer-decay by names as %s", all[i].names[1]);
+    }
+}
+
 static void check_accumulation(void)
 {
     struct ft_settings s = plain();
@@ -213,6 +241,7 @@ int main(void)
     check_patterns();
     check_decay();
     check_fit();
+    check_names();
     check_accumulation();
     check_rates("linear", 0, 1, 6, (const double[]){1, 5. / 6, 4. / 6, 3. / 6, 2. / 6, 1. / 6});
     check_rates("linear:by=epoch", 0, 1, 6, (const double[]){1, 1, 2. / 3, 2. / 3, 1. / 3, 1. / 3});
