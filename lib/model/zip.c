@@ -46,14 +46,14 @@ static int find_end(struct ft_string bytes, uint64_t *end)
 /* Where numbers do not fit into the record at the end, it is full of ones and zip64's stands before it. */
 static int find_directory(struct ft_string bytes, uint64_t end, struct directory *directory)
 {
-    const char *at = bytes.data + end, *locator = at - LOCATOR;
+    const char *at = bytes.data + end, *locator = end < LOCATOR ? NULL : at - LOCATOR;
     uint64_t place;
 
     *directory = (struct directory){.count = number(at + 10, 2), .size = number(at + 12, 4), .offset = number(at + 16, 4)};
     if (number(at + 4, 2) != number(at + 6, 2) || number(at + 8, 2) != directory->count)
         return ft_fail(FT_BAD, "a zip archive in several parts");
     if (directory->count == 0xffff || directory->size == 0xffffffff || directory->offset == 0xffffffff) {
-        if (end < LOCATOR || number(locator, 4) != 0x07064b50 || (place = number(locator + 8, 8)) > end - LOCATOR ||
+        if (!locator || number(locator, 4) != 0x07064b50 || (place = number(locator + 8, 8)) > end - LOCATOR ||
             !inside(bytes, place, END64) || number(bytes.data + place, 4) != 0x06064b50)
             return ft_fail(FT_BAD, "the zip archive's end asks for a zip64 record that is not there");
         at = bytes.data + place;
