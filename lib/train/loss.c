@@ -82,7 +82,7 @@ static const struct {
 };
 
 /* Of models that read images, whatever the batches: chosen on icons (pipelines/icons/RESULTS). */
-static const double image_rate = 5e-4;
+static const double image_rate = 3e-4;
 
 double ft_loss_rate(enum ft_batch_kind kind, enum ft_input input)
 {

@@ -53,9 +53,9 @@ test_expect_success 'evaluated, searched by pictures, watched while training' '
 '
 
 test_expect_success 'the learning rate that images have where none is named, in the plan, fused, piped and on the card, which says no library of texts' '
-    $limit ft-train -q -m resnet --dry-run -o planned batches >plan && grep -qx "lr	0.0005" plan && $limit ft-train -q -m resnet -o rated batches &&
-    $limit ft-train -q -m resnet --lr 5e-4 -o named batches && same rated named && $limit ft-train -q -m resnet -o rated-piped --seed 5 --steps 0 &&
-    piped rated-piped batches && same rated rated-piped && grep -qx "| lr | 0.0005 |" rated/README.md && grep -q "^pipeline_tag: image-" rated/README.md &&
+    $limit ft-train -q -m resnet --dry-run -o planned batches >plan && grep -qx "lr	0.0003" plan && $limit ft-train -q -m resnet -o rated batches &&
+    $limit ft-train -q -m resnet --lr 3e-4 -o named batches && same rated named && $limit ft-train -q -m resnet -o rated-piped --seed 5 --steps 0 &&
+    piped rated-piped batches && same rated rated-piped && grep -qx "| lr | 0.0003 |" rated/README.md && grep -q "^pipeline_tag: image-" rated/README.md &&
     ! grep sentence rated/README.md && test_no_file planned
 '
 
