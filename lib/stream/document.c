@@ -321,6 +321,11 @@ bool ft_content_empty(const struct ft_content *content)
     return !content->text.size && !content->uri.size && !content->blob.size && !content->tensor;
 }
 
+bool ft_content_image(const struct ft_content *content)
+{
+    return !content->text.size && (content->uri.size || content->blob.size);
+}
+
 struct ft_string ft_content_name(const struct ft_content *content)
 {
     return content->text.size ? content->text : content->uri;

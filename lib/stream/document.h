@@ -40,6 +40,7 @@ struct ft_hash ft_document_hash(const struct ft_document *document);
 /* Of a content by itself: its text, else its uri, else its blob or tensor bytes. One without any of these is as an empty text. */
 struct ft_hash ft_content_hash(const struct ft_content *content);
 bool ft_content_empty(const struct ft_content *content);
+bool ft_content_image(const struct ft_content *content);     /* no text, but an address or bytes */
 struct ft_string ft_content_name(const struct ft_content *content);   /* what stands for it in a message: its text, else its uri; may be empty */
 
 /* A copy that outlives the record: bytes from the arena. */

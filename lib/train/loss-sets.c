@@ -39,9 +39,10 @@ static int pick(struct ft_arena *arena, const struct ft_list *loss, struct ft_st
 
 struct ft_losses *ft_losses_of_batch(struct ft_arena *arena, const struct ft_batch *batch, const struct ft_list *loss, const char *miner)
 {
+    const enum ft_input input = batch->items && ft_content_image(batch->content) ? FT_INPUT_IMAGE : FT_INPUT_TEXT;
     struct ft_list own;
 
-    return pick(arena, loss, batch->set, &own) < 0 ? NULL : ft_losses_parse(arena, batch->kind, &own, miner);
+    return pick(arena, loss, batch->set, &own) < 0 ? NULL : ft_losses_parse_for(arena, batch->kind, input, &own, miner);
 }
 
 static bool is_among(struct ft_string sets, const char *name, size_t size)

@@ -81,8 +81,9 @@ static const struct {
     [FT_BATCH_RANDOM] = {NULL, NULL, 5e-5},
 };
 
-/* Of models that read images, whatever the batches: chosen on icons (pipelines/icons/RESULTS). */
+/* Of models that read images: the rate of any kind, and the loss of classes. Chosen on icons (pipelines/icons/RESULTS). */
 static const double image_rate = 3e-4;
+static const char image_loss[] = "supcon:temperature=.1";
 
 double ft_loss_rate(enum ft_batch_kind kind, enum ft_input input)
 {
@@ -290,6 +291,15 @@ struct ft_losses *ft_losses_parse(struct ft_arena *arena, enum ft_batch_kind kin
             return NULL;
     }
     return check_miner(losses) < 0 ? NULL : losses;
+}
+
+struct ft_losses *ft_losses_parse_for(struct ft_arena *arena, enum ft_batch_kind kind, enum ft_input input, const struct ft_list *loss, const char *miner)
+{
+    const char *items[] = {image_loss};
+    const struct ft_list images = {items, 1};
+    bool own = input == FT_INPUT_IMAGE && kind == FT_BATCH_CLASSES && !miner && !(loss && loss->count);
+
+    return ft_losses_parse(arena, kind, own ? &images : loss, miner);
 }
 
 struct ft_losses *ft_losses_parse_any(struct ft_arena *arena, const struct ft_list *loss)

@@ -42,7 +42,10 @@ struct ft_losses;              /* what --loss and --miner said, parsed */
  * An item may hold several, separated by blanks, and "miner=NAME:..." among them: what ft_losses_text writes. From the arena. */
 struct ft_losses *ft_losses_parse(struct ft_arena *arena, enum ft_batch_kind kind, const struct ft_list *loss, const char *miner);
 
-/* The same for a batch of its kind and data set: the items that begin with "SET=" of it are its losses; where there are none, and for a batch that
+/* The same for a model that reads this, of which a kind may have another default. */
+struct ft_losses *ft_losses_parse_for(struct ft_arena *arena, enum ft_batch_kind kind, enum ft_input input, const struct ft_list *loss, const char *miner);
+
+/* That for a batch, by its contents, of its kind and data set: the items that begin with "SET=" of it are its losses; where there are none, and for a batch that
  * names no set, those that name none. */
 struct ft_losses *ft_losses_of_batch(struct ft_arena *arena, const struct ft_batch *batch, const struct ft_list *loss, const char *miner);
 

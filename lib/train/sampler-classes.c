@@ -12,6 +12,7 @@
 /* Options in, rows and per_class out. */
 static int choose_sizes(struct ft_sampler *s, uint64_t *classes)
 {
+    const uint64_t usual = s->images && s->images == s->count ? 64 : 256;   /* of images there are fewer, and a step of them is long */
     uint64_t batch = s->options.batch, each = s->options.views ? s->options.views : s->options.per_class;
 
     if (s->options.per_class == 1)
@@ -19,7 +20,7 @@ static int choose_sizes(struct ft_sampler *s, uint64_t *classes)
     if (!each)   /* 4, or what divides the batch */
         each = !batch || (batch % 4 == 0 && batch >= 8) ? 4 : batch % 3 == 0 && batch >= 6 ? 3 : 2;
     if (!batch)
-        batch = each > 128 ? 2 * each : 256 / each * each;
+        batch = each > usual / 2 ? 2 * each : usual / each * each;
     if (batch < 2 * each)
         return ft_fail(FT_USAGE, "--batch %llu with %llu of each class holds one class: contrast needs two: --batch %llu%s",
                        (unsigned long long)batch, (unsigned long long)each, 2 * (unsigned long long)each,

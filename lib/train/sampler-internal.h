@@ -46,7 +46,7 @@ struct ft_sampler {
     size_t count, capacity;
     struct ft_negative *negative;
     size_t negatives, negative_capacity;
-    size_t shapes[FT_SHAPES], without_text;
+    size_t shapes[FT_SHAPES], without_text, images;
     struct ft_hash fingerprint;
 
     /* The plan. */

@@ -155,6 +155,7 @@ static int add_content(struct ft_sampler *s, const struct ft_document *item, uin
     struct ft_hash content = ft_document_hash(item);
 
     s->without_text += !has_content(item);
+    s->images += ft_content_image(&item->content);
     mix_in(&s->fingerprint, content);
     return ft_groups_add(&s->groups, content, node);
 }

@@ -139,7 +139,7 @@ static const char *losses_text(const struct ft_card *c, struct ft_arena *arena)
     const char *text = "";
 
     if (!c->source->sets.size)
-        return (losses = ft_losses_parse(arena, c->kind, &s->loss, s->miner)) ? ft_losses_text(arena, losses) : NULL;
+        return (losses = ft_losses_parse_for(arena, c->kind, c->model->input, &s->loss, s->miner)) ? ft_losses_text(arena, losses) : NULL;
     for (size_t i = 0; text && i < s->loss.count; i++)
         text = ft_arena_print(arena, "%s%s%s", text, *text ? " " : "", s->loss.items[i]);
     return text && !*text ? "by kind of batch" : text;

@@ -53,15 +53,23 @@ test_expect_success 'evaluated, searched by pictures, watched while training' '
 '
 
 test_expect_success 'the learning rate that images have where none is named, in the plan, fused, piped and on the card, which says no library of texts' '
-    $limit ft-train -q -m resnet --dry-run -o planned batches >plan && grep -qx "lr	0.0003" plan && $limit ft-train -q -m resnet -o rated batches &&
-    $limit ft-train -q -m resnet --lr 3e-4 -o named batches && same rated named && $limit ft-train -q -m resnet -o rated-piped --seed 5 --steps 0 &&
-    piped rated-piped batches && same rated rated-piped && grep -qx "| lr | 0.0003 |" rated/README.md && grep -q "^pipeline_tag: image-" rated/README.md &&
+    $limit ft-train -q -m resnet --dry-run -o planned batches >plan && grep -qx "lr	0.0003" plan && grep -q "^loss	supcon:temperature=0.1," plan && $limit ft-train -q -m resnet -o rated batches &&
+    $limit ft-train -q -m resnet --lr 3e-4 --loss supcon:temperature=.1 -o named batches && same rated named && $limit ft-train -q -m resnet -o rated-piped --seed 5 --steps 0 &&
+    piped rated-piped batches && same rated rated-piped && grep -qx "| lr | 0.0003 |" rated/README.md &&
+    grep -q "| loss | supcon:temperature=0.1," rated/README.md && grep -q "^pipeline_tag: image-" rated/README.md &&
     ! grep sentence rated/README.md && test_no_file planned
 '
 
 test_expect_success 'batches as large as memory allows; mined' '
     $limit ft-train -m resnet --batch auto --memory 100M --steps 1 -o roomy labelled 2>err && cat err && test_grep "batch [0-9]*: .* MiB with all" err &&
     ft-mine -q -m resnet labelled >mined && $limit ft-train -q -m resnet --triplets --steps 2 -o triplets mined && test "$(applied triplets)" -eq 2
+'
+
+test_expect_success 'classes of images: 64 a batch where nothing is said; of texts 256' '
+    awk "BEGIN { print \"image,label\"; for (i = 0; i < 400; i++) print \"https://example.org/\" i \".png,\" int(i / 2) }" >images.csv &&
+    sed "s,https://example.org/,picture ,; s/image/text/; s/\.png//" images.csv >texts.csv &&
+    ft-ingest -q images.csv | ft-sample -q --classes | ft-cat -q --limit 1 | grep -q "\"batch\": *64," &&
+    ft-ingest -q texts.csv | ft-sample -q --classes | ft-cat -q --limit 1 | grep -q "\"batch\": *256,"
 '
 
 test_expect_success 'a teacher that reads the same images' '
