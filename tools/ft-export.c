@@ -320,8 +320,8 @@ static int export_model(const char *name)
     if (model->extra_text)
         ft_tool_say(&tool, "%s", model->extra_text);
     if ((why = ft_model_alone(&arena, model)) && !to)
-        ft_tool_say(&tool, "no modules.json: %s, which sentence-transformers cannot express", why);
-    result = why && to ? ft_fail(FT_USAGE, "%s: %s, which sentence-transformers cannot express", directory, why) : ft_model_place(model, output, force);
+        ft_tool_say(&tool, "only ft loads it: %s, which %s cannot express", why, ft_model_reader(model));
+    result = why && to ? ft_fail(FT_USAGE, "%s: %s, which %s cannot express", directory, why, ft_model_reader(model)) : ft_model_place(model, output, force);
     ft_model_close(model);
     tool.out = result == 0;
     return result;

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/tool.h"
 #include "model/import.h"
+#include "model/items.h"
 #include "model/listing.h"
 #include "model/tailor.h"
 #include "train/run.h"
@@ -164,7 +165,9 @@ static int list_model(const char *directory)
         return -1;
     if (model->extra_text)
         ft_tool_say(&tool, "%s", model->extra_text);
-    if (json)
+    if (model->input == FT_INPUT_VECTOR && input > 0)
+        result = ft_fail(FT_USAGE, "--input is of texts and images, and the model reads %s", ft_input_name(model->input));
+    else if (json)
         result = print_json(model);
     else if (dot)
         result = print_dot(model);
@@ -189,7 +192,7 @@ static int say_what(const struct ft_model *model)
     if (head.count)
         ft_tool_say(&tool, "%zu tensors that no node uses are left out, %s ... %s", head.count, head.items[0], head.items[head.count - 1]);
     if (why)
-        ft_tool_say(&tool, "no modules.json: %s, which sentence-transformers cannot express", why);
+        ft_tool_say(&tool, "only ft loads it: %s, which %s cannot express", why, ft_model_reader(model));
     return 0;
 }
 

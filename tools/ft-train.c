@@ -299,7 +299,7 @@ static int find_model(struct ft_arena *arena, struct ft_settings *s)
     if (s->model_checksum && ft_settings_inputs(s, model) == 0 && ft_model_prompts_check(model, &s->prompts) == 0 && ft_settings_freeze(s, model) == 0 &&
         ft_rates_fit(&s->rates, model) == 0)   /* a pattern that matches nothing is said before data are read */
         result = 0;
-    if (max_length > 0 && (size_t)max_length > model->max_length)
+    if (result == 0 && max_length > 0 && (size_t)max_length > model->max_length)
         result = ft_fail(FT_USAGE, "--max-length %ld is more than the model's %zu", max_length, model->max_length);
     for (int role = 0; role <= FT_NO_ROLE; role++)   /* those of the model outlive it */
         if (s->prompts.text[role] && !(s->prompts.text[role] = ft_arena_text(arena, ft_string_of(s->prompts.text[role]))))
@@ -381,7 +381,7 @@ static void show(struct progress *p, const struct ft_step_report *r)
     if (tool.quiet || (now - p->said < (terminal ? .2 : 10) && !last && p->said > 0))
         return;
     p->said = now;
-    fprintf(stderr, "%sft-train: step %lu/%lu loss %.4f lr %.2e %.0f texts/s %ld:%02ld left%s", terminal ? "\r" : "",
+    fprintf(stderr, "%sft-train: step %lu/%lu loss %.4f lr %.2e %.0f items/s %ld:%02ld left%s", terminal ? "\r" : "",
             (unsigned long)r->step, (unsigned long)r->steps, r->loss, r->lr, (double)p->texts / elapsed, (long)left / 60,
             (long)left % 60, terminal && !last ? "\033[K" : "\n");
 }

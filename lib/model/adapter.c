@@ -96,6 +96,8 @@ static int mark(struct ft_arena *arena, const struct ft_model *model, const char
         if (fits(module, pattern))
             found = marked[i] = true;
     }
+    if (!*some)
+        return ft_fail(FT_USAGE, "--lora adapts linear layers, and this model has none");
     return found ? 0 : ft_fail(FT_USAGE, "--lora target=%s names no linear layer: they are called like %s", pattern, some);
 }
 

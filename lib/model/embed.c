@@ -2,6 +2,7 @@
 #include "model/embed.h"
 #include "base/error.h"
 #include "model/encode.h"
+#include "model/items.h"
 #include "model/runner.h"
 
 #include <math.h>
@@ -30,6 +31,8 @@ struct ft_embedder *ft_embedder_open(const struct ft_model *model, const struct 
     e->options = *options;
     if (options->truncate_dim > model->dim)
         ft_fail(FT_USAGE, "--truncate-dim %zu is more than the model's %zu dimensions", options->truncate_dim, model->dim);
+    else if (model->input != FT_INPUT_TEXT && (options->max_length || ft_prompts_any(&options->prompts)))
+        ft_fail(FT_USAGE, "--%s is for texts, and the model reads %s", options->max_length ? "max-length" : "prompt", ft_input_name(model->input));
     else if (ft_model_prompts_check(model, &options->prompts) == 0)
         e->runner = ft_runner_open(model, 0, options->precision);
     if (!e->runner) {

@@ -39,8 +39,12 @@ static bool *find_nodes(struct ft_arena *arena, const struct ft_model *model, co
 
 static int fail_none(const struct ft_model *model, const char *pattern)
 {
-    return ft_fail(FT_USAGE, "'%.200s' matches no node with parameters, expected something like '%s' or 'encoder.layer.[0-3].*'", pattern,
-                   model->node_count ? model->nodes[0].name : "");
+    int some = 0;
+
+    while (some < model->node_count && model->nodes[some].parameter_count == 0)
+        some++;
+    return ft_fail(FT_USAGE, "'%.200s' matches no node with parameters, expected something like '%s': ft-tailor -m MODEL lists them", pattern,
+                   some < model->node_count ? model->nodes[some].name : "*");
 }
 
 int ft_model_freeze(struct ft_model *model, const char *pattern, bool frozen)

@@ -143,7 +143,7 @@ static int identify(const char *file, const char *family, const struct ft_safete
     if (!probe)
         return ft_fail(FT_BAD, "%s: none of its tensors is the first convolution of a %s", file, family);
     if (!strstr((*series)->before, probe->kind))
-        return ft_fail(FT_BAD, "%s: %s is a tensor of a %s, expected those of %s", file, probe->name, probe->kind, family);
+        return ft_fail(FT_BAD, "%s: %s is a tensor of the family %s, expected those of %s", file, probe->name, probe->kind, family);
     if (probe->naming == TRANSFORMERS)
         return ft_fail(FT_BAD, "%s: its tensors have transformers' names: the config.json that belongs to it is needed, in a directory with it", file);
     if (!*member)

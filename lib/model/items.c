@@ -9,13 +9,32 @@ static bool is_image(const struct ft_content *content)
     return content->uri.size || content->blob.data;
 }
 
+const char *ft_input_name(enum ft_input input)
+{
+    static const char *const names[] = {"text", "images", "vectors"};
+
+    return names[input];
+}
+
+static int read_vector(const struct ft_model *model, const struct ft_content *content, struct ft_wire_tensor *tensor)
+{
+    if (ft_wire_read(content->tensor, tensor) < 0)
+        return -1;
+    if (tensor->rank == 1 && tensor->shape[0] == model->input_width)
+        return 0;
+    return ft_fail(FT_BAD, "a tensor of %d dimension%s and %llu numbers, expected one dimension and %zu", tensor->rank, tensor->rank == 1 ? "" : "s",
+                   (unsigned long long)tensor->count, model->input_width);
+}
+
 bool ft_item_fits(const struct ft_model *model, const struct ft_content *content)
 {
+    struct ft_wire_tensor tensor;
+
     switch (model->input) {
     case FT_INPUT_IMAGE:
         return is_image(content);
     case FT_INPUT_VECTOR:
-        return content->tensor != NULL;
+        return content->tensor && read_vector(model, content, &tensor) == 0;
     default:
         return content->text.data != NULL;
     }
@@ -23,9 +42,12 @@ bool ft_item_fits(const struct ft_model *model, const struct ft_content *content
 
 int ft_item_check(const struct ft_model *model, const struct ft_content *content)
 {
-    static const char *const missing[] = {"no text", "no image", "no vector"}, *const reads[] = {"text", "images", "vectors"};
+    static const char *const missing[] = {"no text", "no image", "no vector"};
     const char *what = missing[model->input];
+    struct ft_wire_tensor tensor;
 
+    if (model->input == FT_INPUT_VECTOR && content->tensor)
+        return read_vector(model, content, &tensor);
     if (ft_item_fits(model, content))
         return 0;
     if (content->text.size)
@@ -34,7 +56,7 @@ int ft_item_check(const struct ft_model *model, const struct ft_content *content
         what = "an image";
     else if (content->tensor)
         what = "a vector";
-    return ft_fail(FT_BAD, "%s, and the model reads %s", what, reads[model->input]);
+    return ft_fail(FT_BAD, "%s, and the model reads %s", what, ft_input_name(model->input));
 }
 
 int ft_item_prefix(const struct ft_content *content, size_t number)
@@ -78,11 +100,8 @@ int ft_item_vector(const struct ft_model *model, const struct ft_content *conten
 {
     struct ft_wire_tensor tensor;
 
-    if (ft_item_check(model, content) < 0 || ft_wire_read(content->tensor, &tensor) < 0)
+    if (ft_item_check(model, content) < 0 || read_vector(model, content, &tensor) < 0)
         return -1;
-    if (tensor.rank != 1 || tensor.shape[0] != model->input_width)
-        return ft_fail(FT_BAD, "a tensor of %d dimension%s and %llu numbers, expected one dimension and %zu", tensor.rank, tensor.rank == 1 ? "" : "s",
-                       (unsigned long long)tensor.count, model->input_width);
     ft_wire_round(&tensor, out);
     for (size_t i = 0; i < model->input_width; i++)
         if (!isfinite(out[i]))

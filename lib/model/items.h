@@ -6,7 +6,11 @@
 #include "model/model.h"
 #include "stream/document.h"
 
-/* Has the content what the model reads? A text may be empty. ft_item_check: FT_BAD says what there is instead, "a text, and the model reads images". */
+/* "text", "images", "vectors": what a model reads. */
+const char *ft_input_name(enum ft_input input);
+
+/* Has the content what the model reads? A text may be empty, a vector has as many numbers as the model takes. ft_item_check: FT_BAD says what there is
+ * instead, "a text, and the model reads images". */
 bool ft_item_fits(const struct ft_model *model, const struct ft_content *content);
 int ft_item_check(const struct ft_model *model, const struct ft_content *content);
 

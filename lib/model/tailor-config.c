@@ -78,7 +78,7 @@ static int set_layers(struct ft_model *model, json_t *config, const char *path, 
     if (!text)
         return 0;
     if (!key)
-        return ft_fail(FT_USAGE, "--layers %s: %s has no number of layers", text, path);
+        return ft_fail(FT_USAGE, "--layers %s: %s has no number of layers; --embedding NODE cuts after any node", text, path);
     tailored->old_layers = (size_t)json_integer_value(json_object_get(config, key));
     count = strtoul(text, &end, 10);
     if (*end || end == text || count < 1 || count > tailored->old_layers)

@@ -61,6 +61,11 @@ const char *ft_model_alone(struct ft_arena *arena, const struct ft_model *model)
     return why || model->input != FT_INPUT_VECTOR ? why : "it reads vectors";
 }
 
+const char *ft_model_reader(const struct ft_model *model)
+{
+    return model->input == FT_INPUT_IMAGE ? "its own library" : "sentence-transformers";
+}
+
 bool ft_tensor_kept(const char *name)
 {
     size_t size = strlen(name);

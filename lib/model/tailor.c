@@ -79,7 +79,7 @@ static int edit_embedding(struct tailor *t, const char *name)
 
     if (node < 0)
         return ft_fail(FT_USAGE, "the model has no such node: ft-tailor -m MODEL lists them");
-    if (t->model->nodes[node].input_count == 0 && t->model->nodes[node].op == FT_OP_VECTOR)
+    if (t->model->nodes[node].op == FT_OP_VECTOR || t->model->nodes[node].op == FT_OP_PIXELS)
         return ft_fail(FT_USAGE, "%s is what the model reads: expected a node that computes something", name);
     if (t->model->nodes[node].op == FT_OP_RELATIVE_BIAS)
         return ft_fail(FT_USAGE, "%s is a table that attentions use and has no output: expected another node", name);
@@ -162,19 +162,30 @@ static int read_pool(struct ft_link *link, const char *text)
     return ft_fail(FT_USAGE, "'%s' is not known: one of mean, max, cls, last, mean-sqrt, weighted-mean, gem", s.name);
 }
 
+/* The places of a map have no first, no last and no number. */
+static int check_pool(const struct ft_model *model, int pooled, const struct ft_link *link)
+{
+    const struct ft_node *node = model->nodes + pooled;
+
+    if (!node->height || link->op == FT_OP_GEM || link->pooling == FT_POOL_MEAN || link->pooling == FT_POOL_MAX)
+        return 0;
+    return ft_fail(FT_USAGE, "%s is a map, which has no order of tokens: expected mean, max or gem", node->name);
+}
+
 /* The pooling is the chain's first node, or the last of the family's own. */
 static int edit_pool(struct tailor *t, const char *text)
 {
     int last = t->model->body_nodes - 1;
+    bool own = !(t->chain.count && is_pool(t->chain.items[0].op)), ends = is_pool(t->model->nodes[last].op);
     struct ft_link link, *first;
 
-    if (read_pool(&link, text) < 0)
+    if (read_pool(&link, text) < 0 || check_pool(t->model, own && ends ? t->model->nodes[last].inputs[0] : last, &link) < 0)
         return -1;
-    if (t->chain.count && is_pool(t->chain.items[0].op)) {
+    if (!own) {
         t->chain.items[0] = link;
         return rebuild(t, last);
     }
-    if (!is_pool(t->model->nodes[last].op))
+    if (!ends)
         return ft_fail(FT_USAGE, "no pooling ends the model's own nodes: cut it before one with --embedding");
     if (!(first = make_room(t, 0, 1)))
         return -1;

@@ -66,6 +66,10 @@ struct ft_model *ft_model_new(const char *setting, const char *directory, const 
 /* Why nothing but ft can load what ft_model_save makes of the model, or NULL. The text is the arena's. */
 const char *ft_model_alone(struct ft_arena *arena, const struct ft_model *model);
 
+/* The library that loads what is not alone, in words: sentence-transformers, of models of pictures the one that their files are from (transformers, timm,
+ * ...). A literal. */
+const char *ft_model_reader(const struct ft_model *model);
+
 /* Tensors of the model's own file that its nodes do not use and that are no part of the bare encoder: a head. In the arena, by name. */
 int ft_model_head(struct ft_arena *arena, const struct ft_model *model, struct ft_list *names);
 

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "data/augment.h"
 #include "model/adapter.h"
+#include "model/items.h"
 #include "tensor/kernels.h"
 #include "train/loss.h"
 
@@ -106,15 +107,14 @@ int ft_settings_augment(struct ft_settings *s, struct ft_arena *arena, const str
 
 int ft_settings_inputs(const struct ft_settings *s, const struct ft_model *model)
 {
-    static const char *const reads[] = {"text", "images", "vectors"};
     bool prompted = false;
 
     for (int role = 0; role <= FT_NO_ROLE; role++)
         prompted |= s->prompts.text[role] && *s->prompts.text[role];
     if (s->augment && model->input != FT_INPUT_IMAGE)
-        return ft_fail(FT_USAGE, "--augment varies images, and the model reads %s", reads[model->input]);
+        return ft_fail(FT_USAGE, "--augment varies images, and the model reads %s", ft_input_name(model->input));
     if ((s->max_length || prompted) && model->input != FT_INPUT_TEXT)
-        return ft_fail(FT_USAGE, "--%s is for texts, and the model reads %s", s->max_length ? "max-length" : "prompt", reads[model->input]);
+        return ft_fail(FT_USAGE, "--%s is for texts, and the model reads %s", s->max_length ? "max-length" : "prompt", ft_input_name(model->input));
     return 0;
 }
 

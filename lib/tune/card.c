@@ -80,8 +80,7 @@ static int add_head(const struct ft_card *c, struct ft_arena *arena, struct ft_b
                         s->model_checksum, FT_VERSION) < 0)
         return -1;
     if (alone)
-        return ft_buffer_print(out, "only ft loads it: %s, which %s cannot express.\n", alone,
-                               input == FT_INPUT_IMAGE ? "its own library" : "sentence-transformers");
+        return ft_buffer_print(out, "only ft loads it: %s, which %s cannot express.\n", alone, ft_model_reader(c->model));
     return ft_buffer_print(out, input == FT_INPUT_IMAGE ? "what loads its base model loads it.\n" : "sentence-transformers loads it.\n");
 }
 

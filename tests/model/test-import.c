@@ -86,7 +86,7 @@ static void test_refused(void)
 
     write_weights(file, list, (struct content){0});
     ok(refused(import(file, "alexnet", false), FT_USAGE, "family 'alexnet' is not known, expected resnet18"), "a family nobody knows");
-    ok(refused(import(file, "efficientnet-b0", false), FT_BAD, "conv1.weight is a tensor of a resnet, expected those of efficientnet-b0"), "another family");
+    ok(refused(import(file, "efficientnet-b0", false), FT_BAD, "conv1.weight is a tensor of the family resnet, expected those of efficientnet-b0"), "another family");
     ok(refused(import(file, "resnet34", false), FT_BAD, "weights.safetensors: no tensor layer1.2.conv1.weight"), "a smaller one");
     write_weights(file, find("torchvision", "resnet34"), (struct content){0});
     ok(refused(import(file, "resnet18", false), FT_BAD, "layer1.2.bn1.bias is no part of a resnet18"), "a larger one");

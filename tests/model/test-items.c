@@ -24,12 +24,12 @@ static void test_fits(void)
         const struct ft_content *content;
         const char *why;      /* NULL: it fits */
     } cases[] = {
-        {&texts, &text, NULL}, {&texts, &empty, NULL}, {&images, &uri, NULL}, {&images, &blob, NULL}, {&vectors, &vector, NULL},
+        {&texts, &text, NULL}, {&texts, &empty, NULL}, {&images, &uri, NULL}, {&images, &blob, NULL},
         {&texts, &uri, "an image, and the model reads text"},       {&texts, &vector, "a vector, and the model reads text"},
         {&texts, &none, "no text, and the model reads text"},       {&images, &text, "a text, and the model reads images"},
         {&images, &vector, "a vector, and the model reads images"}, {&images, &empty, "no image, and the model reads images"},
         {&vectors, &text, "a text, and the model reads vectors"},   {&vectors, &blob, "an image, and the model reads vectors"},
-        {&vectors, &none, "no vector, and the model reads vectors"},
+        {&vectors, &none, "no vector, and the model reads vectors"}, {&vectors, &vector, "no tensor: expected a map with nd, type, kind, shape and data"},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -88,9 +88,11 @@ static void test_vectors(void)
     c[3] = tensor(&zone, FT_WIRE_I8, 1, three, i8), c[4] = tensor(&zone, FT_WIRE_U1, 1, three, u1);
     ok(ft_items_vectors(&model, c, 5, out) == 0 && memcmp(out, f4, sizeof f4) == 0 && out[3] == .1f && out[4] == 0 && out[5] == -2 && out[7] == -2 &&
            out[9] == 0x1p60f && out[14] == 255, "floats, doubles and integers are vectors");
+    ok(ft_item_fits(&model, &c[4]) && ft_item_check(&model, &c[4]) == 0, "and fit");
     ok(ft_items_pack(&arena, &model, 5, NULL, out, &packed) == 0 && packed.texts == 5 && packed.offset[0] == 0 && packed.offset[5] == 5 && !packed.id &&
            packed.vector == out && packed.chunk_rows == 7 && packed.shard_rows == 5, "five rows");
     c[0] = tensor(&zone, FT_WIRE_F4, 1, two, f4);
+    ok(!ft_item_fits(&model, c), "one of another size does not");
     is_refused(&model, c, "item 1: a tensor of 1 dimension and 2 numbers, expected one dimension and 3");
     c[0] = tensor(&zone, FT_WIRE_F4, 2, flat, f4);
     is_refused(&model, c, "item 1: a tensor of 2 dimensions and 3 numbers, expected one dimension and 3");

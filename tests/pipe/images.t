@@ -98,6 +98,16 @@ test_expect_success 'an image that goes missing while training is named with its
     test_grep "batch [0-9]*: gone/kind1/3.webp: No such file" err && test_no_file gone-run/model.safetensors
 '
 
+test_expect_success 'what is of texts is refused' '
+    for tool in "ft-embed -m resnet -o nothing" "ft-train -m resnet -o nothing" "ft-eval -m resnet -o nothing"; do
+        test_expect_code 2 $tool --max-length 9 labelled 2>err && test_grep "max-length is for texts, and the model reads images" err &&
+            test_expect_code 2 $tool --prompt x labelled 2>err && test_grep "prompt is for texts, and the model reads images" err || return 1
+    done &&
+    test_expect_code 2 ft-search -m resnet --index labelled --prompt x "$path" 2>err && test_grep "prompt is for texts" err &&
+    test_expect_code 2 ft-train -m resnet --lora r=2 -o nothing labelled 2>err && test_grep "lora adapts linear layers, and this model has none" err &&
+    test_no_file nothing
+'
+
 test_expect_success 'streams with pixels cut anywhere' '
     ft-cat -q --full labelled | sed -n 2,3p | ft-cat -q --from-text |
         ft-sample -q --random --batch 2 --epochs 1 >tiny 2>/dev/null &&

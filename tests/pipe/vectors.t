@@ -84,4 +84,10 @@ test_expect_success 'streams with vectors cut anywhere' '
     ft-update -q -m cut-run tiny.losses >out && test -s cut-run/model.safetensors
 '
 
+test_expect_success 'a vector of another size is a bad document, named, and can be passed by' '
+    { head -n 2 plain.csv | cut -d, -f1-7; } >short.csv && ft-ingest -q --vectors short.csv >short &&
+    test_expect_code 3 ft-embed -q -m numbers short 2>err >out && cat err && test_grep "document short.csv:1: a tensor of 1 dimension and 7 numbers" err &&
+    ft-embed -m numbers --max-errors 2 short 2>err | ft-cat -q --full >out && test_grep "bad=2" err && ! grep -q "\"embedding\":" out
+'
+
 test_done

@@ -83,7 +83,7 @@ test_expect_success 'ft-train unfreezes more, and less' '
 test_expect_success 'a model that only ft loads: piped, fused, stopped and resumed, the same bytes' '
     $limit ft-tailor -m model --embedding encoder.layer.1.intermediate.act --pool gem:p=3 --head mlp:hidden=12,out=6,norm=layer,dropout=.1 \
         --freeze "embeddings*" -o own 2>err &&
-    test_grep "pooled by gem" err && test_grep "no modules.json: it is cut at encoder.layer.1.intermediate.act" err &&
+    test_grep "pooled by gem" err && test_grep "only ft loads it: it is cut at encoder.layer.1.intermediate.act" err &&
     test_no_file own/modules.json && test_grep "ft-tailored" own/config.json &&
     ft-sample -q --batch 24 --epochs 2 documents >batches &&
     $limit ft-train -q -m own -o own-tuned batches && test "$(changed own own-tuned | wc -l)" -eq 5 &&
@@ -178,6 +178,16 @@ test_expect_success 'a classifier of two classes of pictures: its head is found 
     test_expect_code 2 $tailor -m cats-bare -o cats-barer 2>err && test_grep "no classifier.s head" err
 '
 
+test_expect_success 'what a model of pictures cannot be cut or pooled to' '
+    test_expect_code 2 $tailor -m cats --pool cls -o x 2>err && test_grep "^ft-tailor: --pool cls: encoder.stages.[0-9.a-z]* is a map, .*expected mean, max or gem" err &&
+    test_expect_code 2 $tailor -m cats --pool gem --pool last -o x 2>err && test_grep "pool last: .* is a map" err &&
+    test_expect_code 2 $tailor -m cats --embedding pixels -o x 2>err && test_grep "pixels is what the model reads" err &&
+    test_expect_code 2 $tailor -m cats --layers 1 -o x 2>err && test_grep "no number of layers; --embedding NODE cuts" err &&
+    test_expect_code 2 $tailor -m cats --freeze pixels -o x 2>err && test_grep "something like .embedder.embedder.convolution" err &&
+    test_no_file x &&
+    ft-tailor -m cats --dim 4 -o cats-4 2>err && test_grep "only ft loads it: .*which its own library cannot express" err
+'
+
 test_expect_success 'its maps pooled by a generalised mean, and cut after its second stage' '
     $tailor -m cats --pool gem -o cats-gem && near cats-gem cats-gem && test_grep ft-tailored cats-gem/config.json &&
     $tailor -m cats --embedding encoder.stages.1.layers.0.act --pool max -o cats-cut && near cats-cut cats-cut && test "$(wc -c <cats-cut/model.safetensors)" -lt 25000
@@ -218,6 +228,7 @@ test_expect_success 'a model of vectors from nothing learns: the nearest neighbo
     vectors 240 1 >vectors.csv && vectors 120 2 >vectors-test.csv && ft-ingest -q --vectors --columns label=label vectors.csv >vectors.ft &&
     ft-ingest -q --vectors --columns label=label vectors-test.csv >vectors-test.ft &&
     $tailor --new mlp:in=16,hidden=32,out=16,activation=relu,l2=1 -o mlp && $tailor -m mlp >list && test "$(head -2 list | tail -1 | tr -s " ")" = "input vector [16] - -" &&
+    test_expect_code 2 ft-tailor -m mlp --input 9 2>err && test_grep "input is of texts and images, and the model reads vectors" err &&
     $limit ft-train -q -m mlp -o mlp-tuned --epochs 20 --lr 1e-2 --batch 48 vectors.ft &&
     knn mlp >before && knn mlp-tuned >after && cat before after && awk "NR == 1 { before = \$1 } END { exit !(\$1 > before + .2) }" before after
 '
