@@ -41,6 +41,8 @@ static int find_format(struct ft_rows *rows, char *delimiter)
     struct ft_string head;
     size_t i = 0;
 
+    if (strcmp(format, "auto") == 0 && ft_name_is_picture(ft_string_of(p)))
+        return ft_fail(FT_USAGE, "%s: a picture: expected rows that name pictures, or with --format images a folder of them", ft_lines_name(rows->lines));
     if (ft_lines_peek(rows->lines, HEAD, &head) < 0)
         return -1;
     while (i < head.size && strchr(" \t\r\n", head.data[i]) && head.data[i])

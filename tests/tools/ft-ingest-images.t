@@ -123,6 +123,10 @@ test_expect_success 'paths in a CSV are relative to its folder; labelled, pairs,
     refuses 2 "text-image: 1 column, expected 2 (text, image)" --text-image data/u.csv
 '
 
+test_expect_success 'a picture is no file of rows' '
+    refuses 2 "data/a.png: a picture: expected rows that name pictures, or with --format images a folder" data/a.png
+'
+
 test_expect_success 'a column named for a text is text, whatever is in it' '
     printf "text,label\na.png,x\nb.gif,y\n" >data/n.csv && docs data/n.csv >got && test_grep "\"text\":\"a.png\"" got &&
     printf "a.png\nb.gif\n" >data/n.csv && docs --columns text=1 data/n.csv >got && test_grep "\"text\":\"a.png\"" got
