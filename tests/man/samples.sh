@@ -53,6 +53,7 @@ make_pictures () {
         done
         echo "picture $i of a cat,photos/cats/$i.gif"
     done >captions.csv &&
+    cp -R photos photos-test && cp photos/cats/1.gif new.jpg && cp -R "$TOP/tests/golden/tailor/cats" classifier &&
     printf '%s\n' 1,2,.5,x 2,3,-.5,x 9,8,1e3,y >vectors.csv
 }
 
