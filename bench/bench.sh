@@ -6,6 +6,7 @@
 #   DATA=DIR                        train.csv of text,label rows (default: ../shared/data/clinc150, else the demo's packages)
 #   PEER_DIR= PEER_PYTHON=          scripts st-train.py and encode.py, and their Python
 #   TABLE=1                         only the table again, of the runs that are there
+#   IMAGES=                         (empty) without image models (bench/images.sh: four minutes)
 #   SEARCH=1                        exact search among a million vectors too (bench/search.sh: three minutes and 3 GB of disk)
 #
 # Ours is timed from start to exit, saving included; a peer prints its own figure, with Python, the libraries and the model already loaded and
@@ -128,38 +129,7 @@ test -z "${SEARCH:-}" || test -n "${TABLE:-}" || bench/search.sh | tee "$OUT/sea
 
 # ---- the table ----------------------------------------------------------------------------------------------------------
 
-# median COLUMN: of the lines of standard input that have a number there.
-median () {
-    awk -v c="$1" '$c != "-" { print $c }' | sort -n | awk '{ v[NR] = $1 } END { if (NR) print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2; else print "-" }'
-}
-
-# neighbours WORK PEER: ours and the peer's of the same run side by side. Where ours ran once for each of two peers, every second one is this one's.
-neighbours () {
-    all=$(wc -l <"$OUT/$1.ours.runs") theirs=$(wc -l <"$OUT/$1.$2.runs")
-    awk -v each=$((all / theirs)) -v skip="$3" 'each < 2 || (NR - 1) % each == skip' "$OUT/$1.ours.runs" | paste -d ' ' - "$OUT/$1.$2.runs" |
-        awk '{ print $0, ($3 > 0 ? $1 / $3 : "-") }'
-}
-
-# row WORK TITLE UNIT PEER...
-row () {
-    test -s "$OUT/$1.ours.runs" || return 0
-    work=$1 title=$2 unit=$3 turn=0 done=
-    shift 3
-    for name; do
-        if test -s "$OUT/$work.$name.runs"; then
-            neighbours "$work" "$name" $turn >"$OUT/pairs"
-            done=t
-            echo "$(median 1 <"$OUT/pairs") $(median 3 <"$OUT/pairs") $(median 5 <"$OUT/pairs") $(median 2 <"$OUT/pairs") $(median 4 <"$OUT/pairs")" |
-                awk -v title="$title" -v unit="$unit" -v name="$name" '
-                    function memory(m) { return m == "-" ? "-" : sprintf("%.0f", m) }
-                    { printf "| %s | %.0f %s | %s %.0f | **%.2f** | %s | %s | %s |\n", title, $1, unit, name, $2, $3, memory($4), memory($5),
-                      $4 == "-" || $5 == "-" ? "-" : sprintf("1/%.1f", $5 / $4) }'
-        fi
-        turn=$((turn + 1))
-    done
-    test -n "$done" || printf '| %s | %.0f %s | - | - | %.0f | - | - |\n' "$title" "$(median 1 <"$OUT/$work.ours.runs")" "$unit" \
-        "$(median 2 <"$OUT/$work.ours.runs")"
-}
+. bench/table.sh
 
 {
     echo '# Speed and memory'
@@ -170,8 +140,7 @@ row () {
 print(f"Peers: st is sentence-transformers {s.__version__} on torch {torch.__version__} and transformers {transformers.__version__}; "
       f"ov is OpenVINO {o.__version__.split(chr(45))[0]}; tokenizers {t.__version__}, one thread beside one of ours.")' 2>/dev/null
     echo
-    echo '| work | ours | peer | ratio | ours, MB | peer, MB | ratio |'
-    echo '|---|---|---|---|---|---|---|'
+    columns
     for p in fp32 bf16; do
         st=st ov=ov
         test $p = fp32 || st=st-bf16 ov=ov-bf16
@@ -200,5 +169,8 @@ print(f"Peers: st is sentence-transformers {s.__version__} on torch {torch.__ver
         echo "    $(cat "$command")"
     done
 } >"$OUT/RESULTS.md"
+# What bench/images.sh wrote last time stays until it writes anew.
+sed -n '/^## Images$/,$p' bench/RESULTS.md | awk 'NR == 1 { print "" } { print }' >>"$OUT/RESULTS.md"
 cp "$OUT/RESULTS.md" bench/RESULTS.md
+test -n "${IMAGES-t}" && bench/images.sh >/dev/null
 cat bench/RESULTS.md
