@@ -142,8 +142,11 @@ static int cut_segments(struct ft_arena *arena, struct ft_plan *plan, struct lif
     int first = 0;
     bool linear = false;
 
-    for (int s = 0; s < plan->step_count; s++)
-        slices += slice_size(plan, &plan->steps[s], &each) / each + 1 + 2 * FT_PARTS + slice_size(plan, &plan->steps[s], &each) / SLICE;
+    for (int s = 0; s < plan->step_count; s++) {
+        size_t size = slice_size(plan, &plan->steps[s], &each);
+
+        slices += size / each + 1 + 2 * FT_PARTS + size / SLICE;
+    }
     plan->slices = ft_arena_zero(arena, slices, sizeof *plan->slices);
     plan->segments = ft_arena_zero(arena, (size_t)plan->step_count, sizeof *plan->segments);
     if (!plan->slices || !plan->segments)

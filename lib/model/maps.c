@@ -41,12 +41,13 @@ static bool is_direct(const struct ft_step *step)
 
 size_t ft_map_scratch(const struct ft_runner *r, const struct ft_step *step)
 {
-    size_t deep = taps_of(step) * step->inputs, rows = r->cut->most_chunk_texts * positions_of(step), most = block_rows(step) * deep, slice;
+    size_t deep = taps_of(step) * step->inputs, rows = r->cut->most_chunk_texts * positions_of(step), most, slice;
 
     if (step->kind == FT_STEP_DEPTHWISE)
         return deep;
     if (step->kind != FT_STEP_CONVOLUTION)
         return 0;
+    most = block_rows(step) * deep;
     slice = ft_step_by_taps(step) ? (rows + step->outputs) * step->inputs : (SLICE_ROWS + step->outputs) * deep;
     if (r->plan->training && slice > most)
         most = slice;

@@ -149,7 +149,7 @@ static void check_random(void)
 
 int main(void)
 {
-    struct ft_packed none = {0, NULL, offset, NULL};
+    struct ft_packed none = {.offset = offset};
     struct ft_cut cut;
 
     ok(ft_cut_make(&arena, &none, 0, &cut) == 0 && !cut.chunk_count && !cut.shard_count, "no texts: no chunks");
