@@ -138,8 +138,9 @@ int ft_wordllama_find(struct ft_arena *arena, const char *directory, const char 
         if (!found.size)
             continue;
         if (name) {
+            ft_fail(FT_BAD, "%s: both %s and %s, expected one", from, name, entry->d_name);
             closedir(list);
-            return ft_fail(FT_BAD, "%s: both %s and %s, expected one", from, name, entry->d_name);
+            return -1;
         }
         name = ft_arena_text(arena, ft_string_of(entry->d_name));
         size = found.size;
