@@ -5,6 +5,7 @@
 #include "base/pool.h"
 #include "base/stop.h"
 #include "base/tool.h"
+#include "model/listing.h"
 #include "train/teacher.h"
 #include "tune/rehearsal.h"
 #include "tune/tuning.h"
@@ -299,6 +300,8 @@ static int find_model(struct ft_arena *arena, struct ft_settings *s)
     if (s->model_checksum && ft_settings_inputs(s, model) == 0 && ft_model_prompts_check(model, &s->prompts) == 0 && ft_settings_freeze(s, model) == 0 &&
         ft_rates_fit(&s->rates, model) == 0)   /* a pattern that matches nothing is said before data are read */
         result = 0;
+    if (result == 0 && !s->lora && ft_model_numbers(model, true) == 0)
+        ft_tool_warn(&tool, "every parameter of the model is frozen: it stays as it is");
     if (result == 0 && max_length > 0 && (size_t)max_length > model->max_length)
         result = ft_fail(FT_USAGE, "--max-length %ld is more than the model's %zu", max_length, model->max_length);
     for (int role = 0; role <= FT_NO_ROLE; role++)   /* those of the model outlive it */

@@ -98,6 +98,13 @@ test_expect_success 'an image that goes missing while training is named with its
     test_grep "batch [0-9]*: gone/kind1/3.webp: No such file" err && test_no_file gone-run/model.safetensors
 '
 
+test_expect_success 'pictures read by the rule of ImageNet for want of another, and a model of which nothing trains, are said' '
+    cp -r resnet plain-pixels && rm plain-pixels/preprocessor_config.json && ft-embed -m plain-pixels labelled 2>err >out &&
+    test_grep "plain-pixels: no preprocessor_config.json: 224 x 224 pixels" err && ft-embed -m resnet labelled 2>err >out && ! grep preprocessor err &&
+    $limit ft-train -m resnet --freeze "*" -o still --steps 1 batches 2>err && test_grep "every parameter of the model is frozen" err &&
+    $limit ft-train -m resnet -o moving --steps 1 batches 2>err && ! grep "is frozen" err
+'
+
 test_expect_success 'what is of texts is refused' '
     for tool in "ft-embed -m resnet -o nothing" "ft-train -m resnet -o nothing" "ft-eval -m resnet -o nothing"; do
         test_expect_code 2 $tool --max-length 9 labelled 2>err && test_grep "max-length is for texts, and the model reads images" err &&

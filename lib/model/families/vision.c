@@ -158,6 +158,8 @@ int ft_vision_input(struct ft_builder *b, size_t otherwise, size_t resize)
         *p = ft_preprocess_torchvision(otherwise, resize, FT_FILTER_BILINEAR);
     model->input = FT_INPUT_IMAGE;
     model->preprocess = p;
+    if (!found)
+        ft_build_note(b, "%s: no preprocessor_config.json: %zu x %zu pixels, as torchvision reads ImageNet", model->directory, p->height, p->width);
     model->height = b->side ? b->side : p->height;
     model->across = b->side ? b->side : p->width;
     model->rows_each = 1;
