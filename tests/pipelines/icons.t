@@ -63,7 +63,7 @@ test_expect_success 'nothing that two themes have: said' '
 '
 
 test_expect_success 'make knows what to do' '
-    MAKEFLAGS= MAKELEVEL= make -n -C "$TOP/pipelines/icons" >plan && test_grep "ft-train -m lite0" plan && test_grep "ft-eval.*--before lite0" plan
+    MAKEFLAGS= MAKELEVEL= make -nB -C "$TOP/pipelines/icons" >plan && test_grep "ft-train -m lite0" plan && test_grep "ft-eval.*--before lite0" plan
 '
 
 test_done
