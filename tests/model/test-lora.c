@@ -12,6 +12,7 @@
 #include "train/optimizer.h"
 
 #include <jansson.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #define GOLDEN "tests/golden/lora/"
@@ -250,7 +251,7 @@ static void test_reading(void)
 static void test_start(void)
 {
     struct ft_model *base = ft_model_open(BASE, NULL), *model = adapted("r=4,alpha=6"), *again;
-    char directory[] = "/tmp/ft-test-lora-XXXXXX", sum[9], other[9], back[9];
+    char directory[] = "/tmp/ft-test-lora-XXXXXX", sum[9], other[9], back[9], place[PATH_MAX];
     const struct ft_parameter *a = model ? model->adapters->items[0].a : NULL;
     double most = 0, mean = 0;
 
@@ -267,7 +268,7 @@ static void test_start(void)
         model->adapters->block[i] += .01f * (float)(i % 7);
     ft_adapters_merge(model);
     ok(strcmp(ft_model_checksum(model, sum), other) != 0, "what is merged is another model");
-    ok(ft_adapters_save(model, directory, realpath(BASE, NULL)) == 0 && (again = ft_model_open(directory, NULL)), "written and read: %s", ft_error());
+    ok(ft_adapters_save(model, directory, realpath(BASE, place)) == 0 && (again = ft_model_open(directory, NULL)), "written and read: %s", ft_error());
     is_text(ft_model_checksum(again, back), sum, "the same model to the bit");
     ft_model_close(again);
     memset(model->adapters->block, 0, model->adapters->block_count * sizeof(float));
@@ -330,6 +331,7 @@ static void broken(const char *from, const char *to, const char *message)
 {
     char directory[] = "/tmp/ft-test-lora-XXXXXX";
     size_t size, weights;
+    char place[PATH_MAX];
     char *text = ft_file_read(&arena, GOLDEN "adapter/adapter_config.json", 1 << 16, &size), *at = text ? strstr(text, from) : NULL;
     char *data = ft_file_read(&arena, GOLDEN "adapter/adapter_model.safetensors", 1 << 20, &weights);
     struct ft_model *model;
@@ -341,7 +343,7 @@ static void broken(const char *from, const char *to, const char *message)
     text = ft_arena_print(&arena, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
     at = strstr(text, "../../model/mean");
     if (at)
-        text = ft_arena_print(&arena, "%.*s%s%s", (int)(at - text), text, realpath(BASE, NULL), at + strlen("../../model/mean"));
+        text = ft_arena_print(&arena, "%.*s%s%s", (int)(at - text), text, realpath(BASE, place), at + strlen("../../model/mean"));
     ft_file_write(ft_arena_print(&arena, "%s/adapter_config.json", directory), text, strlen(text));
     ft_file_write(ft_arena_print(&arena, "%s/adapter_model.safetensors", directory), data, weights);
     model = ft_model_open(directory, NULL);
