@@ -74,6 +74,10 @@ extern const struct ft_family ft_family_bert, ft_family_roberta, ft_family_xlm_r
     ft_family_mpnet, ft_family_model2vec, ft_family_static, ft_family_modernbert;
 extern const struct ft_family ft_family_resnet, ft_family_efficientnet, ft_family_vit;
 const struct ft_family *ft_family_find(const char *name);        /* NULL: FT_BAD, and the message lists the known ones */
+
+/* timm's "architecture" of a config.json, which a tailored model that timm must not load has under FT_TAILORED_ARCHITECTURE; NULL: neither is there. */
+#define FT_TAILORED_ARCHITECTURE "ft_architecture"
+const char *ft_architecture_text(const json_t *config);
 const struct ft_family *ft_family_of_architecture(const char *name);   /* the same of timm's and torchvision's: "resnet50", "efficientnet_b0" */
 
 extern const struct ft_family ft_family_t5, ft_family_mt5, ft_family_umt5;

@@ -120,7 +120,7 @@ static int says_static(struct ft_model *model, bool *says)
 static const struct ft_family *find_family(const struct ft_model *model, const json_t *config, const char *path, bool is_static)
 {
     const char *name = ft_json_text(config, "model_type"), *tailored = model->tailored ? model->tailored->family : NULL;
-    const char *architecture = ft_json_text(config, "architecture");
+    const char *architecture = ft_architecture_text(config);
     const struct ft_family *family = NULL;
 
     if (!name && !architecture && !is_static)

@@ -34,6 +34,16 @@ const char *ft_layers_key(const json_t *config)
     return NULL;
 }
 
+int ft_config_layers(json_t *config, const char *key, size_t count)
+{
+    json_t *kinds = json_object_get(config, "layer_types");
+
+    if (json_array_size(kinds) == (size_t)json_integer_value(json_object_get(config, key)))
+        while (json_array_size(kinds) > count)
+            json_array_remove(kinds, json_array_size(kinds) - 1);
+    return json_object_set_new(config, key, json_integer((json_int_t)count)) < 0 ? ft_fail(FT_SYSTEM, "out of memory") : 0;
+}
+
 size_t ft_config_dropout(json_t *config, double rate)
 {
     static const char *const keys[] = {"hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout", "embedding_dropout",
@@ -72,6 +82,7 @@ static int set_layers(struct ft_model *model, json_t *config, const char *path, 
 {
     const char *key = ft_layers_key(config);
     struct ft_tailored *tailored = model->tailored;
+    size_t most;
     unsigned long count;
     char *end;
 
@@ -79,12 +90,12 @@ static int set_layers(struct ft_model *model, json_t *config, const char *path, 
         return 0;
     if (!key)
         return ft_fail(FT_USAGE, "--layers %s: %s has no number of layers; --embedding NODE cuts after any node", text, path);
-    tailored->old_layers = (size_t)json_integer_value(json_object_get(config, key));
+    most = (size_t)json_integer_value(json_object_get(config, key));
     count = strtoul(text, &end, 10);
-    if (*end || end == text || count < 1 || count > tailored->old_layers)
-        return ft_fail(FT_USAGE, "--layers %s: expected a whole number, 1 to %zu", text, tailored->old_layers);
+    if (*end || end == text || count < 1 || count > most)
+        return ft_fail(FT_USAGE, "--layers %s: expected a whole number, 1 to %zu", text, most);
     tailored->layers = count;
-    return json_object_set_new(config, key, json_integer((json_int_t)count)) < 0 ? ft_fail(FT_SYSTEM, "out of memory") : 0;
+    return ft_config_layers(config, key, count);
 }
 
 int ft_tailor_config(struct ft_model *model, json_t *config, const char *path, const struct ft_tailoring *how)

@@ -89,6 +89,35 @@ static int strip_head(struct ft_arena *arena, json_t *config)
     return bare ? json_object_set_new(config, "architectures", json_pack("[s]", bare)) : -1;
 }
 
+static int put_no_classes(json_t *config)
+{
+    return json_is_object(config) ? json_object_set_new(config, "num_classes", json_integer(0)) : 0;
+}
+
+/* timm's config.json: without the head no classes, as timm's num_classes=0 makes a model; and under another key where timm, which would leave out
+ * what it does not know and draw what it lacks, must not load it. */
+static int write_architecture(json_t *config, bool alone)
+{
+    static const char *const names[] = {"label_names", "label_descriptions"};
+    const char *name = ft_architecture_text(config);
+    json_t *pictures = json_object_get(config, "pretrained_cfg");
+    json_t *copy = name ? json_string(name) : NULL;
+
+    if (!name)
+        return 0;
+    json_object_del(config, "architecture");
+    json_object_del(config, FT_TAILORED_ARCHITECTURE);
+    json_object_del(pictures, "architecture");
+    if (!alone)
+        json_object_del(config, "model_type");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        json_object_del(config, names[i]);
+        json_object_del(pictures, names[i]);
+    }
+    return json_object_set_new(config, alone ? FT_TAILORED_ARCHITECTURE : "architecture", copy) < 0 || put_no_classes(config) < 0 || put_no_classes(pictures) < 0 ||
+           put_no_classes(json_object_get(config, "model_args")) < 0 ? -1 : 0;
+}
+
 static bool has_static_body(const struct ft_model *model)
 {
     return model->body_nodes > 1 && ft_static_is(model);
@@ -101,18 +130,6 @@ static bool normalizes(const struct ft_model *model)
     for (int i = 0; i < model->node_count; i++)
         any |= model->nodes[i].op == FT_OP_NORMALIZE;
     return any;
-}
-
-/* Fewer blocks: their number, and as many kinds of them where each has its own. */
-static int set_layers(const struct ft_tailored *t, json_t *config)
-{
-    const char *key = ft_layers_key(config);
-    json_t *kinds = json_object_get(config, "layer_types");
-
-    while (json_array_size(kinds) == t->old_layers && t->old_layers > t->layers)
-        for (size_t i = t->old_layers; i > t->layers; i--)
-            json_array_remove(kinds, i - 1);
-    return key ? json_object_set_new(config, key, json_integer((json_int_t)t->layers)) : 0;
 }
 
 /* Static embeddings may have no config.json, and where they have one it says of the normalisation what modules.json says. */
@@ -129,11 +146,13 @@ static int write_config(struct ft_arena *arena, const struct ft_model *model, co
         return 0;
     }
     if (result == 0 && t->layers)
-        result = set_layers(t, config);
+        result = ft_layers_key(config) ? ft_config_layers(config, ft_layers_key(config), t->layers) : 0;
     if (result == 0 && t->sets_dropout)
         ft_config_dropout(config, t->dropout);
     if (result == 0 && has_static_body(model) && json_is_boolean(json_object_get(config, "normalize")))
         result = json_object_set_new(config, "normalize", json_boolean(normalizes(model)));
+    if (result == 0)
+        result = write_architecture(config, alone);
     if (result == 0 && (alone || json_object_get(config, "model_type")))
         result = json_object_set_new(config, "model_type", json_string(alone ? FT_TAILORED_TYPE : model->family));
     if (result == 0)

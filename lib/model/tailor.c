@@ -72,6 +72,12 @@ static bool is_pool(enum ft_op op)
     return op == FT_OP_POOL || op == FT_OP_GEM;
 }
 
+/* Can the places of a map, which have no order, be pooled so? */
+static bool pools_maps(const struct ft_link *link)
+{
+    return link->op == FT_OP_GEM || link->pooling == FT_POOL_MEAN || link->pooling == FT_POOL_MAX;
+}
+
 static int edit_embedding(struct tailor *t, const char *name)
 {
     int node = node_named(t->model, name), body = t->model->body_nodes;
@@ -93,6 +99,8 @@ static int edit_embedding(struct tailor *t, const char *name)
     } else {
         if (t->chain.count && is_pool(t->chain.items[0].op))
             mean = t->chain.items[0];
+        if (t->model->nodes[node].height && !pools_maps(&mean))
+            mean.pooling = FT_POOL_MEAN;
         t->chain.count = 0;
         if (!make_room(t, 0, 1))
             return -1;
@@ -167,7 +175,7 @@ static int check_pool(const struct ft_model *model, int pooled, const struct ft_
 {
     const struct ft_node *node = model->nodes + pooled;
 
-    if (!node->height || link->op == FT_OP_GEM || link->pooling == FT_POOL_MEAN || link->pooling == FT_POOL_MAX)
+    if (!node->height || pools_maps(link))
         return 0;
     return ft_fail(FT_USAGE, "%s is a map, which has no order of tokens: expected mean, max or gem", node->name);
 }
@@ -434,13 +442,11 @@ static int fold_cut(struct tailor *t, const struct ft_family *family, const json
         fewer->weights_file = t->model->weights_file;
         fewer->body = t->model->body;
     }
-    if (result == 0 && key && blocks && json_object_set_new(copy, key, json_integer((json_int_t)blocks)) == 0) {
+    if (result == 0 && key && blocks && ft_config_layers(copy, key, blocks) == 0) {
         int node = family->build(&build, copy, path);
 
         result = ft_build_finish(&build);
         if (result == 0 && node >= 0 && same_body(t->model, fewer)) {
-            if (!t->tailored->old_layers)
-                t->tailored->old_layers = (size_t)json_integer_value(json_object_get(config, key));
             t->tailored->layers = blocks;
             t->tailored->cut = NULL;
         }

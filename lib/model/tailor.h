@@ -43,7 +43,6 @@ struct ft_tailored {
     struct ft_list freezing;     /* patterns in their order; with '!' before one it unfreezes */
     bool fresh;                  /* edited since it was opened: saving writes all of this anew */
     size_t layers;               /* blocks, where config.json will have to say another number than it did; else 0 */
-    size_t old_layers;
     bool sets_dropout;           /* config.json's rates of dropout are to be: */
     double dropout;
     const char *whole;           /* the last of the family's nodes where nothing is cut */

@@ -33,6 +33,9 @@ int ft_tailored_settle(struct ft_model *model);
 /* Edits of what config.json says: layers, dropout. Before the family reads it. */
 int ft_tailor_config(struct ft_model *model, json_t *config, const char *path, const struct ft_tailoring *tailoring);
 
+/* So many blocks under `key`, and where config.json names the kind of each as many kinds. */
+int ft_config_layers(json_t *config, const char *key, size_t count);
+
 /* Every rate of dropout that config.json has; how many. */
 size_t ft_config_dropout(json_t *config, double rate);
 

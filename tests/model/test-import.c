@@ -2,8 +2,10 @@
  * directories made of weights alone. The numbers in such files are zeros, which cost no disk. */
 #include "base/error.h"
 #include "base/file.h"
+#include "data/json.h"
 #include "data/preprocess.h"
 #include "model/import.h"
+#include "model/tailor.h"
 #include "model/model-build.h"
 #include "model/tensors.h"
 #include "../tap.h"
@@ -128,6 +130,65 @@ static void test_made(void)
     ok(import(file, "efficientnet_lite0", true) == 0, "but with force");
 }
 
+/* ---- timm's directories, changed ---- */
+
+static struct ft_model *tailor(const char *from, const char *edit, const char *to)
+{
+    const struct ft_list edits = {&edit, edit != NULL};
+    struct ft_model *model = ft_model_tailor(ft_arena_print(&arena, "%s/%s", place, from), &edits, 0);
+
+    if (model && ft_model_place(model, ft_arena_print(&arena, "%s/%s", place, to), true) == 0)
+        return model;
+    ft_model_close(model);
+    return NULL;
+}
+
+/* Does timm load it, and as a model without classes? Is what it must not load named so that it finds no architecture? */
+static bool says(const char *name, bool alone)
+{
+    json_t *config = ft_json_read(ft_arena_print(&arena, "%s/%s/config.json", place, name));
+    const char *type = ft_json_text(config, "model_type"), *architecture = ft_json_text(config, alone ? "ft_architecture" : "architecture");
+    bool right = architecture && strcmp(architecture, "vit_tiny_patch16_224") == 0 && !json_object_get(config, alone ? "architecture" : "ft_architecture") &&
+                 (alone ? type && strcmp(type, "ft-tailored") == 0 : !type) && !json_object_get(config, "label_names");
+
+    for (int i = 0; i < 3; i++) {
+        const json_t *at = i == 0 ? config : json_object_get(config, i == 1 ? "model_args" : "pretrained_cfg");
+        const json_t *classes = json_object_get(at, "num_classes");
+
+        right = right && json_is_integer(classes) && json_integer_value(classes) == 0;
+    }
+    json_decref(config);
+    return right;
+}
+
+static void test_timm(void)
+{
+    const struct list *list = find("timm", "vit_tiny_patch16_224");
+    json_t *config = json_pack("{s:s,s:i,s:[s],s:{s:i},s:{s:i,s:[iii]}}", "architecture", "vit_tiny_patch16_224", "num_classes", 1000, "label_names", "a", "model_args",
+                               "num_classes", 1000, "pretrained_cfg", "num_classes", 1000, "input_size", 3, 224, 224);
+    struct ft_model *model;
+    const struct ft_node *last;
+
+    ok(ft_directory_make(ft_arena_print(&arena, "%s/timm", place)) == 0 && ft_json_save(ft_arena_print(&arena, "%s/timm/config.json", place), config) == 0,
+       "a directory of timm's");
+    json_decref(config);
+    write_weights(ft_arena_print(&arena, "%s/timm/model.safetensors", place), list, (struct content){0});
+    model = tailor("timm", NULL, "bare");
+    ok(model && says("bare", false), "its head taken off, it has no classes");
+    ft_model_close(model);
+    model = tailor("timm", "pool=max", "largest");
+    ok(model && says("largest", true), "pooled another way, timm finds no architecture");
+    ft_model_close(model);
+    model = tailor("largest", "pool=cls", "back");
+    ok(model && says("back", false), "and pooled as it was it does");
+    ft_model_close(model);
+    model = tailor("timm", "embedding=patch_embed.proj", "cut");
+    last = model ? model->nodes + model->node_count - 1 : NULL;
+    ok(last && last->op == FT_OP_POOL && last->pooling == FT_POOL_MEAN && says("cut", true), "a map it is cut at is pooled by the mean and not by its corner");
+    ft_model_close(model);
+    ok(!tailor("cut", "pool=cls", "corner") && ft_error_status() == FT_USAGE && strstr(ft_error(), "is a map"), "nor when asked to: %s", ft_error());
+}
+
 int main(void)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -138,6 +199,7 @@ int main(void)
         test_list(&lists[i]);
     test_refused();
     test_made();
+    test_timm();
     ft_directory_remove(place);
     ft_arena_free(&arena);
     return done();

@@ -142,6 +142,11 @@ test_expect_success 'T5 and MPNet: blocks taken off keep their table of biases, 
     test_expect_code 2 $tailor -m "$TOP/tests/golden/model/families/mpnet" --embedding encoder.relative_attention_bias -o x 2>err && test_grep "has no output" err
 '
 
+test_expect_success 'ModernBERT: as many kinds of layers are left as there are layers' '
+    $tailor -m "$TOP/tests/golden/model/families/modernbert" --layers 2 -o modern && $tailor -m modern >list && test_grep "layers.1.mlp" list &&
+    ! grep -q "layers.2." list && test "$(grep -c "_attention\",*$" modern/config.json)" -eq 2
+'
+
 test_expect_success '--cache-frozen: the same bytes, resumed, on one thread, without memory' '
     $tailor -m model --dropout 0 --freeze "*" --dim 8 -o dry && test_grep "\"hidden_dropout_prob\": 0.0" dry/config.json && set -- -q -m dry --batch 24 --epochs 3 &&
     FT_CPU=plain $limit ft-train "$@" -o dry-plain documents && FT_CPU=plain $limit ft-train "$@" -o dry-kept --cache-frozen documents &&

@@ -241,7 +241,7 @@ static int build_blocks(struct ft_builder *b, const struct efficientnet *e, int 
 
 static int build(struct ft_builder *b, const json_t *config, const char *path)
 {
-    const char *architecture = ft_json_text(config, "architecture");
+    const char *architecture = ft_architecture_text(config);
     struct ft_convolution stem = {.kernel = 3, .stride = 2}, head = {.kernel = 1, .stride = 1};
     const struct scheme *scheme = NULL;
     struct efficientnet e;

@@ -26,6 +26,13 @@ const struct ft_family *ft_family_find(const char *name)
     return NULL;
 }
 
+const char *ft_architecture_text(const json_t *config)
+{
+    const char *name = ft_json_text(config, "architecture");
+
+    return name ? name : ft_json_text(config, FT_TAILORED_ARCHITECTURE);
+}
+
 const struct ft_family *ft_family_of_architecture(const char *name)
 {
     static const struct { const char *begins; const struct ft_family *family; } known[] = {

@@ -123,7 +123,7 @@ static int read_architecture(struct resnet *r, const char *name, const char *pat
 
 static int build(struct ft_builder *b, const json_t *config, const char *path)
 {
-    const char *architecture = ft_json_text(config, "architecture");
+    const char *architecture = ft_architecture_text(config);
     struct resnet r;
     struct ft_convolution stem = {.kernel = 7, .stride = 2};
     char name[NAME];

@@ -175,7 +175,7 @@ static int find_scheme(struct ft_builder *b, const char *path, const struct sche
 
 static int build(struct ft_builder *b, const json_t *config, const char *path)
 {
-    const char *architecture = ft_json_text(config, "architecture");
+    const char *architecture = ft_architecture_text(config);
     const struct scheme *scheme = NULL;
     struct vit v;
     int node;
