@@ -43,7 +43,7 @@ __global__ void forward_kernel(float *y, float *stat, const float *x, const floa
         sum += (x[i] - mean) * (x[i] - mean);
     rstd = 1 / sqrtf(block_sum(shared, sum) / (float)W + epsilon);
     for (size_t i = threadIdx.x; i < W; i += THREADS)
-        y[i] = (x[i] - mean) * rstd * gain[i] + bias[i];
+        y[i] = (x[i] - mean) * rstd * gain[i] + (bias != NULL ? bias[i] : 0);
     if (threadIdx.x == 0) {
         stat[2 * r] = mean;
         stat[2 * r + 1] = rstd;
@@ -95,7 +95,8 @@ __global__ void gradient_kernel(float *dgain, float *dbias, const float *dy, con
         bias += biases[part * COLUMNS + threadIdx.x];
     }
     dgain[i] += gain;
-    dbias[i] += bias;
+    if (dbias != NULL)
+        dbias[i] += bias;
 }
 
 extern "C" void ft_cuda_layer_norm_forward(float *y, float *stat, const float *x, const float *gain, const float *bias,
