@@ -200,6 +200,8 @@ static void test_steps(void)
     ft_optimizer_close(optimizer);
     ft_model_close(model);
     ft_model_close(base);
+    json_decref(golden);
+    json_decref(own);
 }
 
 /* Embeddings against a file of them; the farthest coordinate. */
