@@ -22,6 +22,18 @@ int ft_number_parse(const char *text, double *number)
     return 0;
 }
 
+int ft_number_print(struct ft_buffer *out, double number)
+{
+    char text[32];
+
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, number);
+        if (strtod(text, NULL) == number)
+            break;
+    }
+    return ft_buffer_print(out, "%s", text);
+}
+
 static int size_parse(const char *text, size_t *size)
 {
     char *end;

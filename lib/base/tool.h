@@ -111,6 +111,10 @@ const char *ft_setting_text(const struct ft_setting *setting, const char *key, c
 /* Parse a whole string as a number; -1 with FT_USAGE when it is none. */
 int ft_number_parse(const char *text, double *number);
 
+/* The shortest text, of six digits or more, that reads back as the same number. */
+struct ft_buffer;
+int ft_number_print(struct ft_buffer *out, double number);
+
 double ft_seconds(void);      /* monotonic clock */
 
 #endif

@@ -220,19 +220,6 @@ int ft_augment_parse(struct ft_augment *augment, const char *text)
     return augment->count ? 0 : ft_fail(FT_USAGE, "no augmentation: expected NAME:key=value between blanks, none or default");
 }
 
-/* The fewest digits that give the number back. */
-static int number_print(struct ft_buffer *out, double number)
-{
-    char text[32];
-
-    for (int digits = 6; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, number);
-        if (strtod(text, NULL) == number)
-            break;
-    }
-    return ft_buffer_print(out, "%s", text);
-}
-
 int ft_augment_print(struct ft_buffer *out, const struct ft_augment *augment)
 {
     if (augment->count == 0)
@@ -243,7 +230,7 @@ int ft_augment_print(struct ft_buffer *out, const struct ft_augment *augment)
         if (ft_buffer_print(out, "%s%s", s ? " " : "", step->kind->name) < 0)
             return -1;
         for (int i = 0; step->kind->keys[i].name; i++)
-            if (ft_buffer_print(out, "%c%s=", i ? ',' : ':', step->kind->keys[i].name) < 0 || number_print(out, step->value[i]) < 0)
+            if (ft_buffer_print(out, "%c%s=", i ? ',' : ':', step->kind->keys[i].name) < 0 || ft_number_print(out, step->value[i]) < 0)
                 return -1;
     }
     return 0;

@@ -133,7 +133,7 @@ int ft_wrappers_print(struct ft_buffer *out, const struct ft_chosen *chosen)
         rc = ft_buffer_print(out, ",%s=", WEIGHTS);
     for (size_t i = 0; i < chosen->dims && rc == 0; i++)
         if ((rc = i ? ft_buffer_print(out, "+") : 0) == 0)
-            rc = ft_loss_number_print(out, chosen->dim[i].weight);
+            rc = ft_number_print(out, chosen->dim[i].weight);
     return rc;
 }
 

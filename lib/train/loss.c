@@ -322,7 +322,7 @@ static int losses_print(struct ft_buffer *out, const struct ft_losses *losses)
 
         if (i && ft_buffer_print(out, " ") < 0)
             return -1;
-        if (chosen->weight != 1 && (ft_loss_number_print(out, chosen->weight) < 0 || ft_buffer_print(out, "*") < 0))
+        if (chosen->weight != 1 && (ft_number_print(out, chosen->weight) < 0 || ft_buffer_print(out, "*") < 0))
             return -1;
         if (ft_loss_keys_print(out, chosen->loss->name, chosen->loss->keys, chosen->value) < 0 || ft_wrappers_print(out, chosen) < 0)
             return -1;

@@ -69,18 +69,6 @@ int ft_loss_keys_read(const struct ft_setting *setting, const struct ft_loss_key
     return rc;
 }
 
-int ft_loss_number_print(struct ft_buffer *out, double number)
-{
-    char text[32];
-
-    for (int digits = 6; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, number);
-        if (strtod(text, NULL) == number)
-            break;
-    }
-    return ft_buffer_print(out, "%s", text);
-}
-
 int ft_loss_keys_print(struct ft_buffer *out, const char *name, const struct ft_loss_key *keys, const double *value)
 {
     int rc = ft_buffer_print(out, "%s", name);
@@ -94,7 +82,7 @@ int ft_loss_keys_print(struct ft_buffer *out, const char *name, const struct ft_
 
             rc = ft_buffer_print(out, "%.*s", (int)strcspn(choice, " "), choice);
         } else if (rc == 0) {
-            rc = ft_loss_number_print(out, v);
+            rc = ft_number_print(out, v);
         }
     }
     return rc;

@@ -144,10 +144,8 @@ struct ft_role_items {
 
 int ft_role_items_find(struct ft_arena *arena, const struct ft_loss_input *input, struct ft_role_items *items);
 
-/* Settings of losses and miners (loss-keys.c): "NAME:key=value,..." to values, checked against the keys, and back with all keys. A number is
- * printed as the shortest text that reads back as the same. */
+/* Settings of losses and miners (loss-keys.c): "NAME:key=value,..." to values, checked against the keys, and back with all keys. */
 int ft_loss_keys_read(const struct ft_setting *setting, const struct ft_loss_key *keys, double *value);
 int ft_loss_keys_print(struct ft_buffer *out, const char *name, const struct ft_loss_key *keys, const double *value);
-int ft_loss_number_print(struct ft_buffer *out, double number);
 
 #endif
