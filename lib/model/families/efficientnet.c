@@ -17,25 +17,25 @@ struct parts {
 struct scheme {
     const char *probe;           /* a tensor that no other scheme has */
     const char *stem, *stem_norm, *head, *head_norm;
-    const char *block;           /* of stage and layer, or of the block's number */
+    const char *blocks;          /* before the numbers: of stage and layer, or of the block alone */
     bool by_stage;
     size_t first_stage;
     struct parts expanded, plain;
 };
 
 static const struct scheme schemes[] = {
-    {"embeddings.convolution.weight", "embeddings.convolution", "embeddings.batchnorm", "encoder.top_conv", "encoder.top_bn", "encoder.blocks.%zu", false, 0,
+    {"embeddings.convolution.weight", "embeddings.convolution", "embeddings.batchnorm", "encoder.top_conv", "encoder.top_bn", "encoder.blocks", false, 0,
      {"expansion.expand_conv", "expansion.expand_bn", "depthwise_conv.depthwise_conv", "depthwise_conv.depthwise_norm", "squeeze_excite.reduce",
       "squeeze_excite.expand", "projection.project_conv", "projection.project_bn"},
      {NULL, NULL, "depthwise_conv.depthwise_conv", "depthwise_conv.depthwise_norm", "squeeze_excite.reduce", "squeeze_excite.expand",
       "projection.project_conv", "projection.project_bn"}},
-    {"conv_stem.weight", "conv_stem", "bn1", "conv_head", "bn2", "blocks.%zu.%zu", true, 0,
+    {"conv_stem.weight", "conv_stem", "bn1", "conv_head", "bn2", "blocks", true, 0,
      {"conv_pw", "bn1", "conv_dw", "bn2", "se.conv_reduce", "se.conv_expand", "conv_pwl", "bn3"},
      {NULL, NULL, "conv_dw", "bn1", "se.conv_reduce", "se.conv_expand", "conv_pw", "bn2"}},
-    {"features.0.0.weight", "features.0.0", "features.0.1", "features.8.0", "features.8.1", "features.%zu.%zu", true, 1,
+    {"features.0.0.weight", "features.0.0", "features.0.1", "features.8.0", "features.8.1", "features", true, 1,
      {"block.0.0", "block.0.1", "block.1.0", "block.1.1", "block.2.fc1", "block.2.fc2", "block.3.0", "block.3.1"},
      {NULL, NULL, "block.0.0", "block.0.1", "block.1.fc1", "block.1.fc2", "block.2.0", "block.2.1"}},
-    {"_conv_stem.weight", "_conv_stem", "_bn0", "_conv_head", "_bn1", "_blocks.%zu", false, 0,
+    {"_conv_stem.weight", "_conv_stem", "_bn0", "_conv_head", "_bn1", "_blocks", false, 0,
      {"_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "_se_reduce", "_se_expand", "_project_conv", "_bn2"},
      {NULL, NULL, "_depthwise_conv", "_bn1", "_se_reduce", "_se_expand", "_project_conv", "_bn2"}},
 };
@@ -120,24 +120,6 @@ static int build_block(struct ft_builder *b, const struct efficientnet *e, int i
     return block->residual ? ft_vision_add(b, node, input, part(name, block, "add")) : node;
 }
 
-static int read_list(const json_t *config, const char *path, const char *key, size_t out[STAGES])
-{
-    const json_t *list = json_object_get(config, key);
-
-    if (!list)
-        return 0;
-    if (!json_is_array(list) || json_array_size(list) != STAGES)
-        return ft_fail(FT_BAD, "%s: %s is not a list of %d numbers", path, key, STAGES);
-    for (size_t i = 0; i < STAGES; i++) {
-        json_int_t value = json_integer_value(json_array_get(list, i));
-
-        if (value < 1 || value > 1 << 16)
-            return ft_fail(FT_BAD, "%s: %s holds what is no number from 1 to 65536", path, key);
-        out[i] = (size_t)value;
-    }
-    return 0;
-}
-
 static struct efficientnet usual(void)
 {
     return (struct efficientnet){
@@ -163,10 +145,10 @@ static int read_config(struct efficientnet *e, const json_t *config, const char 
     if (pooling && strcmp(pooling, "mean") != 0)
         return ft_fail(FT_BAD, "%s: pooling_type '%.64s' is not supported, expected mean", path, pooling);
     if (ft_json_number(config, path, "width_coefficient", .01, 100, &e->width) < 0 || ft_json_number(config, path, "depth_coefficient", .01, 100, &e->depth) < 0 ||
-        ft_json_size(config, path, "depth_divisor", 1, 1 << 10, true, &e->divisor) < 0 || read_list(config, path, "kernel_sizes", e->kernel) < 0 ||
-        read_list(config, path, "in_channels", e->in) < 0 || read_list(config, path, "out_channels", e->out) < 0 ||
-        read_list(config, path, "strides", e->stride) < 0 || read_list(config, path, "num_block_repeats", e->repeats) < 0 ||
-        read_list(config, path, "expand_ratios", e->expand) < 0 || ft_json_number(config, path, "squeeze_expansion_ratio", 0, 1, &e->narrow) < 0 ||
+        ft_json_size(config, path, "depth_divisor", 1, 1 << 10, true, &e->divisor) < 0 || ft_vision_list(config, path, "kernel_sizes", STAGES, true, e->kernel) < 0 ||
+        ft_vision_list(config, path, "in_channels", STAGES, true, e->in) < 0 || ft_vision_list(config, path, "out_channels", STAGES, true, e->out) < 0 ||
+        ft_vision_list(config, path, "strides", STAGES, true, e->stride) < 0 || ft_vision_list(config, path, "num_block_repeats", STAGES, true, e->repeats) < 0 ||
+        ft_vision_list(config, path, "expand_ratios", STAGES, true, e->expand) < 0 || ft_json_number(config, path, "squeeze_expansion_ratio", 0, 1, &e->narrow) < 0 ||
         ft_json_number(config, path, "batch_norm_eps", 0, 1, &e->norms.epsilon) < 0 ||
         ft_json_number(config, path, "batch_norm_momentum", 0, 1, &e->norms.momentum) < 0 ||
         ft_json_size(config, path, "num_channels", 3, 3, true, &channels) < 0 || ft_json_size(config, path, "hidden_dim", 1, 1 << 20, true, &head) < 0)
@@ -230,10 +212,9 @@ static int build_blocks(struct ft_builder *b, const struct efficientnet *e, int 
             block.in = ft_build_at(b, node)->width;
             block.residual = block.stride == 1 && block.in == block.out && (l || e->scheme != &schemes[HUGGING_FACE]);
             if (e->scheme->by_stage)
-                snprintf(block.name, sizeof block.name, e->scheme == &schemes[TORCHVISION] ? "features.%zu.%zu" : "blocks.%zu.%zu",
-                         s + e->scheme->first_stage, l);
+                snprintf(block.name, sizeof block.name, "%s.%zu.%zu", e->scheme->blocks, s + e->scheme->first_stage, l);
             else
-                snprintf(block.name, sizeof block.name, e->scheme == &schemes[LUKEMELAS] ? "_blocks.%zu" : "encoder.blocks.%zu", number);
+                snprintf(block.name, sizeof block.name, "%s.%zu", e->scheme->blocks, number);
             node = build_block(b, e, node, &block);
         }
     return node;

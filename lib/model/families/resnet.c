@@ -66,22 +66,6 @@ static int layer(struct ft_builder *b, const struct resnet *r, int input, size_t
     return ft_vision_activation(b, node, r->activation, text);
 }
 
-static int read_sizes(const json_t *config, const char *path, const char *key, size_t out[STAGES])
-{
-    const json_t *list = json_object_get(config, key);
-
-    if (!json_is_array(list) || json_array_size(list) != STAGES)
-        return ft_fail(FT_BAD, "%s: %s is not a list of %d numbers", path, key, STAGES);
-    for (size_t i = 0; i < STAGES; i++) {
-        json_int_t value = json_integer_value(json_array_get(list, i));
-
-        if (value < 1 || value > 1 << 16)
-            return ft_fail(FT_BAD, "%s: %s holds what is no number from 1 to 65536", path, key);
-        out[i] = (size_t)value;
-    }
-    return 0;
-}
-
 static int read_config(struct resnet *r, const json_t *config, const char *path)
 {
     const char *type = ft_json_text(config, "layer_type"), *activation = ft_json_text(config, "hidden_act");
@@ -92,8 +76,8 @@ static int read_config(struct resnet *r, const json_t *config, const char *path)
         return ft_fail(FT_BAD, "%s: layer_type '%.64s' is not known, expected basic or bottleneck", path, type);
     if (ft_activation_parse(activation ? activation : "relu", &r->activation) < 0)
         return ft_error_prefix("%s: hidden_act: ", path);
-    if (ft_json_size(config, path, "embedding_size", 1, 1 << 16, false, &r->stem) < 0 || read_sizes(config, path, "hidden_sizes", r->width) < 0 ||
-        read_sizes(config, path, "depths", r->depth) < 0 || ft_json_size(config, path, "num_channels", 3, 3, true, &channels) < 0 ||
+    if (ft_json_size(config, path, "embedding_size", 1, 1 << 16, false, &r->stem) < 0 || ft_vision_list(config, path, "hidden_sizes", STAGES, false, r->width) < 0 ||
+        ft_vision_list(config, path, "depths", STAGES, false, r->depth) < 0 || ft_json_size(config, path, "num_channels", 3, 3, true, &channels) < 0 ||
         ft_json_bool(config, path, "downsample_in_first_stage", &r->first_strides) < 0)
         return -1;
     for (size_t s = 0; r->bottleneck && s < STAGES; s++)

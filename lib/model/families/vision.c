@@ -187,6 +187,24 @@ int ft_vision_finish(struct ft_builder *b, int last)
     return last;
 }
 
+int ft_vision_list(const json_t *config, const char *path, const char *key, size_t count, bool optional, size_t *out)
+{
+    const json_t *list = json_object_get(config, key);
+
+    if (!list && optional)
+        return 0;
+    if (!json_is_array(list) || json_array_size(list) != count)
+        return ft_fail(FT_BAD, "%s: %s is not a list of %zu numbers", path, key, count);
+    for (size_t i = 0; i < count; i++) {
+        json_int_t value = json_integer_value(json_array_get(list, i));
+
+        if (value < 1 || value > 1 << 16)
+            return ft_fail(FT_BAD, "%s: %s holds what is no number from 1 to 65536", path, key);
+        out[i] = (size_t)value;
+    }
+    return 0;
+}
+
 bool ft_build_has(struct ft_builder *b, const char *const *prefixes, const char *name)
 {
     struct ft_arena arena = {0};

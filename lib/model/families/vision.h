@@ -41,6 +41,9 @@ int ft_vision_input(struct ft_builder *b, size_t otherwise, size_t resize);
 /* A convolutional family's end: the last map is what is pooled, and how many images go through at once follows from the list. */
 int ft_vision_finish(struct ft_builder *b, int last);
 
+/* `count` whole numbers from 1 to 65536 as the value of `key`; absent is no error where it is `optional`, and leaves `out` alone. */
+int ft_vision_list(const json_t *config, const char *path, const char *key, size_t count, bool optional, size_t *out);
+
 /* Is there such a tensor in the model's files, under one of the family's prefixes? */
 bool ft_build_has(struct ft_builder *b, const char *const *prefixes, const char *name);
 
