@@ -99,11 +99,6 @@ static void tokens_forward(float *y, const float *x, const float *class, const f
     }
 }
 
-static const float *parameter(const struct ft_runner *r, int number)
-{
-    return number < 0 ? NULL : r->model->block + r->model->parameters[number].offset;
-}
-
 void ft_map_forward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker,
                     float *y, const float *const in[])
 {
@@ -135,7 +130,7 @@ void ft_map_forward(const struct ft_running *run, const struct ft_step *step, co
         k->scale_forward(y, in[0], in[1], items, value->positions, channels);
         break;
     case FT_STEP_TOKENS:
-        tokens_forward(y, in[0], parameter(r, step->weight), parameter(r, step->bias), items, x->positions, value->width);
+        tokens_forward(y, in[0], ft_runner_parameter(r, step->weight), ft_runner_parameter(r, step->bias), items, x->positions, value->width);
         break;
     default:
         break;

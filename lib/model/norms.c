@@ -18,7 +18,7 @@ static size_t channels_of(const struct ft_runner *r, const struct ft_step *step)
 
 static const float *number(const struct ft_runner *r, const struct ft_step *step, int which)
 {
-    return r->model->block + r->model->parameters[r->model->nodes[step->node].parameters[which]].offset;
+    return ft_runner_parameter(r, r->model->nodes[step->node].parameters[which]);
 }
 
 static const float *mean_of(const struct ft_runner *r, const struct ft_step *step, size_t chunk)

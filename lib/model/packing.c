@@ -26,21 +26,16 @@ size_t ft_map_weight_size(const struct ft_runner *r, const struct ft_step *step,
     return r->kernels->linear_pack ? r->kernels->linear_packed(deep, step->outputs, transposed) : (deep * step->outputs + 15) / 16 * 16;
 }
 
-static const float *parameter(const struct ft_runner *r, int number)
-{
-    return number < 0 ? NULL : r->model->block + r->model->parameters[number].offset;
-}
-
 /* Of output o: by what the norm that follows multiplies, and what bias that leaves: y = (x - mean) rstd gain + bias. */
 static void find_norm(const struct ft_runner *r, const struct ft_step *step, size_t o, float *scale, float *bias)
 {
-    const float *own = parameter(r, step->bias);
+    const float *own = ft_runner_parameter(r, step->bias);
     const struct ft_node *norm = step->norm < 0 ? NULL : &r->model->nodes[step->norm];
     double factor = 1, shift = own ? own[o] : 0;
 
     if (norm) {
-        factor = parameter(r, norm->parameters[0])[o] / sqrt((double)parameter(r, norm->parameters[3])[o] + (double)norm->epsilon);
-        shift = (shift - parameter(r, norm->parameters[2])[o]) * factor + parameter(r, norm->parameters[1])[o];
+        factor = ft_runner_parameter(r, norm->parameters[0])[o] / sqrt((double)ft_runner_parameter(r, norm->parameters[3])[o] + (double)norm->epsilon);
+        shift = (shift - ft_runner_parameter(r, norm->parameters[2])[o]) * factor + ft_runner_parameter(r, norm->parameters[1])[o];
     }
     *scale = (float)factor;
     *bias = (float)shift;
@@ -51,7 +46,7 @@ static void find_norm(const struct ft_runner *r, const struct ft_step *step, siz
 static void pack_map(struct ft_runner *r, const struct ft_step *step, bool transposed, float *packed, float *room)
 {
     size_t taps = step->windows.kernel * step->windows.kernel, I = step->inputs, O = step->outputs;
-    const float *w = parameter(r, step->weight);
+    const float *w = ft_runner_parameter(r, step->weight);
     bool turned = step->kind == FT_STEP_CONVOLUTION && transposed && ft_map_straight(r->kernels, step, true);
     float *bias = packed + ft_map_weight_size(r, step, transposed), *to = r->kernels->linear_pack ? room : packed, scale, dropped;
 

@@ -280,12 +280,10 @@ static void add_step(struct build *b, int i)
 {
     const struct ft_node *n = node_at(b, i);
     int first = n->inputs[0];
-    bool with_dropout = b->absorbed[first];
-    int x = with_dropout ? b->value[node_at(b, first)->inputs[0]] : b->value[first];
-    struct ft_step *step = new_step(b, FT_STEP_DROPOUT_ADD, i, x, n->width);
+    struct ft_step *step = new_step(b, FT_STEP_DROPOUT_ADD, i, b->value[first], n->width);
 
     step->in[step->in_count++] = b->value[n->inputs[1]];
-    if (with_dropout) {
+    if (b->absorbed[first] && node_at(b, first)->op == FT_OP_DROPOUT) {
         step->rate = node_at(b, first)->rate;
         step->random = first;
     }
@@ -327,21 +325,15 @@ static int node_steps(struct build *b, int i)
             return ft_fail(FT_BAD, "%s: reads a node that does not come before it", n->name);
         else if (node_at(b, n->inputs[k])->op == FT_OP_RELATIVE_BIAS && (n->op != FT_OP_ATTENTION || k < 3))
             return ft_fail(FT_BAD, "%s: reads %s, which has no output", n->name, node_at(b, n->inputs[k])->name);
+    if (b->absorbed[i]) {
+        absorbed_node(b, i);
+        return 0;
+    }
     switch (n->op) {
     case FT_OP_EMBEDDING: plain_step(b, i, FT_STEP_EMBEDDING); break;
     case FT_OP_LAYER_NORM: case FT_OP_RMS_NORM: plain_step(b, i, FT_STEP_NORM); break;
-    case FT_OP_ACTIVATION:
-        if (b->absorbed[i])
-            absorbed_node(b, i);
-        else
-            plain_step(b, i, FT_STEP_ACTIVATION);
-        break;
-    case FT_OP_BATCH_NORM:
-        if (b->absorbed[i])
-            absorbed_node(b, i);
-        else
-            plain_step(b, i, FT_STEP_BATCH_NORM);
-        break;
+    case FT_OP_ACTIVATION: plain_step(b, i, FT_STEP_ACTIVATION); break;
+    case FT_OP_BATCH_NORM: plain_step(b, i, FT_STEP_BATCH_NORM); break;
     case FT_OP_VECTOR: plain_step(b, i, FT_STEP_VECTOR); break;
     case FT_OP_PIXELS: plain_step(b, i, FT_STEP_PIXELS); break;
     case FT_OP_CONVOLUTION: return convolution_step(b, i);
@@ -352,18 +344,13 @@ static int node_steps(struct build *b, int i)
     case FT_OP_ATTENTION: attention_steps(b, i); break;
     case FT_OP_ROTARY: rotary_step(b, i); break;
     case FT_OP_GATE: plain_step(b, i, FT_STEP_GATE); break;
-    case FT_OP_ADD:
-        if (b->absorbed[i])
-            absorbed_node(b, i);
-        else
-            add_step(b, i);
-        break;
+    case FT_OP_ADD: add_step(b, i); break;
     case FT_OP_MULTIPLY: multiply_step(b, i); break;
     case FT_OP_RELATIVE_BIAS: break;
     case FT_OP_DROPOUT:
         if (!b->training)
             b->value[i] = b->value[n->inputs[0]];
-        else if (!b->absorbed[i])
+        else
             plain_step(b, i, FT_STEP_DROPOUT);
         break;
     case FT_OP_LINEAR:

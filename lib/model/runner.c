@@ -258,14 +258,9 @@ struct ft_dropout ft_running_dropout(const struct ft_running *run, const struct 
     return (struct ft_dropout){step->rate, run->runner->seed, (uint32_t)run->runner->batch, (uint32_t)step->random};
 }
 
-static const float *parameter(const struct ft_runner *r, int number)
-{
-    return number < 0 ? NULL : r->model->block + r->model->parameters[number].offset;
-}
-
 float ft_running_power(const struct ft_running *run, const struct ft_step *step)
 {
-    const float *learnt = parameter(run->runner, step->weight);
+    const float *learnt = ft_runner_parameter(run->runner, step->weight);
 
     return learnt ? *learnt : run->runner->model->nodes[step->node].power;
 }
@@ -274,7 +269,7 @@ struct ft_attention ft_running_attention(const struct ft_runner *r, const struct
 {
     struct ft_attention attention = r->model->nodes[step->node].attention;
 
-    attention.bias = parameter(r, step->weight);
+    attention.bias = ft_runner_parameter(r, step->weight);
     return attention;
 }
 
@@ -303,21 +298,21 @@ void ft_running_forward(const struct ft_running *run, const struct ft_step *step
         in[i] = ft_running_value(run, step->in[i], shard, worker);
     switch (step->kind) {
     case FT_STEP_EMBEDDING:
-        k->embedding_forward(y, run->id + shard->first_token, parameter(r, node->parameters[0]), parameter(r, node->parameters[1]),
-                             parameter(r, node->parameter_count > 2 ? node->parameters[2] : -1), &shard->rows,
+        k->embedding_forward(y, run->id + shard->first_token, ft_runner_parameter(r, node->parameters[0]), ft_runner_parameter(r, node->parameters[1]),
+                             ft_runner_parameter(r, node->parameter_count > 2 ? node->parameters[2] : -1), &shard->rows,
                              node->first_position, width);
         break;
     case FT_STEP_LINEAR:
-        k->linear_forward(y, in[0], parameter(r, step->weight), ft_running_packed(r, step, false), parameter(r, step->bias),
+        k->linear_forward(y, in[0], ft_runner_parameter(r, step->weight), ft_running_packed(r, step, false), ft_runner_parameter(r, step->bias),
                           ft_running_rows(run, step->out, shard), step->inputs, step->outputs);
         break;
     case FT_STEP_NORM:
         if (node->op == FT_OP_RMS_NORM)
-            k->rms_norm_forward(y, ft_running_saved(run, step, shard, 2, worker->temporary), in[0], parameter(r, step->weight), node->epsilon,
+            k->rms_norm_forward(y, ft_running_saved(run, step, shard, 2, worker->temporary), in[0], ft_runner_parameter(r, step->weight), node->epsilon,
                                 rows, width);
         else
-            k->layer_norm_forward(y, ft_running_saved(run, step, shard, 2, worker->temporary), in[0], parameter(r, step->weight),
-                                  parameter(r, step->bias), node->epsilon, rows, width);
+            k->layer_norm_forward(y, ft_running_saved(run, step, shard, 2, worker->temporary), in[0], ft_runner_parameter(r, step->weight),
+                                  ft_runner_parameter(r, step->bias), node->epsilon, rows, width);
         break;
     case FT_STEP_DROPOUT:
         k->dropout(y, in[0], &dropout, &items, width);

@@ -72,6 +72,12 @@ struct ft_runner {
     struct ft_floats operands;   /* what the parameter gradients of one step multiply, in the order the products read it */
 };
 
+/* A parameter's numbers, NULL for -1. */
+static inline const float *ft_runner_parameter(const struct ft_runner *r, int number)
+{
+    return number < 0 ? NULL : r->model->block + r->model->parameters[number].offset;
+}
+
 /* One chunk going through. */
 struct ft_running {
     struct ft_runner *runner;
