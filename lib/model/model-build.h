@@ -73,6 +73,14 @@ struct ft_family {
 extern const struct ft_family ft_family_bert, ft_family_roberta, ft_family_xlm_roberta, ft_family_camembert, ft_family_distilbert,
     ft_family_mpnet, ft_family_model2vec, ft_family_static, ft_family_modernbert;
 extern const struct ft_family ft_family_resnet, ft_family_efficientnet, ft_family_vit;
+/* Two families of one config.json and one file of weights: each gets all of config.json, builds its tower's nodes up to the embedding, and has a name
+ * of its own ("clip-text", "clip-image"). */
+struct ft_family_pair {
+    const char *name;            /* config.json's model_type: "clip" */
+    const struct ft_family *tower[FT_TOWERS];
+};
+const struct ft_family_pair *ft_family_pair_find(const char *name);   /* NULL where model_type is of no pair, which is no error */
+
 const struct ft_family *ft_family_find(const char *name);        /* NULL: FT_BAD, and the message lists the known ones */
 
 /* timm's "architecture" of a config.json, which a tailored model that timm must not load has under FT_TAILORED_ARCHITECTURE; NULL: neither is there. */

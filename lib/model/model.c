@@ -117,12 +117,15 @@ static int says_static(struct ft_model *model, bool *says)
 }
 
 /* The family that config.json names (transformers by model_type, timm by an architecture), or ft.json in its stead. */
-static const struct ft_family *find_family(const struct ft_model *model, const json_t *config, const char *path, bool is_static)
+static const struct ft_family *find_family(const struct ft_model *model, const json_t *config, const char *path, bool is_static, int tower)
 {
     const char *name = ft_json_text(config, "model_type"), *tailored = model->tailored ? model->tailored->family : NULL;
     const char *architecture = ft_architecture_text(config);
+    const struct ft_family_pair *pair = name ? ft_family_pair_find(name) : NULL;
     const struct ft_family *family = NULL;
 
+    if (pair && tower >= 0)
+        return pair->tower[tower];
     if (!name && !architecture && !is_static)
         ft_fail(FT_BAD, "%s: no model_type", path);
     else if (!tailored != !(name && strcmp(name, FT_TAILORED_TYPE) == 0))
@@ -158,7 +161,7 @@ static int build_family(struct ft_builder *build, const struct ft_family *family
 }
 
 /* config.json says the family, the family the nodes, modules.json or ft.json the rest. */
-static int build_nodes(struct ft_builder *build, const struct ft_tailoring *how)
+static int build_nodes(struct ft_builder *build, const struct ft_tailoring *how, int tower)
 {
     struct ft_model *model = build->model;
     const char *path = ft_arena_print(&model->arena, "%s/config.json", model->weights);
@@ -169,7 +172,7 @@ static int build_nodes(struct ft_builder *build, const struct ft_tailoring *how)
 
     if (!path || says_static(model, &is_static) < 0 || (!(is_static && !ft_file_exists(path)) && !(json = ft_json_read(path))))
         return -1;
-    if ((family = find_family(model, json, path, is_static)) && (!how || ft_tailor_config(model, json, path, how) == 0) &&
+    if ((family = find_family(model, json, path, is_static, tower)) && (!how || ft_tailor_config(model, json, path, how) == 0) &&
         (node = build_family(build, family, json, path)) >= 0)
         result = model->scorer || (ft_modules_build(build, node) == 0 && (!model->tailored || ft_tailored_freeze(model) == 0)) ? 0 : -1;
     if (result == 0 && how)
@@ -228,19 +231,27 @@ static int read_tailored(struct ft_model *model, const struct ft_tailoring *how)
     return model->tailored && model->tailored->family && model->scorer ? ft_fail(FT_USAGE, "%s is no cross-encoder any more", model->directory) : 0;
 }
 
-static struct ft_model *open_nodes(const char *directory, bool scorer, const struct ft_tailoring *how, size_t side)
+/* How a directory is opened beyond what its files say. */
+struct opening {
+    bool scorer;
+    const struct ft_tailoring *tailoring;    /* or NULL */
+    size_t side;                             /* of images, to be listed; 0: the model's */
+    int tower;                               /* the one wanted of a pair, -1: not said */
+};
+
+static struct ft_model *open_nodes(const char *directory, const struct opening *how)
 {
     struct ft_model *model = calloc(1, sizeof *model);
-    struct ft_builder build = {.model = model, .side = side, .file = ""};
+    struct ft_builder build = {.model = model, .side = how->side, .file = ""};
     int result = -1;
 
     if (!model) {
         ft_fail(FT_SYSTEM, "out of memory");
         return NULL;
     }
-    model->scorer = scorer;
-    if (find_places(model, directory) == 0 && read_tailored(model, how) == 0)
-        result = build_nodes(&build, how);
+    model->scorer = how->scorer;
+    if (find_places(model, directory) == 0 && read_tailored(model, how->tailoring) == 0)
+        result = build_nodes(&build, how->tailoring, how->tower);
     if (ft_build_finish(&build) == 0 && result == 0 && (model->input != FT_INPUT_TEXT || open_tokenizer(model) == 0))
         return model;
     ft_model_close(model);
@@ -249,12 +260,12 @@ static struct ft_model *open_nodes(const char *directory, bool scorer, const str
 
 struct ft_model *ft_model_open_nodes(const char *directory)
 {
-    return open_nodes(directory, false, NULL, 0);
+    return open_nodes(directory, &(struct opening){.tower = -1});
 }
 
 struct ft_model *ft_model_open_sized(const char *directory, size_t side)
 {
-    return open_nodes(directory, false, NULL, side);
+    return open_nodes(directory, &(struct opening){.side = side, .tower = -1});
 }
 
 /* Weights were called gamma and beta in the days of TensorFlow. */
@@ -494,7 +505,7 @@ static struct ft_model *load(struct ft_model *model)
 
 struct ft_model *ft_model_open(const char *directory, float *block)
 {
-    struct ft_model *model = open_nodes(directory, false, NULL, 0);
+    struct ft_model *model = open_nodes(directory, &(struct opening){.tower = -1});
 
     if (!model || !block)
         return model ? load(model) : NULL;
@@ -504,14 +515,21 @@ struct ft_model *ft_model_open(const char *directory, float *block)
 
 struct ft_model *ft_model_open_scorer(const char *directory)
 {
-    struct ft_model *model = open_nodes(directory, true, NULL, 0);
+    struct ft_model *model = open_nodes(directory, &(struct opening){.scorer = true, .tower = -1});
+
+    return model ? load(model) : NULL;
+}
+
+struct ft_model *ft_model_open_tower(const char *directory, enum ft_tower tower)
+{
+    struct ft_model *model = open_nodes(directory, &(struct opening){.tower = (int)tower});
 
     return model ? load(model) : NULL;
 }
 
 struct ft_model *ft_model_open_tailored(const char *directory, const struct ft_tailoring *how)
 {
-    struct ft_model *model = open_nodes(directory, false, how, 0);
+    struct ft_model *model = open_nodes(directory, &(struct opening){.tailoring = how, .tower = -1});
 
     return model ? load(model) : NULL;
 }

@@ -42,6 +42,9 @@ enum ft_op {
 };
 const char *ft_op_name(enum ft_op op);
 
+/* The two halves of a model that puts texts and images into one space. */
+enum ft_tower { FT_TOWER_TEXT, FT_TOWER_IMAGE, FT_TOWERS };
+
 /* What a model reads of each item. */
 enum ft_input { FT_INPUT_TEXT, FT_INPUT_IMAGE, FT_INPUT_VECTOR };
 
@@ -146,6 +149,7 @@ bool ft_model_name_valid(const char *name);         /* may a model in the cache 
 struct ft_model *ft_model_open(const char *directory, float *block);
 struct ft_model *ft_model_open_nodes(const char *directory);   /* nodes and tokenizer only: block is NULL; ft_model_read_parameters fills one */
 struct ft_model *ft_model_open_sized(const char *directory, size_t side);   /* its nodes for images of side x side, to be listed; 0: as ft_model_open_nodes */
+struct ft_model *ft_model_open_tower(const char *directory, enum ft_tower tower);   /* one of the two whose config.json is one, by itself: as ft_model_open */
 int ft_model_read_parameters(struct ft_model *model, float *block);
 struct ft_model *ft_model_open_scorer(const char *directory);  /* a cross-encoder: its head instead of pooling and modules; only to be run forward */
 void ft_model_close(struct ft_model *model);

@@ -12,10 +12,36 @@ static const struct ft_family *const families[] = {
     &ft_family_resnet, &ft_family_efficientnet, &ft_family_vit,
 };
 
+/* Models of two towers. */
+static const struct ft_family_pair *const pairs[] = {
+    NULL,
+};
+
+const struct ft_family_pair *ft_family_pair_find(const char *name)
+{
+    for (const struct ft_family_pair *const *pair = pairs; *pair; pair++)
+        if (strcmp((*pair)->name, name) == 0)
+            return *pair;
+    return NULL;
+}
+
+/* A tower by its own name. */
+static const struct ft_family *find_tower(const char *name)
+{
+    for (const struct ft_family_pair *const *pair = pairs; *pair; pair++)
+        for (int i = 0; i < FT_TOWERS; i++)
+            if (strcmp((*pair)->tower[i]->name, name) == 0)
+                return (*pair)->tower[i];
+    return NULL;
+}
+
 const struct ft_family *ft_family_find(const char *name)
 {
+    const struct ft_family *tower = find_tower(name);
     char known[256] = "";
 
+    if (tower)
+        return tower;
     for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
         if (strcmp(families[i]->name, name) == 0)
             return families[i];
