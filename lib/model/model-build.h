@@ -143,6 +143,9 @@ int ft_fold_read(const struct ft_parameter *parameter, const struct ft_safetenso
 /* The model's own file, or files, of weights. */
 int ft_model_weights(const struct ft_model *model, struct ft_safetensors *files);
 
+/* An opened model's block and the parameters from its files in it. NULL where that fails, and the model is closed. */
+struct ft_model *ft_model_load(struct ft_model *model);
+
 /* The tensor of a file that holds this parameter, under any of its names, or NULL. */
 const struct ft_safetensor *ft_parameter_find(const struct ft_model *model, const struct ft_safetensors *files,
                                               const struct ft_parameter *parameter);

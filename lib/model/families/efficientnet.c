@@ -15,7 +15,6 @@ struct parts {
 };
 
 struct scheme {
-    const char *probe;           /* a tensor that no other scheme has */
     const char *stem, *stem_norm, *head, *head_norm;
     const char *blocks;          /* before the numbers: of stage and layer, or of the block alone */
     bool by_stage;
@@ -24,22 +23,25 @@ struct scheme {
 };
 
 static const struct scheme schemes[] = {
-    {"embeddings.convolution.weight", "embeddings.convolution", "embeddings.batchnorm", "encoder.top_conv", "encoder.top_bn", "encoder.blocks", false, 0,
+    {"embeddings.convolution", "embeddings.batchnorm", "encoder.top_conv", "encoder.top_bn", "encoder.blocks", false, 0,
      {"expansion.expand_conv", "expansion.expand_bn", "depthwise_conv.depthwise_conv", "depthwise_conv.depthwise_norm", "squeeze_excite.reduce",
       "squeeze_excite.expand", "projection.project_conv", "projection.project_bn"},
      {NULL, NULL, "depthwise_conv.depthwise_conv", "depthwise_conv.depthwise_norm", "squeeze_excite.reduce", "squeeze_excite.expand",
       "projection.project_conv", "projection.project_bn"}},
-    {"conv_stem.weight", "conv_stem", "bn1", "conv_head", "bn2", "blocks", true, 0,
+    {"conv_stem", "bn1", "conv_head", "bn2", "blocks", true, 0,
      {"conv_pw", "bn1", "conv_dw", "bn2", "se.conv_reduce", "se.conv_expand", "conv_pwl", "bn3"},
      {NULL, NULL, "conv_dw", "bn1", "se.conv_reduce", "se.conv_expand", "conv_pw", "bn2"}},
-    {"features.0.0.weight", "features.0.0", "features.0.1", "features.8.0", "features.8.1", "features", true, 1,
+    {"features.0.0", "features.0.1", "features.8.0", "features.8.1", "features", true, 1,
      {"block.0.0", "block.0.1", "block.1.0", "block.1.1", "block.2.fc1", "block.2.fc2", "block.3.0", "block.3.1"},
      {NULL, NULL, "block.0.0", "block.0.1", "block.1.fc1", "block.1.fc2", "block.2.0", "block.2.1"}},
-    {"_conv_stem.weight", "_conv_stem", "_bn0", "_conv_head", "_bn1", "_blocks", false, 0,
+    {"_conv_stem", "_bn0", "_conv_head", "_bn1", "_blocks", false, 0,
      {"_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "_se_reduce", "_se_expand", "_project_conv", "_bn2"},
      {NULL, NULL, "_depthwise_conv", "_bn1", "_se_reduce", "_se_expand", "_project_conv", "_bn2"}},
 };
-enum { HUGGING_FACE, TIMM, TORCHVISION, LUKEMELAS, SCHEMES };
+enum { HUGGING_FACE, TIMM, TORCHVISION, LUKEMELAS };
+
+/* Of each scheme a tensor that no other has. */
+static const char *const probes[] = {"embeddings.convolution.weight", "conv_stem.weight", "features.0.0.weight", "_conv_stem.weight", NULL};
 static const char *const prefixes[] = {"", "efficientnet.", NULL};
 
 struct efficientnet {
@@ -190,17 +192,6 @@ static int read_architecture(struct efficientnet *e, const char *name, const cha
     return ft_fail(FT_BAD, "%s: architecture '%.64s' is not known, expected efficientnet_b0 to _b7 or efficientnet_lite0 to _lite4", path, name);
 }
 
-static int find_scheme(struct ft_builder *b, const char *path, const struct scheme **scheme)
-{
-    for (int i = 0; i < SCHEMES; i++)
-        if (ft_build_has(b, prefixes, schemes[i].probe)) {
-            *scheme = &schemes[i];
-            return 0;
-        }
-    return b->failed ? -1 : ft_fail(FT_BAD, "%s: no first convolution among the tensors: none of %s, %s, %s or %s", path, schemes[0].probe, schemes[1].probe,
-                                    schemes[2].probe, schemes[3].probe);
-}
-
 static int build_blocks(struct ft_builder *b, const struct efficientnet *e, int node)
 {
     size_t number = 0;
@@ -224,13 +215,12 @@ static int build(struct ft_builder *b, const json_t *config, const char *path)
 {
     const char *architecture = ft_architecture_text(config);
     struct ft_convolution stem = {.kernel = 3, .stride = 2}, head = {.kernel = 1, .stride = 1};
-    const struct scheme *scheme = NULL;
+    int which = ft_vision_scheme(b, prefixes, probes, path), node;
+    const struct scheme *scheme = &schemes[which < 0 ? 0 : which];
     struct efficientnet e;
     size_t size = 600;
-    int node;
 
-    if (find_scheme(b, path, &scheme) < 0 ||
-        (architecture ? read_architecture(&e, architecture, path, scheme, &size) : read_config(&e, config, path)) < 0 ||
+    if (which < 0 || (architecture ? read_architecture(&e, architecture, path, scheme, &size) : read_config(&e, config, path)) < 0 ||
         ft_json_size(config, path, "image_size", 1, 1 << 14, true, &size) < 0 || ft_vision_input(b, size, size) < 0)
         return -1;
     e.scheme = scheme;

@@ -226,3 +226,15 @@ bool ft_build_has(struct ft_builder *b, const char *const *prefixes, const char 
     ft_arena_free(&arena);
     return found;
 }
+
+int ft_vision_scheme(struct ft_builder *b, const char *const *prefixes, const char *const *probes, const char *path)
+{
+    char names[512] = "";
+
+    for (int i = 0; probes[i]; i++) {
+        if (ft_build_has(b, prefixes, probes[i]))
+            return i;
+        snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", i == 0 ? "" : probes[i + 1] ? ", " : " or ", probes[i]);
+    }
+    return b->failed ? -1 : ft_fail(FT_BAD, "%s: the tensors have no known names: there is none of %s", path, names);
+}

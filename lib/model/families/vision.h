@@ -47,4 +47,7 @@ int ft_vision_list(const json_t *config, const char *path, const char *key, size
 /* Is there such a tensor in the model's files, under one of the family's prefixes? */
 bool ft_build_has(struct ft_builder *b, const char *const *prefixes, const char *name);
 
+/* By whose names is the family built? The place of the first of `probes`, which ends with NULL, that is a tensor of the model's files; FT_BAD lists them. */
+int ft_vision_scheme(struct ft_builder *b, const char *const *prefixes, const char *const *probes, const char *path);
+
 #endif

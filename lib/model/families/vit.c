@@ -9,25 +9,27 @@
 enum { NAME = 200 };
 
 struct scheme {
-    const char *probe;
     const char *patch, *class, *class_prefix, *place, *place_prefix, *layer, *last;
     const char *before, *query, *key, *value, *attention, *out, *after, *inner, *outer;   /* inside a layer; joined: query is all three */
     const char *joined_weight, *joined_bias;    /* of query, NULL where the three are apart */
 };
 
 static const struct scheme schemes[] = {
-    {"embeddings.patch_embeddings.projection.weight", "embeddings.patch_embeddings.projection", "cls_token", "embeddings", "position_embeddings",
+    {"embeddings.patch_embeddings.projection", "cls_token", "embeddings", "position_embeddings",
      "embeddings", "encoder.layer.", "layernorm", "layernorm_before", "attention.attention.query", "attention.attention.key", "attention.attention.value",
      "attention.attention", "attention.output.dense", "layernorm_after", "intermediate.dense", "output.dense", NULL, NULL},
-    {"patch_embed.proj.weight", "patch_embed.proj", "cls_token", "", "pos_embed", "", "blocks.", "norm", "norm1", "attn.qkv", NULL, NULL, "attn", "attn.proj",
+    {"patch_embed.proj", "cls_token", "", "pos_embed", "", "blocks.", "norm", "norm1", "attn.qkv", NULL, NULL, "attn", "attn.proj",
      "norm2", "mlp.fc1", "mlp.fc2", "weight", "bias"},
-    {"conv_proj.weight", "conv_proj", "class_token", "", "pos_embedding", "encoder", "encoder.layers.encoder_layer_", "encoder.ln", "ln_1",
+    {"conv_proj", "class_token", "", "pos_embedding", "encoder", "encoder.layers.encoder_layer_", "encoder.ln", "ln_1",
+     "self_attention", NULL, NULL, "self_attention.heads", "self_attention.out_proj", "ln_2", "mlp.linear_1", "mlp.linear_2", "in_proj_weight",
+     "in_proj_bias"},
+    {"conv_proj", "class_token", "", "pos_embedding", "encoder", "encoder.layers.encoder_layer_", "encoder.ln", "ln_1",
      "self_attention", NULL, NULL, "self_attention.heads", "self_attention.out_proj", "ln_2", "mlp.0", "mlp.3", "in_proj_weight", "in_proj_bias"},
-    {"encoder.layers.encoder_layer_0.mlp.linear_1.weight", "conv_proj", "class_token", "", "pos_embedding", "encoder", "encoder.layers.encoder_layer_",
-     "encoder.ln", "ln_1", "self_attention", NULL, NULL, "self_attention.heads", "self_attention.out_proj", "ln_2", "mlp.linear_1", "mlp.linear_2",
-     "in_proj_weight", "in_proj_bias"},
 };
-enum { HUGGING_FACE, TIMM, TORCHVISION, TORCHVISION_OLD, SCHEMES };
+
+/* Of the names of transformers, timm, torchvision at first (which had the last one's tensor too) and torchvision a tensor each. */
+static const char *const probes[] = {"embeddings.patch_embeddings.projection.weight", "patch_embed.proj.weight",
+                                     "encoder.layers.encoder_layer_0.mlp.linear_1.weight", "conv_proj.weight", NULL};
 static const char *const prefixes[] = {"", "vit.", NULL};
 
 struct vit {
@@ -160,30 +162,16 @@ static int read_architecture(struct vit *v, const char *name, const char *path)
     return ft_fail(FT_BAD, "%s: architecture '%.64s' is not known, expected as vit_base_patch32_224 or vit_b_32", path, name);
 }
 
-static int find_scheme(struct ft_builder *b, const char *path, const struct scheme **scheme)
-{
-    for (int i = 0; i < TORCHVISION_OLD; i++)
-        if (ft_build_has(b, prefixes, schemes[i].probe)) {
-            *scheme = &schemes[i];
-            if (i == TORCHVISION && ft_build_has(b, prefixes, schemes[TORCHVISION_OLD].probe))
-                *scheme = &schemes[TORCHVISION_OLD];
-            return 0;
-        }
-    return b->failed ? -1 : ft_fail(FT_BAD, "%s: no projection of patches among the tensors: none of %s, %s or %s", path, schemes[0].probe, schemes[1].probe,
-                                    schemes[2].probe);
-}
-
 static int build(struct ft_builder *b, const json_t *config, const char *path)
 {
     const char *architecture = ft_architecture_text(config);
-    const struct scheme *scheme = NULL;
+    int which = ft_vision_scheme(b, prefixes, probes, path), node;
     struct vit v;
-    int node;
 
-    if (find_scheme(b, path, &scheme) < 0 || (architecture ? read_architecture(&v, architecture, path) : read_config(&v, config, path)) < 0 ||
+    if (which < 0 || (architecture ? read_architecture(&v, architecture, path) : read_config(&v, config, path)) < 0 ||
         ft_vision_input(b, v.size, v.size) < 0)
         return -1;
-    v.scheme = scheme;
+    v.scheme = &schemes[which];
     if (b->model->height != v.size || b->model->across != v.size)
         return ft_fail(b->side ? FT_USAGE : FT_BAD, "%s: images of %zu x %zu, and its positions are for %zu x %zu: that is not supported", path, b->model->height, b->model->across,
                        v.size, v.size);
@@ -193,7 +181,7 @@ static int build(struct ft_builder *b, const json_t *config, const char *path)
     for (size_t i = 0; i < v.layers && !b->failed; i++)
         node = build_layer(b, &v, node, i);
     b->pooling = FT_POOL_CLS;
-    return ft_build_norm(b, node, v.width, v.epsilon, scheme->last);
+    return ft_build_norm(b, node, v.width, v.epsilon, v.scheme->last);
 }
 
 const struct ft_family ft_family_vit = {"vit", build, NULL, prefixes};
