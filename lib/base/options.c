@@ -1,4 +1,4 @@
-/* options.c - the option table: parsing, --help, and settings of the form NAME:key=value. */
+/* options.c - the option table: parsing, and --help. */
 #include "base/tool.h"
 #include "base/memory.h"
 #include "base/options.h"
@@ -201,76 +201,4 @@ void ft_tool_help(FILE *out, const struct ft_tool *tool, const struct ft_option 
         fprintf(out, "  %s\n", *e);
     if (tool->see_also)
         fprintf(out, "\nsee also: %s\n", tool->see_also);
-}
-
-int ft_setting_parse(struct ft_setting *setting, const char *text)
-{
-    const char *colon = strchr(text, ':'), *p = colon ? colon + 1 : NULL;
-    size_t size = colon ? (size_t)(colon - text) : strlen(text);
-
-    *setting = (struct ft_setting){.count = 0};
-    if (size == 0 || size >= sizeof setting->name)
-        return ft_fail(FT_USAGE, "'%s' is no setting: expected NAME or NAME:key=value,...", text);
-    memcpy(setting->name, text, size);
-    while (p && *p) {
-        size_t length = strcspn(p, ","), key = strcspn(p, "=");
-        int i = setting->count;
-
-        if (key >= length || key == 0 || key >= sizeof setting->pairs[0].key ||
-            length - key > sizeof setting->pairs[0].value || i == 16)
-            return ft_fail(FT_USAGE, "'%s' is no setting: expected NAME:key=value,... after '%s:'", text, setting->name);
-        memcpy(setting->pairs[i].key, p, key);
-        memcpy(setting->pairs[i].value, p + key + 1, length - key - 1);
-        setting->count++;
-        p += length + (p[length] == ',');
-    }
-    return 0;
-}
-
-/* Some keys are torch's and pytorch-metric-learning's, with _, and some ours, with -: either is understood for both. */
-static bool same_key(const char *a, const char *b, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        if ((a[i] == '_' ? '-' : a[i]) != (b[i] == '_' ? '-' : b[i]))
-            return false;
-    return true;
-}
-
-static bool known_key(const char *keys, const char *key)
-{
-    size_t size;
-
-    for (const char *p = keys; *p; p += size + (p[size] == ' ')) {
-        size = strcspn(p, " ");
-        if (size == strlen(key) && same_key(p, key, size))
-            return true;
-    }
-    return false;
-}
-
-int ft_setting_check(const struct ft_setting *setting, const char *keys)
-{
-    for (int i = 0; i < setting->count; i++)
-        if (!known_key(keys, setting->pairs[i].key))
-            return *keys ? ft_fail(FT_USAGE, "%s has no key '%s': it has %s", setting->name, setting->pairs[i].key, keys)
-                         : ft_fail(FT_USAGE, "%s has no key '%s': it has none", setting->name, setting->pairs[i].key);
-    return 0;
-}
-
-const char *ft_setting_text(const struct ft_setting *setting, const char *key, const char *otherwise)
-{
-    for (int i = 0; i < setting->count; i++)
-        if (strlen(setting->pairs[i].key) == strlen(key) && same_key(setting->pairs[i].key, key, strlen(key)))
-            return setting->pairs[i].value;
-    return otherwise;
-}
-
-double ft_setting_number(const struct ft_setting *setting, const char *key, double otherwise, int *failed)
-{
-    const char *text = ft_setting_text(setting, key, NULL);
-    double number = otherwise;
-
-    if (text && ft_number_parse(text, &number) < 0)
-        *failed = ft_error_prefix("%s:%s: ", setting->name, key);
-    return number;
 }

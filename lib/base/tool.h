@@ -108,11 +108,25 @@ int ft_setting_check(const struct ft_setting *setting, const char *keys);
 double ft_setting_number(const struct ft_setting *setting, const char *key, double otherwise, int *failed);
 const char *ft_setting_text(const struct ft_setting *setting, const char *key, const char *otherwise);
 
+struct ft_buffer;
+
+/* A key of a kind of setting. Its value is a double: the number, or, where there are choices, the number of the choice taken. */
+struct ft_setting_key {
+    const char *name;
+    const char *choices;       /* "one both", or NULL for a number */
+    double otherwise;          /* the default */
+    double low, high;          /* what a number may be, both included */
+    bool whole;                /* it must be a whole number */
+};
+
+/* A value for each of `keys`, whose table ends with a NULL name; FT_USAGE. And "NAME:key=value,..." again, with all keys. */
+int ft_setting_keys_read(const struct ft_setting *setting, const struct ft_setting_key *keys, double *value);
+int ft_setting_keys_print(struct ft_buffer *out, const char *name, const struct ft_setting_key *keys, const double *value);
+
 /* Parse a whole string as a number; -1 with FT_USAGE when it is none. */
 int ft_number_parse(const char *text, double *number);
 
 /* The shortest text, of six digits or more, that reads back as the same number. */
-struct ft_buffer;
 int ft_number_print(struct ft_buffer *out, double number);
 
 double ft_seconds(void);      /* monotonic clock */

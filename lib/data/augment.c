@@ -19,10 +19,7 @@ struct draws {
 
 struct ft_augment_kind {
     const char *name;
-    struct key {
-        const char *name;
-        double otherwise, low, high;
-    } keys[FT_AUGMENT_KEYS + 1];                  /* ends with a NULL name; `p`, where there is one, is the first; behind X-min comes X-max */
+    struct ft_setting_key keys[FT_AUGMENT_KEYS + 1];   /* ends with a NULL name; `p`, where there is one, is the first; behind X-min comes X-max */
     int (*run)(const double *value, struct draws *draws, size_t width, size_t height, struct ft_arena *scratch, uint8_t *pixel);   /* NULL: crop */
 };
 
@@ -133,14 +130,16 @@ static int grid(const double *value, struct draws *draws, size_t width, size_t h
     return 0;
 }
 
+#define KEY(text, usual, least, most) {.name = text, .otherwise = usual, .low = least, .high = most}
+
 static const struct ft_augment_kind kinds[] = {
     {.name = "crop",
-     .keys = {{"scale-min", .08, 1e-4, 1}, {"scale-max", 1, 1e-4, 1}, {"ratio-min", .75, .01, 100}, {"ratio-max", 4. / 3, .01, 100}}},
-    {.name = "flip", .run = flip, .keys = {{"p", .5, 0, 1}}},
+     .keys = {KEY("scale-min", .08, 1e-4, 1), KEY("scale-max", 1, 1e-4, 1), KEY("ratio-min", .75, .01, 100), KEY("ratio-max", 4. / 3, .01, 100)}},
+    {.name = "flip", .run = flip, .keys = {KEY("p", .5, 0, 1)}},
     {.name = "jitter", .run = jitter,
-     .keys = {{"p", 1, 0, 1}, {"brightness", .2, 0, 10}, {"contrast", .2, 0, 10}, {"saturation", .2, 0, 10}, {"hue", .2, 0, .5}}},
-    {.name = "blur", .run = blur, .keys = {{"p", .5, 0, 1}, {"sigma-min", .1, .01, 100}, {"sigma-max", 2, .01, 100}}},
-    {.name = "grid", .run = grid, .keys = {{"p", .5, 0, 1}, {"ratio", .2, 0, 1}, {"cells", 10, 1, 1000}}},
+     .keys = {KEY("p", 1, 0, 1), KEY("brightness", .2, 0, 10), KEY("contrast", .2, 0, 10), KEY("saturation", .2, 0, 10), KEY("hue", .2, 0, .5)}},
+    {.name = "blur", .run = blur, .keys = {KEY("p", .5, 0, 1), KEY("sigma-min", .1, .01, 100), KEY("sigma-max", 2, .01, 100)}},
+    {.name = "grid", .run = grid, .keys = {KEY("p", .5, 0, 1), KEY("ratio", .2, 0, 1), KEY("cells", 10, 1, 1000)}},
 };
 
 static int fail_unknown(const char *name)
@@ -154,25 +153,14 @@ static int fail_unknown(const char *name)
 
 static int keys_read(struct ft_augment_step *step, const struct ft_setting *setting)
 {
-    const struct key *keys = step->kind->keys;
-    char names[256] = "";
-    int failed = 0;
+    const struct ft_setting_key *keys = step->kind->keys;
+    const double *value = step->value;
 
-    for (int i = 0; keys[i].name; i++)
-        snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", i ? " " : "", keys[i].name);
-    if (ft_setting_check(setting, names) < 0)
+    if (ft_setting_keys_read(setting, keys, step->value) < 0)
         return -1;
-    for (int i = 0; keys[i].name; i++) {
-        double *value = &step->value[i];
-
-        *value = ft_setting_number(setting, keys[i].name, keys[i].otherwise, &failed);
-        if (failed)
-            return -1;
-        if (!(*value >= keys[i].low && *value <= keys[i].high))
-            return ft_fail(FT_USAGE, "%s: %s=%g: expected %g to %g", setting->name, keys[i].name, *value, keys[i].low, keys[i].high);
-        if (i && strstr(keys[i].name, "-max") && value[-1] > value[0])
-            return ft_fail(FT_USAGE, "%s: %s=%g is above %s=%g", setting->name, keys[i - 1].name, value[-1], keys[i].name, value[0]);
-    }
+    for (int i = 1; keys[i].name; i++)
+        if (strstr(keys[i].name, "-max") && value[i - 1] > value[i])
+            return ft_fail(FT_USAGE, "%s: %s=%g is above %s=%g", setting->name, keys[i - 1].name, value[i - 1], keys[i].name, value[i]);
     return 0;
 }
 
@@ -227,11 +215,8 @@ int ft_augment_print(struct ft_buffer *out, const struct ft_augment *augment)
     for (int s = 0; s < augment->count; s++) {
         const struct ft_augment_step *step = &augment->steps[s];
 
-        if (ft_buffer_print(out, "%s%s", s ? " " : "", step->kind->name) < 0)
+        if ((s && ft_buffer_print(out, " ") < 0) || ft_setting_keys_print(out, step->kind->name, step->kind->keys, step->value) < 0)
             return -1;
-        for (int i = 0; step->kind->keys[i].name; i++)
-            if (ft_buffer_print(out, "%c%s=", i ? ',' : ':', step->kind->keys[i].name) < 0 || ft_number_print(out, step->value[i]) < 0)
-                return -1;
     }
     return 0;
 }

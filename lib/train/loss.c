@@ -193,7 +193,7 @@ static int loss_parse(struct ft_losses *losses, const char *text)
     if (!losses->any && !(chosen->loss->kinds & FT_LOSS_TAKES(losses->kind)))
         return fail_kind(chosen->loss, losses->kind);
     losses->count++;
-    if (ft_wrappers_take(&setting, chosen) < 0 || ft_loss_keys_read(&setting, chosen->loss->keys, chosen->value) < 0 ||
+    if (ft_wrappers_take(&setting, chosen) < 0 || ft_setting_keys_read(&setting, chosen->loss->keys, chosen->value) < 0 ||
         ft_wrappers_check(chosen) < 0 || (chosen->memory && !losses->any && check_memory_kind(chosen->loss, losses->kind) < 0))
         return -1;
     return chosen->loss->check ? chosen->loss->check(chosen->value) : 0;
@@ -206,7 +206,7 @@ static int miner_parse(struct ft_losses *losses, const char *text)
     if (losses->miner && !losses->any)   /* data sets may have one each */
         return ft_fail(FT_USAGE, "two miners, %s and %s: expected one", losses->miner->name, text);
     if (ft_setting_parse(&setting, text) < 0 || !(losses->miner = ft_miner_find(setting.name)) ||
-        ft_loss_keys_read(&setting, losses->miner->keys, losses->miner_value) < 0)
+        ft_setting_keys_read(&setting, losses->miner->keys, losses->miner_value) < 0)
         return -1;
     return losses->miner->check ? losses->miner->check(losses->miner_value) : 0;
 }
@@ -324,14 +324,14 @@ static int losses_print(struct ft_buffer *out, const struct ft_losses *losses)
             return -1;
         if (chosen->weight != 1 && (ft_number_print(out, chosen->weight) < 0 || ft_buffer_print(out, "*") < 0))
             return -1;
-        if (ft_loss_keys_print(out, chosen->loss->name, chosen->loss->keys, chosen->value) < 0 || ft_wrappers_print(out, chosen) < 0)
+        if (ft_setting_keys_print(out, chosen->loss->name, chosen->loss->keys, chosen->value) < 0 || ft_wrappers_print(out, chosen) < 0)
             return -1;
     }
     if (!losses->miner)
         return 0;
     if (ft_buffer_print(out, " miner=") < 0)
         return -1;
-    return ft_loss_keys_print(out, losses->miner->name, losses->miner->keys, losses->miner_value);
+    return ft_setting_keys_print(out, losses->miner->name, losses->miner->keys, losses->miner_value);
 }
 
 /* All settings, defaults too, so that a run stays what it was when a default changes. One item of --loss, parts separated by blanks. */

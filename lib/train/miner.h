@@ -11,7 +11,7 @@
 struct ft_miner {
     const char *name;
     const char *purpose;
-    const struct ft_loss_key *keys;                       /* ends with a NULL name */
+    const struct ft_setting_key *keys;                       /* ends with a NULL name */
     int (*check)(const double *value);                    /* settings that do not go together: FT_USAGE; or NULL */
     /* Fill `mined`, whose counts come zeroed; more from the arena. Deterministic, for any number of threads; what is drawn is drawn by
      * Philox from the batch's seed and number. 0, or -1 with ft_fail. */

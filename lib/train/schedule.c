@@ -8,7 +8,7 @@
 
 struct ft_schedule_kind {
     const char *name;
-    const struct ft_loss_key *keys;          /* ends with a NULL name; the first is `by` */
+    const struct ft_setting_key *keys;          /* ends with a NULL name; the first is `by` */
     /* The rate after the warm-up, of what is left of the steps (1 - x, above 0; 0 past the end); or the rate of a step, the first is 0. */
     double (*rate)(const struct ft_schedule *s, double left);
     double (*whole)(const struct ft_schedule *s, double step, double steps);
@@ -19,12 +19,12 @@ enum { BY, FIRST };                          /* every schedule's key, and the fi
 
 #define BY_KEY [BY] = {.name = "by", .choices = "batch epoch"}
 
-static const struct ft_loss_key plain_keys[] = {BY_KEY, {.name = NULL}};
-static const struct ft_loss_key cosine_keys[] = {BY_KEY, {.name = "cycles", .otherwise = .5, .low = 0, .high = 1e6}, {.name = NULL}};
-static const struct ft_loss_key restart_keys[] = {BY_KEY, {.name = "cycles", .otherwise = 1, .low = 1, .high = 1e6}, {.name = NULL}};
+static const struct ft_setting_key plain_keys[] = {BY_KEY, {.name = NULL}};
+static const struct ft_setting_key cosine_keys[] = {BY_KEY, {.name = "cycles", .otherwise = .5, .low = 0, .high = 1e6}, {.name = NULL}};
+static const struct ft_setting_key restart_keys[] = {BY_KEY, {.name = "cycles", .otherwise = 1, .low = 1, .high = 1e6}, {.name = NULL}};
 
 enum { POWER = FIRST, END };
-static const struct ft_loss_key polynomial_keys[] = {
+static const struct ft_setting_key polynomial_keys[] = {
     BY_KEY,
     [POWER] = {.name = "power", .otherwise = 1, .low = 0, .high = 1e6},
     [END] = {.name = "end", .otherwise = 1e-7, .low = 0, .high = 1e38},
@@ -32,7 +32,7 @@ static const struct ft_loss_key polynomial_keys[] = {
 };
 
 enum { PCT_START = FIRST, DIV_FACTOR, FINAL_DIV_FACTOR, ANNEAL };
-static const struct ft_loss_key cycle_keys[] = {
+static const struct ft_setting_key cycle_keys[] = {
     BY_KEY,
     [PCT_START] = {.name = "pct-start", .otherwise = .3, .low = 0, .high = 1},
     [DIV_FACTOR] = {.name = "div-factor", .otherwise = 25, .low = 1, .high = 1e38},
@@ -114,7 +114,7 @@ int ft_schedule_parse(struct ft_schedule *s, const char *text, double lr, double
     if (i == sizeof kinds / sizeof *kinds)
         return ft_fail(FT_USAGE, "unknown schedule '%s': known are %s", setting.name, ft_schedule_names());
     *s = (struct ft_schedule){.kind = &kinds[i], .lr = lr, .warmup = warmup};
-    if (ft_loss_keys_read(&setting, s->kind->keys, s->value) < 0)
+    if (ft_setting_keys_read(&setting, s->kind->keys, s->value) < 0)
         return -1;
     if (!(lr >= 0) || !isfinite(lr))
         return ft_fail(FT_USAGE, "--lr %g: expected a number of at least 0", lr);

@@ -187,7 +187,7 @@ static void each_setting(const struct ft_loss *loss, enum ft_batch_kind kind, co
         snprintf(text, sizeof text, "%s:matryoshka_dims=%d+4,matryoshka_weights=1+.5", loss->name, DIM);
         check_all(kind, loss, text, miner);
     }
-    for (const struct ft_loss_key *key = loss->keys; key->name; key++) {
+    for (const struct ft_setting_key *key = loss->keys; key->name; key++) {
         if (!key->choices) {
             snprintf(text, sizeof text, "%s:%s=%g", loss->name, key->name, fmin(key->high, 2 * key->otherwise));
             check_all(kind, loss, text, miner);

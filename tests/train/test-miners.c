@@ -25,7 +25,7 @@ static const struct ft_labelled *mine(struct ft_arena *arena, const char *text, 
     made.input.seed = seed;
     made.input.number = number;
     if (!batch || ft_setting_parse(&setting, text) < 0 || !(call.miner = ft_miner_find(setting.name)) ||
-        ft_loss_keys_read(&setting, call.miner->keys, call.miner_value) < 0 ||
+        ft_setting_keys_read(&setting, call.miner->keys, call.miner_value) < 0 ||
         ft_labelled_open(arena, batch, &call, &(struct ft_labelled_loss){.distance = FT_BY_EUCLIDEAN}) < 0)
         bail(ft_error());
     return batch;

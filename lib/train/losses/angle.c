@@ -13,7 +13,7 @@
 
 enum { SCALE };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [SCALE] = {.name = "scale", .otherwise = 20, .low = 1e-3, .high = 1e4},
     {.name = NULL},
 };

@@ -10,7 +10,7 @@
 
 enum { ALPHA, REDUCER };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [ALPHA] = {.name = "alpha", .otherwise = 40, .low = 0, .high = 80},
     [REDUCER] = {.name = "reducer", .choices = FT_PAIR_REDUCERS, .otherwise = FT_MEAN},
     {.name = NULL},

@@ -11,13 +11,13 @@
 
 enum { MARGIN, SCALE, CENTRES };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [MARGIN] = {.name = "margin", .otherwise = 28.6, .low = 0, .high = 180},
     [SCALE] = {.name = "scale", .otherwise = 64, .low = 1e-3, .high = 1e4},
     {.name = NULL},
 };
 
-static const struct ft_loss_key sub_centre_keys[] = {
+static const struct ft_setting_key sub_centre_keys[] = {
     [MARGIN] = {.name = "margin", .otherwise = 28.6, .low = 0, .high = 180},
     [SCALE] = {.name = "scale", .otherwise = 64, .low = 1e-3, .high = 1e4},
     [CENTRES] = {.name = "sub_centers", .otherwise = 3, .low = 1, .high = 100, .whole = true},

@@ -15,7 +15,7 @@ enum { DISTANCE, MARGIN, SMOOTH, SWAP, REDUCER };
 extern const struct ft_loss ft_loss_triplet;
 
 /* In the order of the triplet loss's keys. */
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [DISTANCE] = {.name = "distance", .choices = FT_DISTANCES, .otherwise = FT_BY_EUCLIDEAN},
     [MARGIN] = {.name = "margin", .otherwise = .05, .low = 0, .high = 4},
     [SMOOTH] = {.name = "smooth", .choices = "0 1", .otherwise = 0},

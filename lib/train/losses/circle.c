@@ -10,7 +10,7 @@
 
 enum { M, GAMMA, REDUCER };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [M] = {.name = "m", .otherwise = .4, .low = -1, .high = 1},
     [GAMMA] = {.name = "gamma", .otherwise = 80, .low = 1e-3, .high = 1e4},
     [REDUCER] = {.name = "reducer", .choices = FT_REDUCERS, .otherwise = FT_NONZERO},

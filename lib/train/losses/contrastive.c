@@ -10,7 +10,7 @@
 
 enum { POS_MARGIN, NEG_MARGIN, SQUARED, DISTANCE, REDUCER };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [POS_MARGIN] = {.name = "pos_margin", .otherwise = 0, .low = -4, .high = 4},
     [NEG_MARGIN] = {.name = "neg_margin", .otherwise = 1, .low = -4, .high = 4},
     [SQUARED] = {.name = "squared", .choices = "0 1", .otherwise = 0},

@@ -7,7 +7,7 @@
 
 enum { MARGIN, SCALE };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [MARGIN] = {.name = "margin", .otherwise = .35, .low = 0, .high = 2},
     [SCALE] = {.name = "scale", .otherwise = 64, .low = 1e-3, .high = 1e4},
     {.name = NULL},

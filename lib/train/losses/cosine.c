@@ -4,7 +4,7 @@
  * and are the ingester's to refuse. */
 #include "train/losses/rows.h"
 
-static const struct ft_loss_key keys[] = {{.name = NULL}};
+static const struct ft_setting_key keys[] = {{.name = NULL}};
 
 static int compute_in(struct ft_arena *arena, const struct ft_loss_call *call, double *loss, float *gradient, uint64_t *counted)
 {

@@ -11,7 +11,7 @@
 
 enum { SIMILARITY, TEMPERATURE, STUDENT, TEACHER };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [SIMILARITY] = {.name = "similarity", .choices = "dot cosine"},
     [TEMPERATURE] = {.name = "temperature", .otherwise = 1, .low = 1e-4, .high = 1e4},
     [STUDENT] = {.name = "student_temperature", .otherwise = 0, .low = 0, .high = 1e4},

@@ -12,7 +12,7 @@
 enum { NUM_BINS, DISTANCE, REDUCER };
 enum { MOST_BINS = 1000 };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [NUM_BINS] = {.name = "num_bins", .otherwise = 10, .low = 1, .high = MOST_BINS},
     [DISTANCE] = {.name = "distance", .choices = "euclidean sqeuclidean", .otherwise = FT_BY_SQEUCLIDEAN},
     [REDUCER] = {.name = "reducer", .choices = FT_REDUCERS, .otherwise = FT_MEAN},

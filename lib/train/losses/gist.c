@@ -10,7 +10,7 @@
 
 enum { TEMPERATURE, STRATEGY, MARGIN, ANCHORS, POSITIVES };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [TEMPERATURE] = {.name = "temperature", .otherwise = .01, .low = 1e-4, .high = 1e3},
     [STRATEGY] = {.name = "margin_strategy", .choices = "absolute relative"},
     [MARGIN] = {.name = "margin", .otherwise = 0, .low = -2, .high = 2},

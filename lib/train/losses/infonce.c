@@ -17,7 +17,7 @@
 enum { SCALE, DIRECTIONS, PARTITION, HARDNESS, STRENGTH, STRATEGY, MARGIN };
 
 /* The choice's number in binary: d2q 4, q2q 2, d2d 1. */
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [SCALE] = {.name = "scale", .otherwise = 20, .low = 1e-3, .high = 1e4},
     [DIRECTIONS] = {.name = "directions",
                     .choices = "q2d q2d+d2d q2d+q2q q2d+q2q+d2d q2d+d2q q2d+d2q+d2d q2d+d2q+q2q q2d+d2q+q2q+d2d"},

@@ -11,7 +11,7 @@
 
 enum { POS_EPS, NEG_EPS, DISTANCE, REDUCER };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [POS_EPS] = {.name = "pos_eps", .otherwise = .01, .low = 0, .high = 1},
     [NEG_EPS] = {.name = "neg_eps", .otherwise = .01, .low = 0, .high = 1},
     [DISTANCE] = {.name = "distance", .choices = FT_DISTANCES, .otherwise = FT_BY_COSINE},

@@ -11,7 +11,7 @@
 
 enum { POS_MARGIN, NEG_MARGIN, DISTANCE, REDUCER };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [POS_MARGIN] = {.name = "pos_margin", .otherwise = 0, .low = -4, .high = 4},
     [NEG_MARGIN] = {.name = "neg_margin", .otherwise = 1, .low = -4, .high = 4},
     [DISTANCE] = {.name = "distance", .choices = FT_DISTANCES, .otherwise = FT_BY_EUCLIDEAN},

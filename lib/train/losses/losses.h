@@ -12,15 +12,6 @@ struct ft_miner;
 enum { FT_LOSS_KEYS = 8 };     /* settings a loss or miner may have */
 enum { FT_LOSS_TENSORS = 2 };  /* tensors a loss may learn */
 
-/* A setting. Its value is a double: the number, or, where there are choices, the number of the choice taken. */
-struct ft_loss_key {
-    const char *name;
-    const char *choices;       /* "one both", or NULL for a number */
-    double otherwise;          /* the default */
-    double low, high;          /* what a number may be, both included */
-    bool whole;                /* it must be a whole number */
-};
-
 /* A batch and the settings, as a loss gets them. All embeddings, scores and settings are finite. */
 struct ft_loss_call {
     const struct ft_loss_input *input;
@@ -36,7 +27,7 @@ struct ft_loss {
     const char *purpose;                   /* one line, for manuals */
     unsigned kinds;                        /* batches it takes: FT_LOSS_TAKES(FT_BATCH_PAIRS) | ... */
     unsigned mined;                        /* those of them where a miner may choose */
-    const struct ft_loss_key *keys;        /* ends with a NULL name */
+    const struct ft_setting_key *keys;        /* ends with a NULL name */
     bool references;                       /* takes an input that is remembering (memory_size) */
     bool teacher_alike;                    /* compares embeddings with the teacher's number by number: cut one, cut the other (matryoshka) */
     int (*check)(const double *value);     /* settings that do not go together: FT_USAGE; or NULL */
@@ -143,9 +134,5 @@ struct ft_role_items {
 };
 
 int ft_role_items_find(struct ft_arena *arena, const struct ft_loss_input *input, struct ft_role_items *items);
-
-/* Settings of losses and miners (loss-keys.c): "NAME:key=value,..." to values, checked against the keys, and back with all keys. */
-int ft_loss_keys_read(const struct ft_setting *setting, const struct ft_loss_key *keys, double *value);
-int ft_loss_keys_print(struct ft_buffer *out, const char *name, const struct ft_loss_key *keys, const double *value);
 
 #endif

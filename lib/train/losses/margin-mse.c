@@ -7,7 +7,7 @@
 
 enum { SIMILARITY };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [SIMILARITY] = {.name = "similarity", .choices = "dot cosine"},
     {.name = NULL},
 };

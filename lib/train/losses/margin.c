@@ -11,7 +11,7 @@
 enum { MARGIN, BETA, DISTANCE, REDUCER, LEARN_BETA, NU };
 enum { FIXED, ONE, PER_CLASS };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [MARGIN] = {.name = "margin", .otherwise = .2, .low = 0, .high = 4},
     [BETA] = {.name = "beta", .otherwise = 1.2, .low = -4, .high = 4},
     [DISTANCE] = {.name = "distance", .choices = FT_DISTANCES, .otherwise = FT_BY_EUCLIDEAN},

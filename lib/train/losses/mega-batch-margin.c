@@ -10,7 +10,7 @@
 
 enum { POSITIVE, NEGATIVE };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [POSITIVE] = {.name = "positive_margin", .otherwise = .8, .low = -1, .high = 1},
     [NEGATIVE] = {.name = "negative_margin", .otherwise = .3, .low = -1, .high = 1},
     {.name = NULL},

@@ -9,7 +9,7 @@
 enum { METRIC };
 enum { MSE, L2, COSINE };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [METRIC] = {.name = "distance_metric", .choices = "mse l2 cosine"},
     {.name = NULL},
 };

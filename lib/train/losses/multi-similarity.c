@@ -8,7 +8,7 @@
 
 enum { ALPHA, BETA, BASE, DISTANCE, REDUCER };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [ALPHA] = {.name = "alpha", .otherwise = 2, .low = 1e-3, .high = 1e3},
     [BETA] = {.name = "beta", .otherwise = 50, .low = 1e-3, .high = 1e3},
     [BASE] = {.name = "base", .otherwise = .5, .low = -4, .high = 4},

@@ -8,7 +8,7 @@
 
 enum { DISTANCE, REDUCER };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [DISTANCE] = {.name = "distance", .choices = FT_DISTANCES, .otherwise = FT_BY_DOT},
     [REDUCER] = {.name = "reducer", .choices = FT_REDUCERS, .otherwise = FT_MEAN},
     {.name = NULL},

@@ -8,7 +8,7 @@
 
 enum { SOFTMAX_SCALE, DISTANCE, REDUCER };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [SOFTMAX_SCALE] = {.name = "softmax_scale", .otherwise = 1, .low = 1e-3, .high = 1e4},
     [DISTANCE] = {.name = "distance", .choices = FT_DISTANCES, .otherwise = FT_BY_SQEUCLIDEAN},
     [REDUCER] = {.name = "reducer", .choices = FT_REDUCERS, .otherwise = FT_MEAN},

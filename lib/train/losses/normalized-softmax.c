@@ -9,7 +9,7 @@
 
 enum { TEMPERATURE };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [TEMPERATURE] = {.name = "temperature", .otherwise = .05, .low = 1e-4, .high = 100},
     {.name = NULL},
 };

@@ -11,7 +11,7 @@
 
 enum { MARGIN, DISTANCE, REDUCER };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [MARGIN] = {.name = "margin", .otherwise = .5, .low = 0, .high = 4},
     [DISTANCE] = {.name = "distance", .choices = "euclidean sqeuclidean cosine", .otherwise = FT_BY_COSINE},
     [REDUCER] = {.name = "reducer", .choices = FT_REDUCERS, .otherwise = FT_SUM},

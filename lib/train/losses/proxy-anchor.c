@@ -11,7 +11,7 @@
 
 enum { MARGIN, ALPHA };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [MARGIN] = {.name = "margin", .otherwise = .1, .low = 0, .high = 2},
     [ALPHA] = {.name = "alpha", .otherwise = 32, .low = 1e-3, .high = 1e4},
     {.name = NULL},

@@ -9,7 +9,7 @@
 
 enum { SCALE };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [SCALE] = {.name = "softmax_scale", .otherwise = 1, .low = 1e-3, .high = 1e4},
     {.name = NULL},
 };

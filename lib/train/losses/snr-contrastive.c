@@ -3,7 +3,7 @@
  * pytorch-metric-learning's SignalToNoiseRatioContrastiveLoss (margins 0 and 1). */
 #include "train/losses/labelled.h"
 
-static const struct ft_loss_key keys[] = {      /* as contrastive's first three, and its reducer */
+static const struct ft_setting_key keys[] = {      /* as contrastive's first three, and its reducer */
     {.name = "pos_margin", .otherwise = 0, .low = -4, .high = 1e3},
     {.name = "neg_margin", .otherwise = 1, .low = -4, .high = 1e3},
     {.name = "squared", .choices = "0 1", .otherwise = 0},

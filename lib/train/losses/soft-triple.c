@@ -11,7 +11,7 @@
 
 enum { CENTRES, LA, GAMMA, MARGIN };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [CENTRES] = {.name = "centers_per_class", .otherwise = 10, .low = 1, .high = 100, .whole = true},
     [LA] = {.name = "la", .otherwise = 20, .low = 1e-3, .high = 1e4},
     [GAMMA] = {.name = "gamma", .otherwise = .1, .low = 1e-4, .high = 1e4},

@@ -12,7 +12,7 @@
 
 enum { MARGIN, SCALE };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [MARGIN] = {.name = "margin", .choices = "1 2 3 4 5 6 7 8", .otherwise = 3},
     [SCALE] = {.name = "scale", .otherwise = 1, .low = 1e-3, .high = 1e4},
     {.name = NULL},

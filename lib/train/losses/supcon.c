@@ -11,7 +11,7 @@
 
 enum { TEMPERATURE, DISTANCE, REDUCER };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [TEMPERATURE] = {.name = "temperature", .otherwise = .1, .low = 1e-4, .high = 100},
     [DISTANCE] = {.name = "distance", .choices = FT_DISTANCES, .otherwise = FT_BY_COSINE},
     [REDUCER] = {.name = "reducer", .choices = FT_REDUCERS, .otherwise = FT_NONZERO},

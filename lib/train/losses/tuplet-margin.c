@@ -9,7 +9,7 @@
 
 enum { MARGIN, SCALE, REDUCER };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [MARGIN] = {.name = "margin", .otherwise = 5.73, .low = 0, .high = 90},
     [SCALE] = {.name = "scale", .otherwise = 64, .low = 1e-3, .high = 1e4},
     [REDUCER] = {.name = "reducer", .choices = FT_PAIR_REDUCERS, .otherwise = FT_MEAN},

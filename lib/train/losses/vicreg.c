@@ -12,7 +12,7 @@
 
 enum { INVARIANCE, VARIANCE, COVARIANCE, EPS };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [INVARIANCE] = {.name = "invariance_lambda", .otherwise = 25, .low = 0, .high = 1e4},
     [VARIANCE] = {.name = "variance_mu", .otherwise = 25, .low = 0, .high = 1e4},
     [COVARIANCE] = {.name = "covariance_v", .otherwise = 1, .low = 0, .high = 1e4},

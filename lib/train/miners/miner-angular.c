@@ -8,7 +8,7 @@
 
 enum { ANGLE };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [ANGLE] = {.name = "angle", .otherwise = 20, .low = 0, .high = 89},
     {.name = NULL},
 };

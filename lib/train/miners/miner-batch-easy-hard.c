@@ -12,7 +12,7 @@
 enum { POSITIVE, NEGATIVE, DISTANCE, POS_LOW, POS_HIGH, NEG_LOW, NEG_HIGH };
 enum { EASY, HARD, SEMIHARD, ALL };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [POSITIVE] = {.name = "pos_strategy", .choices = "easy hard semihard all", .otherwise = EASY},
     [NEGATIVE] = {.name = "neg_strategy", .choices = "easy hard semihard all", .otherwise = SEMIHARD},
     [DISTANCE] = {.name = "distance", .choices = FT_DISTANCES, .otherwise = FT_BY_EUCLIDEAN},
@@ -108,7 +108,7 @@ const struct ft_miner ft_miner_batch_easy_hard = {
     .mine = mine,
 };
 
-static const struct ft_loss_key hard_keys[] = {
+static const struct ft_setting_key hard_keys[] = {
     {.name = "distance", .choices = FT_DISTANCES, .otherwise = FT_BY_EUCLIDEAN},
     {.name = NULL},
 };

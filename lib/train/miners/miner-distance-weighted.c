@@ -12,7 +12,7 @@
 
 enum { CUTOFF, NONZERO_LOSS_CUTOFF };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [CUTOFF] = {.name = "cutoff", .otherwise = .5, .low = 1e-3, .high = 2},
     [NONZERO_LOSS_CUTOFF] = {.name = "nonzero_loss_cutoff", .otherwise = 1.4, .low = 1e-3, .high = 2},
     {.name = NULL},

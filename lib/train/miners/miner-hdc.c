@@ -8,7 +8,7 @@
 
 enum { FILTER_PERCENTAGE, DISTANCE };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [FILTER_PERCENTAGE] = {.name = "filter_percentage", .otherwise = .5, .low = 0, .high = 1},
     [DISTANCE] = {.name = "distance", .choices = FT_DISTANCES, .otherwise = FT_BY_EUCLIDEAN},
     {.name = NULL},

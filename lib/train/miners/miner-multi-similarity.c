@@ -6,7 +6,7 @@
 
 enum { EPSILON, DISTANCE };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [EPSILON] = {.name = "epsilon", .otherwise = .1, .low = -4, .high = 4},
     [DISTANCE] = {.name = "distance", .choices = FT_DISTANCES, .otherwise = FT_BY_COSINE},
     {.name = NULL},

@@ -4,7 +4,7 @@
 
 enum { POS_MARGIN, NEG_MARGIN, DISTANCE };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [POS_MARGIN] = {.name = "pos_margin", .otherwise = .2, .low = -4, .high = 4},
     [NEG_MARGIN] = {.name = "neg_margin", .otherwise = .8, .low = -4, .high = 4},
     [DISTANCE] = {.name = "distance", .choices = FT_DISTANCES, .otherwise = FT_BY_EUCLIDEAN},

@@ -13,7 +13,7 @@ enum { MARGIN, TYPE, DISTANCE };
 enum { ALL, HARD, SEMIHARD, EASY };
 enum { FEW = 16 };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [MARGIN] = {.name = "margin", .otherwise = .2, .low = -4, .high = 4},
     [TYPE] = {.name = "type_of_triplets", .choices = "all hard semihard easy", .otherwise = ALL},
     [DISTANCE] = {.name = "distance", .choices = FT_DISTANCES, .otherwise = FT_BY_EUCLIDEAN},

@@ -11,7 +11,7 @@
 
 enum { NUM_BINS, POS_PER_BIN, NEG_PER_BIN, DISTANCE };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [NUM_BINS] = {.name = "num_bins", .otherwise = 100, .low = 1, .high = 100000},
     [POS_PER_BIN] = {.name = "pos_per_bin", .otherwise = 10, .low = 1, .high = 100000},
     [NEG_PER_BIN] = {.name = "neg_per_bin", .otherwise = 10, .low = 1, .high = 100000},

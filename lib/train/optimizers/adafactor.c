@@ -15,7 +15,7 @@
 
 enum { BETA2_DECAY, EPSILON1, EPSILON2, D, DECAY };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [BETA2_DECAY] = {.name = "beta2-decay", .otherwise = -.8, .low = -1e38, .high = 0},
     [EPSILON1] = {.name = "eps1", .otherwise = FLT_EPSILON, .low = 1e-18, .high = 1e18},
     [EPSILON2] = {.name = "eps2", .otherwise = 1e-3, FT_NOT_NEGATIVE},

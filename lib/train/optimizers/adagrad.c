@@ -11,7 +11,7 @@
 
 enum { EPSILON, DECAY, LR_DECAY, INITIAL };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [EPSILON] = {.name = "eps", .otherwise = 1e-10, FT_POSITIVE},
     [DECAY] = {.name = "decay", .otherwise = 0, FT_NOT_NEGATIVE},
     [LR_DECAY] = {.name = "lr-decay", .otherwise = 0, FT_NOT_NEGATIVE},
@@ -55,7 +55,7 @@ const struct ft_optimizer_kind ft_optimizer_adagrad = {
 
 enum { RHO, DELTA_EPSILON, DELTA_DECAY };
 
-static const struct ft_loss_key delta_keys[] = {
+static const struct ft_setting_key delta_keys[] = {
     [RHO] = {.name = "rho", .otherwise = .9, FT_BELOW_ONE},
     [DELTA_EPSILON] = {.name = "eps", .otherwise = 1e-6, FT_POSITIVE},
     [DELTA_DECAY] = {.name = "decay", .otherwise = 0, FT_NOT_NEGATIVE},

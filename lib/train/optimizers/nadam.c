@@ -10,7 +10,7 @@
 
 enum { BETA1, BETA2, EPSILON, DECAY, MOMENTUM_DECAY, DECOUPLED };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [BETA1] = {.name = "beta1", .otherwise = .9, FT_BELOW_ONE},
     [BETA2] = {.name = "beta2", .otherwise = .999, FT_BELOW_ONE},
     [EPSILON] = {.name = "eps", .otherwise = 1e-8, FT_POSITIVE},

@@ -57,7 +57,7 @@ int ft_optimizer_parse(struct ft_optimizer_settings *s, const char *text)
     if (i == sizeof kinds / sizeof *kinds)
         return ft_fail(FT_USAGE, "unknown optimizer '%s': known are %s", setting.name, ft_optimizer_names());
     *s = (struct ft_optimizer_settings){.kind = kinds[i]};
-    if (ft_loss_keys_read(&setting, s->kind->keys, s->value) < 0)
+    if (ft_setting_keys_read(&setting, s->kind->keys, s->value) < 0)
         return -1;
     return s->kind->check ? s->kind->check(s->value) : 0;
 }

@@ -43,7 +43,7 @@ struct ft_elements {
 
 struct ft_optimizer_kind {
     const char *name;
-    const struct ft_loss_key *keys;                  /* ends with a NULL name; "decay" is the weight decay */
+    const struct ft_setting_key *keys;                  /* ends with a NULL name; "decay" is the weight decay */
     int (*check)(const double *value);               /* settings that do not go together: FT_USAGE; or NULL */
     int (*blocks)(const double *value);              /* blocks of state, FT_OPTIMIZER_BLOCKS at most; NULL = none */
     size_t (*memory)(const struct ft_parameter *p);  /* doubles kept for a parameter; NULL = none */

@@ -12,7 +12,7 @@
 
 enum { ALPHA, EPSILON, DECAY, MOMENTUM, CENTERED };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [ALPHA] = {.name = "alpha", .otherwise = .99, FT_BELOW_ONE},
     [EPSILON] = {.name = "eps", .otherwise = 1e-8, FT_POSITIVE},
     [DECAY] = {.name = "decay", .otherwise = 0, FT_NOT_NEGATIVE},

@@ -11,7 +11,7 @@
 
 enum { LOW, HIGH, LEAST, MOST };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [LOW] = {.name = "etaminus", .otherwise = .5, .low = 1e-9, .high = 1 - 1e-9},
     [HIGH] = {.name = "etaplus", .otherwise = 1.2, .low = 1 + 1e-9, .high = 1e38},
     [LEAST] = {.name = "step-min", .otherwise = 1e-6, FT_NOT_NEGATIVE},

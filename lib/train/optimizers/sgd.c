@@ -14,7 +14,7 @@
 
 enum { MOMENTUM, DAMPENING, NESTEROV, DECAY };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [MOMENTUM] = {.name = "momentum", .otherwise = 0, FT_NOT_NEGATIVE},
     [DAMPENING] = {.name = "dampening", .otherwise = 0, .low = -1e38, .high = 1e38},
     [NESTEROV] = {.name = "nesterov", FT_YES_OR_NO},
@@ -90,7 +90,7 @@ const struct ft_optimizer_kind ft_optimizer_sgd = {
 
 enum { LAMBDA, ALPHA, ASGD_DECAY };
 
-static const struct ft_loss_key asgd_keys[] = {
+static const struct ft_setting_key asgd_keys[] = {
     [LAMBDA] = {.name = "lambd", .otherwise = 1e-4, FT_NOT_NEGATIVE},
     [ALPHA] = {.name = "alpha", .otherwise = .75, FT_NOT_NEGATIVE},
     [ASGD_DECAY] = {.name = "decay", .otherwise = 0, FT_NOT_NEGATIVE},
