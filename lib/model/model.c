@@ -276,7 +276,7 @@ struct ft_model *ft_model_open_scorer(const char *directory)
 {
     struct ft_model *model = open_nodes(directory, &(struct opening){.scorer = true, .tower = -1});
 
-    return model ? load(model) : NULL;
+    return model ? ft_model_load(model) : NULL;
 }
 
 struct ft_model *ft_model_open_tower(const char *directory, enum ft_tower tower)
