@@ -4,22 +4,24 @@
  * for each document, or for each of its chunks where it has some. */
 #include "base/file.h"
 #include "base/tool.h"
+#include "data/embedding-file.h"
 #include "model/tailor.h"
 #include "stream/document.h"
 #include "train/run.h"
 
-#include <jansson.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static const char *model_name, *output, *to;
+static const char *model_name, *output, *to, *precision, *calibration;
 static bool force;
 
 static const struct ft_option options[] = {
     {'m', "model", FT_TEXT, &model_name, "MODEL", "model to export (default: what the input names)", NULL},
     {0, "to", FT_CHOICE, &to, NULL, "format (default: by the input, and by PATH's ending)", "sentence-transformers npy csv jsonl"},
+    {0, "precision", FT_CHOICE, &precision, NULL, "of weights fp32, fp16, bf16; of embeddings fp32, int8, uint8, binary, ubinary (default: fp32)",
+     "fp32 fp16 bf16 int8 uint8 binary ubinary"},
+    {0, "calibration", FT_TEXT, &calibration, "FILE", "int8 and uint8 by the ranges of these embeddings, a .npy file (default: those exported)", NULL},
     {'o', "output", FT_TEXT, &output, "PATH", "directory or file; embeddings may go to standard output", NULL},
     {0, "force", FT_FLAG, &force, NULL, "replace PATH if it exists", NULL},
     {0, NULL, FT_FLAG, NULL, NULL, NULL, NULL},
@@ -27,7 +29,8 @@ static const struct ft_option options[] = {
 
 static const char *const examples[] = {
     "ft-ingest docs.csv | ft-embed -m minilm | ft-export --to npy -o docs.npy",
-    "ft-export -m minilm --to sentence-transformers -o ./minilm",
+    "ft-ingest docs.csv | ft-embed -m minilm | ft-export --precision int8 -o docs-int8.npy",
+    "ft-export -m minilm --to sentence-transformers --precision fp16 -o ./minilm",
     NULL,
 };
 
@@ -42,124 +45,27 @@ static struct ft_tool tool = {
 
 static struct ft_arena arena;
 
-/* A writer of embeddings: rows as they come, then the end. `file` is seekable where `spools` says that it must be. */
-struct format {
-    const char *name;
-    bool spools;
-    int (*begin)(FILE *file, size_t dim);
-    int (*row)(FILE *file, struct ft_string id, const float *embedding, size_t dim);
-    int (*end)(FILE *file, size_t rows, size_t dim);
-};
-
-enum { NPY_HEADER = 128 };
-
-/* numpy's format 1.0: magic, version, the length of what follows, a Python literal padded with blanks to a multiple of 64, a newline. The number of
- * rows is known at the end only, so room is kept for it. */
-static int npy_end(FILE *file, size_t rows, size_t dim)
-{
-    char header[NPY_HEADER + 1];
-    int size = snprintf(header, sizeof header, "\x93NUMPY\x01%c%c%c{'descr': '<f4', 'fortran_order': False, 'shape': (%zu, %zu), }",
-                        0, NPY_HEADER - 10, 0, rows, dim);
-
-    memset(header + size, ' ', (size_t)(NPY_HEADER - size));
-    header[NPY_HEADER - 1] = '\n';
-    return fseeko(file, 0, SEEK_SET) < 0 || fwrite(header, NPY_HEADER, 1, file) != 1 ? -1 : 0;
-}
-
-static int npy_begin(FILE *file, size_t dim)
-{
-    return npy_end(file, 0, dim);
-}
-
-static int npy_row(FILE *file, struct ft_string id, const float *embedding, size_t dim)
-{
-    (void)id;
-    return dim && fwrite(embedding, dim * sizeof *embedding, 1, file) != 1 ? -1 : 0;
-}
-
-static int csv_begin(FILE *file, size_t dim)
-{
-    fputs("id", file);
-    for (size_t i = 0; i < dim; i++)
-        fprintf(file, ",%zu", i);
-    return putc('\n', file) == EOF ? -1 : 0;
-}
-
-static void csv_field(FILE *file, struct ft_string text)
-{
-    bool quote = false;
-
-    for (size_t i = 0; i < text.size; i++)
-        quote |= strchr(",\"\r\n", text.data[i]) != NULL;
-    if (!quote) {
-        fwrite(text.data, 1, text.size, file);
-        return;
-    }
-    putc('"', file);
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.data[i] == '"')
-            putc('"', file);
-        putc(text.data[i], file);
-    }
-    putc('"', file);
-}
-
-static int csv_row(FILE *file, struct ft_string id, const float *embedding, size_t dim)
-{
-    csv_field(file, id);
-    for (size_t i = 0; i < dim; i++)
-        fprintf(file, ",%.9g", (double)embedding[i]);
-    return putc('\n', file) == EOF ? -1 : 0;
-}
-
-static int jsonl_row(FILE *file, struct ft_string id, const float *embedding, size_t dim)
-{
-    json_t *text = json_stringn(id.data, id.size);
-    char *quoted = text ? json_dumps(text, JSON_ENCODE_ANY) : NULL;
-
-    json_decref(text);
-    if (!quoted)
-        return ft_fail(FT_BAD, "its id is not UTF-8");
-    fprintf(file, "{\"id\": %s, \"embedding\": [", quoted);
-    free(quoted);
-    for (size_t i = 0; i < dim; i++)
-        fprintf(file, "%s%.9g", i ? ", " : "", (double)embedding[i]);
-    return fputs("]}\n", file) == EOF ? -1 : 0;
-}
-
-static const struct format formats[] = {
-    {"npy", true, npy_begin, npy_row, npy_end},
-    {"csv", false, csv_begin, csv_row, NULL},
-    {"jsonl", false, NULL, jsonl_row, NULL},
+/* What is left of documents: which file, and rows written so far. */
+struct sink {
+    struct ft_embedding_options options;
+    struct ft_embedding_file *out;
+    FILE *file;
 };
 
 /* --to, or the ending of PATH. */
-static const struct format *choose_format(void)
+static int choose_format(struct sink *sink)
 {
     const char *dot = output ? strrchr(output, '.') : NULL, *name = to ? to : dot ? dot + 1 : "";
 
-    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
-        if (strcmp(name, formats[i].name) == 0)
-            return formats + i;
-    ft_fail(FT_USAGE, to ? "--to %s takes a model (-m, or a stream of steps), got documents" : "documents: which format? --to npy, csv or jsonl",
-            to);
-    return NULL;
-}
-
-/* Rows written so far, and their width once known. */
-struct sink {
-    const struct format *format;
-    FILE *file;
-    size_t rows, dim;
-    bool begun;
-};
-
-static int begin(struct sink *sink, size_t dim)
-{
-    sink->dim = dim;
-    sink->begun = true;
-    if (sink->format->begin && sink->format->begin(sink->file, dim) < 0)
-        return ft_fail_errno("cannot write");
+    sink->options.format = name;
+    sink->options.calibration = calibration;
+    if (!ft_embedding_format_known(name))
+        return ft_fail(FT_USAGE, to ? "--to %s takes a model (-m, or a stream of steps), got documents" : "documents: which format? --to npy, csv or jsonl",
+                       to);
+    if (ft_quantization_parse(&sink->options.quantization, precision ? precision : "fp32") < 0)
+        return ft_fail(FT_USAGE, "--precision %s is of models, of embeddings there are fp32, int8, uint8, binary and ubinary", precision);
+    if (calibration && !ft_quantization_ranged(sink->options.quantization))
+        return ft_fail(FT_USAGE, "--calibration: only --precision int8 and uint8 have ranges");
     return 0;
 }
 
@@ -172,18 +78,7 @@ static int write_row(struct sink *sink, struct ft_arena *memory, const struct ft
         return ft_fail(FT_BAD, "no embedding: add ft-embed before");
     if (!(embedding = ft_wire_floats(memory, document->object, "embedding", 1, &dim)))
         return -1;
-    if (!sink->begun && begin(sink, dim) < 0)
-        return -1;
-    if (dim != sink->dim)
-        return ft_fail(FT_BAD, "its embedding has %llu dimensions, expected %zu", (unsigned long long)dim, sink->dim);
-    for (size_t i = 0; i < dim; i++)
-        if (!isfinite(embedding[i]))
-            return ft_fail(FT_BAD, "its embedding holds %g", (double)embedding[i]);
-    ft_error_clear();
-    if (sink->format->row(sink->file, id, embedding, dim) < 0)
-        return *ft_error() ? -1 : ft_fail_errno("cannot write");
-    sink->rows++;
-    return 0;
+    return ft_embedding_file_row(sink->out, id, embedding, (size_t)dim);
 }
 
 static int write_document(struct sink *sink, struct ft_arena *memory, const struct ft_record *record)
@@ -206,6 +101,8 @@ static int write_documents(struct ft_reader *reader, struct sink *sink)
     struct ft_record record;
     int more;
 
+    if (!(sink->out = ft_embedding_file_open(&sink->options, sink->file)))
+        return -1;
     while ((more = ft_reader_next(reader, &record)) > 0) {
         ft_arena_reset(&memory);
         tool.in++;
@@ -213,10 +110,10 @@ static int write_documents(struct ft_reader *reader, struct sink *sink)
             break;
     }
     ft_arena_free(&memory);
-    if (more == 0 && !sink->begun)
-        more = begin(sink, (size_t)ft_reader_header(reader)->dim);
-    if (more == 0 && sink->format->end && sink->format->end(sink->file, sink->rows, sink->dim) < 0)
-        more = ft_fail_errno("cannot write");
+    if (more == 0)
+        more = ft_embedding_file_end(sink->out, (size_t)ft_reader_header(reader)->dim);
+    tool.out = ft_embedding_file_rows(sink->out);
+    ft_embedding_file_close(sink->out);
     return more;
 }
 
@@ -236,11 +133,12 @@ static int copy_out(FILE *file)
 
 static int to_standard_output(struct ft_reader *reader, struct sink *sink)
 {
+    bool seeks = ft_embedding_format_seeks(sink->options.format);
     int result;
 
-    if (sink->format->spools && isatty(STDOUT_FILENO))
+    if (seeks && isatty(STDOUT_FILENO))
         return ft_fail(FT_USAGE, "standard output is a terminal: add -o PATH");
-    sink->file = sink->format->spools ? tmpfile() : stdout;
+    sink->file = seeks ? tmpfile() : stdout;
     if (!sink->file)
         return ft_fail_errno("temporary file");
     ft_reader_watch(reader, STDOUT_FILENO);
@@ -277,14 +175,11 @@ static int to_file(struct ft_reader *reader, struct sink *sink)
 
 static int export_documents(struct ft_reader *reader)
 {
-    struct sink sink = {.format = choose_format()};
-    int result;
+    struct sink sink = {0};
 
-    if (!sink.format)
+    if (choose_format(&sink) < 0)
         return -1;
-    result = output && strcmp(output, "-") != 0 ? to_file(reader, &sink) : to_standard_output(reader, &sink);
-    tool.out = sink.rows;
-    return result;
+    return output && strcmp(output, "-") != 0 ? to_file(reader, &sink) : to_standard_output(reader, &sink);
 }
 
 static bool same_directory(const char *a, const char *b)
@@ -300,6 +195,7 @@ static bool same_directory(const char *a, const char *b)
 static int export_model(const char *name)
 {
     const char *directory = ft_model_find(&arena, name), *why;
+    enum ft_weights_type type;
     struct ft_model *model;
     int result;
 
@@ -309,14 +205,17 @@ static int export_model(const char *name)
         return ft_fail(FT_USAGE, "--to %s takes documents, got a model", to);
     if (!output || strcmp(output, "-") == 0)
         return ft_fail(FT_USAGE, "a model is a directory: add -o PATH");
+    if (calibration || ft_weights_type_parse(&type, precision ? precision : "fp32") < 0)
+        return ft_fail(FT_USAGE, "%s is of embeddings, of a model --precision fp32, fp16 or bf16", calibration ? "--calibration" : precision);
     if (ft_run_is(directory) && !ft_run_finished(directory))
         return ft_fail(FT_USAGE, "%s is still in training: no model yet", directory);
-    if (same_directory(directory, output)) {
+    if (same_directory(directory, output) && type == FT_WEIGHTS_F32) {
         ft_tool_say(&tool, "%s is a finished model already: nothing to do", directory);
         return 0;
     }
     if (!(model = ft_model_open(directory, NULL)))
         return -1;
+    model->saved_as = type;
     if (model->extra_text)
         ft_tool_say(&tool, "%s", model->extra_text);
     if ((why = ft_model_alone(&arena, model)) && !to)

@@ -10,6 +10,7 @@
 
 #include "base/memory.h"
 #include "data/tokenizer.h"
+#include "model/narrow.h"
 #include "model/prompts.h"
 #include "tensor/kernels.h"
 
@@ -127,6 +128,7 @@ struct ft_model {
     bool prompt_left_out;    /* its pooling would leave out a prompt's tokens (include_prompt false): ft_model_prompts_check */
     struct ft_tokenizer *tokenizer;
     struct ft_tailored *tailored;   /* what ft.json says of it (tailor.h), or NULL */
+    enum ft_weights_type saved_as;  /* what ft_model_save writes weights as; 0: 32-bit floats */
     const char *extra_text;  /* what was passed over while loading and should be said, or NULL */
     struct ft_adapters *adapters;   /* what is trained in the block's stead, or NULL */
     const char *body;        /* where config.json and model.safetensors lie inside directory: "", or "0_Transformer" of old */

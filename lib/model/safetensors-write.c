@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { PIECE = 1 << 14 };
+
 float ft_bfloat_to_float(uint16_t bfloat)
 {
     uint32_t bits = (uint32_t)bfloat << 16;
@@ -106,6 +108,31 @@ end:
     return result;
 }
 
+/* Floats as 16 bits, a piece at a time. */
+static int write_narrow(int fd, const char *path, const struct ft_safetensor *tensor)
+{
+    uint16_t piece[PIECE];
+    float floats[PIECE];          /* aligned, as a map need not be */
+
+    for (uint64_t i = 0; i < tensor->count; i += PIECE) {
+        size_t count = tensor->count - i < PIECE ? (size_t)(tensor->count - i) : PIECE;
+
+        memcpy(floats, (const char *)tensor->data + i * sizeof *floats, count * sizeof *floats);
+        if (ft_narrow(tensor->narrow, floats, count, piece) < 0)
+            return ft_error_prefix("%s: ", tensor->name);
+        if (ft_write_all(fd, piece, count * sizeof *piece) < 0)
+            return ft_fail_errno("%s", path);
+    }
+    return 0;
+}
+
+static int write_tensor(int fd, const char *path, const struct ft_safetensor *tensor)
+{
+    if (tensor->narrow != FT_WEIGHTS_F32)
+        return write_narrow(fd, path, tensor);
+    return ft_write_all(fd, tensor->data, tensor->size) < 0 ? ft_fail_errno("%s", path) : 0;
+}
+
 int ft_safetensors_write(const char *path, const struct ft_safetensor *tensors, size_t count)
 {
     struct ft_buffer header = {0};
@@ -116,8 +143,7 @@ int ft_safetensors_write(const char *path, const struct ft_safetensor *tensors, 
     if (good && !(good = ft_write_all(fd, header.data, header.size) == 0))
         ft_fail_errno("%s", path);
     for (size_t i = 0; good && i < count; i++)
-        if (!(good = ft_write_all(fd, tensors[i].data, tensors[i].size) == 0))
-            ft_fail_errno("%s", path);
+        good = write_tensor(fd, path, &tensors[i]) == 0;
     ft_buffer_free(&header);
     if (fd >= 0 && !good)
         ft_file_abandon(fd, temporary);

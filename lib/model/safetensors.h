@@ -7,6 +7,7 @@
 #define FT_MODEL_SAFETENSORS_H
 
 #include "base/memory.h"
+#include "model/narrow.h"
 
 enum { FT_SAFETENSORS_RANK = 8, FT_SAFETENSORS_HEADER = 100 << 20 };
 
@@ -18,6 +19,7 @@ struct ft_safetensor {
     uint64_t count;           /* elements */
     const void *data;
     size_t size;              /* bytes */
+    enum ft_weights_type narrow;   /* of the writer: F16 or BF16 where data are floats that become it, `size` bytes of dtype; else F32 */
 };
 
 struct ft_safetensors {

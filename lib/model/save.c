@@ -25,6 +25,24 @@ static int copy_file(const char *from, const char *to)
     return result;
 }
 
+/* config.json names what the weights are: as dtype where it does already, else as torch_dtype, which every version of transformers reads. */
+static int save_precision(struct ft_arena *arena, const struct ft_model *model, const char *directory)
+{
+    const char *path = ft_arena_print(arena, "%s/config.json", directory), *type = ft_weights_type_torch(model->saved_as);
+    json_t *json = path && ft_file_exists(path) ? ft_json_read(path) : NULL;
+    int result = -1;
+
+    if (json) {
+        json_object_set_new(json, json_object_get(json, "dtype") ? "dtype" : "torch_dtype", json_string(type));
+        if (json_object_get(json, "embedding_dtype"))
+            json_object_set_new(json, "embedding_dtype", json_string(type));
+        result = ft_json_save(path, json);
+    } else if (path && !ft_file_exists(path))
+        result = 0;
+    json_decref(json);
+    return result;
+}
+
 /* config.json, asking for float32 whatever it asked for, and saying of no quantization; untouched where it does already. */
 static int copy_config(const char *from, const char *to)
 {
@@ -153,6 +171,12 @@ static size_t collect(const struct ft_model *model, const char *file, const stru
     for (size_t i = 0; i < source->count; i++)
         if (!used[i] && (!edited || ft_tensor_kept(source->tensors[i].name)))
             out[count++] = source->tensors[i];
+    for (size_t i = 0; i < count; i++)
+        if (model->saved_as != FT_WEIGHTS_F32 && strcmp(out[i].dtype, "F32") == 0) {
+            out[i].dtype = ft_weights_type_name(model->saved_as);
+            out[i].narrow = model->saved_as;
+            out[i].size = out[i].count * ft_weights_type_size(model->saved_as);
+        }
     return count;
 }
 
@@ -209,7 +233,10 @@ static int save_prompts(struct ft_arena *arena, const struct ft_model *model, co
 /* All weights, file by file; the model's own last. */
 static int save_all_weights(struct ft_arena *arena, const struct ft_model *model, const char *directory)
 {
-    const char *file = "";
+    const char *file = "", *body = ft_model_path(arena, directory, model->body);
+
+    if (model->saved_as != FT_WEIGHTS_F32 && (!body || save_precision(arena, model, body) < 0))
+        return -1;
 
     for (int i = 0; i < model->parameter_count; i++) {
         const char *here = model->parameters[i].file;

@@ -83,6 +83,53 @@ test_expect_success 'a stream cut anywhere leaves no file' '
     test_cut_every_byte small "ft-export -q -o cut.npy || { test ! -e cut.npy || exit 0; exit 3; }"
 '
 
+# Files that numpy wrote of what sentence-transformers made: header and numbers alike.
+GOLDEN_EXPORT=$TOP/tests/golden/export
+
+test_expect_success 'few bits: the files that numpy and sentence-transformers make' '
+    ft-ingest "$GOLDEN_EXPORT/embeddings.jsonl" >vectors &&
+    for precision in int8 uint8 binary ubinary; do
+        ft-export --precision $precision -o $precision.npy vectors && cmp $precision.npy "$GOLDEN_EXPORT/$precision.npy" || return 1
+    done &&
+    for precision in int8 uint8; do
+        ft-export --precision $precision --calibration "$GOLDEN_EXPORT/calibration.npy" --to npy vectors >calibrated &&
+        cmp calibrated "$GOLDEN_EXPORT/$precision-calibrated.npy" || return 1
+    done
+'
+
+test_expect_success 'few bits as csv and jsonl: the numbers of the npy, and ids' '
+    ft-export --precision int8 --to csv vectors >out.csv && ft-export --precision int8 --to jsonl vectors >out.jsonl &&
+    tail -c +129 int8.npy | od -An -v -td1 -w1 | tr -d " " >want &&
+    tail -n +2 out.csv | cut -d, -f2- | tr , "\n" >got && test "$(wc -l <want)" -eq 1560 && cmp want got &&
+    sed "s/.*\[//; s/\].*//; s/ //g" out.jsonl | tr , "\n" >got && cmp want got &&
+    test "$(sed -n 3p out.csv | cut -d, -f1)" = d1 &&
+    ft-export --precision ubinary --to csv vectors >out.csv && test "$(head -1 out.csv)" = "id,0,1"
+'
+
+test_expect_success 'ranges of the exported rows are ranges of a file that holds them' '
+    ft-export --precision fp32 -o all.npy vectors &&
+    ft-export --precision int8 --calibration all.npy --to npy vectors >again && cmp again int8.npy
+'
+
+test_expect_success 'few bits: one row has no ranges, ranges of other dimensions, precisions of the other kind' '
+    head -1 "$GOLDEN_EXPORT/embeddings.jsonl" | ft-ingest >one &&
+    test_expect_code 2 ft-export --precision int8 -o one.npy one 2>err && test_grep "calibration FILE" err && test_no_file one.npy &&
+    ft-export --precision int8 --calibration all.npy -o one.npy one && ft-export --precision binary -o one-binary.npy one &&
+    test_expect_code 2 ft-export --precision int8 --calibration docs.npy -o x.npy vectors 2>err && test_grep "12 dimensions, expected 13" err &&
+    test_expect_code 2 ft-export --precision binary --calibration all.npy -o x.npy vectors &&
+    test_expect_code 2 ft-export --precision fp16 -o x.npy vectors 2>err && test_grep "is of models" err &&
+    test_expect_code 2 ft-export --precision int8 -m "$GOLDEN/dense" -o x 2>err && test_grep "is of embeddings" err &&
+    test_expect_code 4 ft-export --precision int8 --calibration none.npy -o x.npy vectors && test_no_file x.npy &&
+    ft-ingest --where text=nothing "$GOLDEN_EXPORT/embeddings.jsonl" | ft-export --precision int8 --to npy >empty.npy &&
+    test_grep "|i1" empty.npy
+'
+
+test_expect_success 'a stream cut anywhere leaves no quantized file' '
+    test_before="rm -f cut.npy" &&
+    head -3 docs.csv | ft-ingest --unlabeled | ft-embed -m "$GOLDEN/mean" >two &&
+    test_cut_every_byte two "ft-export -q --precision uint8 -o cut.npy || { test ! -e cut.npy || exit 0; exit 3; }"
+'
+
 test_expect_success 'an upstream failure is passed on' '
     head -c 100 documents >bad &&
     (stage embed ft-embed -m "$GOLDEN/mean" bad | stage export ft-export -o bad.npy) &&
@@ -113,6 +160,26 @@ test_expect_success 'a model as a directory that is the same model' '
     ft-embed -m model documents >again &&
     ft-export --to npy again >again.npy && cmp docs.npy again.npy &&
     test -f model/modules.json && test -f model/tokenizer.json && test ! -L model/tokenizer.json
+'
+
+# What a model of half the bytes gives is what its weights, rounded, give: the golden models f16 and bf16 are dense, rounded.
+for precision in fp16 bf16; do
+    test_expect_success "a model in $precision: half the bytes, said in config.json, read back" '
+        rm -rf narrow && ft-export -m "$GOLDEN/dense" --precision $precision -o narrow &&
+        test_grep "\"dtype\": \"b\{0,1\}float16\"" narrow/config.json &&
+        whole=$(wc -c <model/model.safetensors) && half=$(wc -c <narrow/model.safetensors) &&
+        test $half -lt $((whole * 6 / 10)) && ! grep -q "F32" narrow/model.safetensors && ! grep -q "F32" narrow/2_Dense/model.safetensors &&
+        ft-embed -m narrow documents | ft-export --to csv >got && tail -n +2 got | cut -d, -f2- | tr , "\n" >numbers &&
+        ft-embed -m "$GOLDEN/dense" documents | ft-export --to csv >got && tail -n +2 got | cut -d, -f2- | tr , "\n" >want &&
+        ! cmp -s numbers want &&
+        paste numbers want | awk "{ d = \$1 - \$2; if (d > .02 || d < -.02) bad = 1 } END { exit bad || NR != 36 }"
+    '
+done
+
+test_expect_success 'and the same bytes when that is exported again' '
+    ft-export -m narrow --precision bf16 -o twice && cmp narrow/model.safetensors twice/model.safetensors &&
+    ft-export -m narrow -o wide && test_grep "\"dtype\": \"float32\"" wide/config.json &&
+    ft-export -m wide --precision bf16 -o thrice && cmp narrow/model.safetensors thrice/model.safetensors
 '
 
 test_expect_success 'and nothing is replaced that is no model' '
