@@ -193,6 +193,47 @@ test_expect_success 'what a model of pictures cannot be cut or pooled to' '
     ft-tailor -m cats --dim 4 -o cats-4 2>err && test_grep "only ft loads it: .*which its own library cannot express" err
 '
 
+# colours DIR COUNT SEED: in each of four folders so many BMPs of 24 x 24 pixels, in the folder's colour; light and a wave of grey are each picture's own.
+colours () {
+    mkdir -p "$1/red" "$1/green" "$1/blue" "$1/grey" && awk -v dir="$1" -v count="$2" -v seed="$3" 'BEGIN {
+        srand(seed)
+        split("blue green red grey", name, " ")
+        bytes = split("66 77 246 6 0 0 0 0 0 0 54 0 0 0 40 0 0 0 24 0 0 0 24 0 0 0 1 0 24 0 0 0 0 0 192 6 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0", head, " ")
+        for (kind = 1; kind <= 4; kind++) for (k = 0; k < count; k++) {
+            file = dir "/" name[kind] "/" k ".bmp"
+            for (i = 1; i <= bytes; i++) printf "%c", head[i] + 0 >file
+            light = 40 + 80 * rand(); tilt = 3 * (rand() - .5); phase = 6 * rand()
+            for (y = 0; y < 24; y++) for (x = 0; x < 24; x++) for (c = 1; c <= 3; c++) {
+                value = int(light * (c == kind ? 2 : kind == 4 ? 1.5 : 1) + 10 * sin(tilt * x + y / 2 + phase) + 40 * (rand() - .5))
+                if (value < 1) value = 1
+                if (value > 255) value = 255
+                printf "%c", value >file
+            }
+            close(file)
+        }
+    }'
+}
+teach_probe () {
+    $limit ft-train -q -m cats-probe --batch 32 --per-class 8 --epochs 60 --lr 1e-1 "$@"
+}
+
+test_expect_success 'a linear probe of pictures: nothing changes but the projection, batch norms neither, and that learns' '
+    colours colours 16 1 && colours unseen 8 2 && ft-ingest -q --format images colours >colours.ft && ft-ingest -q --format images unseen >unseen.ft &&
+    $tailor -m cats --freeze "*" --dim 8 -o cats-probe && $tailor -m cats-probe >list && test "$(grep -c " yes$" list)" -eq 1 &&
+    test "$(sed -n "/ yes$/s/  */ /gp" list)" = "2_Dense linear [8] 168 yes" &&
+    teach_probe -o cats-probed colours.ft && test "$(changed cats-probe cats-probed)" = ./2_Dense/model.safetensors && cmp cats-probe/ft.json cats-probed/ft.json &&
+    teach_probe --steps 4 --batch-norm train -o cats-probed-train colours.ft && test "$(changed cats-probe cats-probed-train)" = ./2_Dense/model.safetensors &&
+    for m in cats cats-probe cats-probed; do ft-eval -q -m $m unseen.ft | sed -n "s/^map.//p"; done >maps && cat maps &&
+    awk "{ map[NR] = \$1 } END { exit !(NR == 3 && map[3] > map[1] + .15 && map[3] > map[2] + .15) }" maps
+'
+
+test_expect_success 'and exported it embeds as before; with --cache-frozen it is the same bytes' '
+    ft-export -q -m cats-probed -o cats-probe-exported && test -z "$(changed cats-probed cats-probe-exported)" &&
+    for m in probed probe-exported probe; do ft-embed -q -m cats-$m unseen.ft | ft-export -q --to npy -o $m.npy || return 1; done &&
+    cmp probed.npy probe-exported.npy && ! cmp -s probed.npy probe.npy &&
+    teach_probe -o cats-probed-kept --cache-frozen colours.ft && test -z "$(changed cats-probed cats-probed-kept)"
+'
+
 test_expect_success 'its maps pooled by a generalised mean, and cut after its second stage' '
     $tailor -m cats --pool gem -o cats-gem && near cats-gem cats-gem && test_grep ft-tailored cats-gem/config.json &&
     $tailor -m cats --embedding encoder.stages.1.layers.0.act --pool max -o cats-cut && near cats-cut cats-cut && test "$(wc -c <cats-cut/model.safetensors)" -lt 25000
