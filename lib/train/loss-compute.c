@@ -26,11 +26,12 @@ static int give_weights(const struct ft_losses *losses, size_t index, const stru
     const struct ft_loss_tensor *tensor[FT_LOSS_TENSORS];
     const struct ft_loss_input *input = call->input;
     size_t count = ft_chosen_tensors(losses, index, layout, tensor);
-    const char *name = losses->losses[index].loss->name;
+    const struct ft_loss *loss = losses->losses[index].loss;
+    bool labelled = count && !loss->unlabelled;
 
-    if (count && !input->label)
-        return ft_fail(FT_BAD, "the %s loss needs labels, and this batch of %s has none", name, ft_batch_kind_name(input->kind));
-    for (size_t i = 0; i < input->n && count; i++)
+    if (labelled && !input->label)
+        return ft_fail(FT_BAD, "the %s loss needs labels, and this batch of %s has none", loss->name, ft_batch_kind_name(input->kind));
+    for (size_t i = 0; labelled && i < input->n; i++)
         if (input->label[i] >= 0 && (size_t)input->label[i] >= input->classes)
             return ft_fail(FT_BAD, "item %zu has label %d, and the stream's header says %zu classes", i, (int)input->label[i], input->classes);
     for (size_t i = 0; i < count; i++) {

@@ -47,7 +47,7 @@ static int lay_out_learnt(const struct ft_losses *losses, size_t index, struct f
     struct ft_loss_tensor tensor[FT_LOSS_TENSORS] = {0};
     size_t count = chosen->loss->tensors ? chosen->loss->tensors(chosen->value, layout->classes, layout->d, tensor) : 0;
 
-    if (count && (layout->classes == 0 || layout->classes > INT32_MAX))
+    if (count && !chosen->loss->unlabelled && (layout->classes == 0 || layout->classes > INT32_MAX))
         return ft_fail(FT_BAD, "loss %s learns something for each class, and the stream's header says %zu classes: expected labelled documents "
                        "through ft-sample", chosen->loss->name, layout->classes);
     for (size_t i = 0; i < count; i++) {
@@ -139,6 +139,34 @@ int ft_losses_begin(const struct ft_loss_layout *layout, uint64_t seed, float *w
             return -1;
     }
     return 0;
+}
+
+bool ft_losses_begin_as(const struct ft_loss_layout *layout, const char *name, double value, float *weights)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < layout->count; i++) {
+        const struct ft_loss_tensor *t = &layout->tensor[i];
+
+        if (!t->own || strcmp(t->own, name) != 0)
+            continue;
+        for (size_t k = 0; k < t->rows * t->columns; k++)
+            weights[t->first + k] = (float)value;
+        found = true;
+    }
+    return found;
+}
+
+void ft_losses_bound(const struct ft_loss_layout *layout, float *weights)
+{
+    for (size_t i = 0; i < layout->count; i++) {
+        const struct ft_loss_tensor *t = &layout->tensor[i];
+
+        if (!(t->low < t->high))
+            continue;
+        for (size_t k = t->first; k < t->first + t->rows * t->columns; k++)
+            weights[k] = fminf(fmaxf(weights[k], (float)t->low), (float)t->high);
+    }
 }
 
 static bool remembers(const struct ft_losses *losses)

@@ -10,7 +10,7 @@
  *        - ft_compare calls a function with one query's cosine distances to all candidates; it says the loss and its slope by each
  *          distance, and threads, memory, matrix products and gradients are done
  *        - ft_role_items_find tells who is anchor, positive, negative in rows of pairs and triplets; rows.h has more for rows and scores,
- *          contrast.h the softmax of infonce and gist
+ *          contrast.h the softmax of infonce, gist and clip
  *      One that looks at a teacher or a guide says so by `asks`, and that it lacks one by ft_fail.
  *      Sum in double and in a fixed order. A batch that is not what it should be is ft_fail(FT_BAD, ...).
  *   2. Add X(NAME) to LOSSES below. That is all: --loss, --help, and tests know it.
@@ -29,6 +29,8 @@
     X(supcon)                \
     X(infonce)               \
     X(gist)                  \
+    X(clip)                  \
+    X(siglip)                \
     X(mega_batch_margin)     \
     X(vicreg)                \
     X(cosine)                \

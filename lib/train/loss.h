@@ -58,7 +58,7 @@ unsigned ft_losses_asks(const struct ft_losses *losses);
 /* The same without a kind of batch in view, for what is asked before one has come: no default, and any loss passes. */
 struct ft_losses *ft_losses_parse_any(struct ft_arena *arena, const struct ft_list *loss);
 
-/* What losses learn (a vector for each class) and what they remember (embeddings of batches before): one array of 4-byte cells for all losses
+/* What losses learn (a vector for each class, a temperature) and what they remember (embeddings of batches before): one array of 4-byte cells for all losses
  * of a run, what is learnt first. It is the run's: ft_trainer's to change, checkpoints hold it, and ft-loss reads it. */
 struct ft_loss_tensor {
     char name[48];             /* "arcface.weight"; of the second arcface, "arcface-2.weight" */
@@ -66,6 +66,9 @@ struct ft_loss_tensor {
     size_t rows, columns, first;           /* first: in floats from the array's start */
     double mean, spread;       /* it begins as random numbers of this mean, and this standard deviation or, uniform, half width */
     bool uniform;
+    const char *own;           /* a number that a model may have of its own, in whose stead this one is learnt: "logit_scale"; or NULL */
+    double low, high;          /* bounds, where low < high: what a step puts beyond them is put back to them */
+    bool undecayed;            /* weight decay passes it by */
 };
 
 struct ft_loss_layout {
@@ -75,11 +78,17 @@ struct ft_loss_layout {
     size_t learnt, floats;                 /* what is learnt takes the first `learnt` floats of `floats` */
 };
 
-/* FT_BAD: a loss needs to know the classes, and `classes` is 0 or beyond what labels can be. floats 0: losses without any. */
+/* FT_BAD: a loss learns something for each class, and `classes` is 0 or beyond what labels can be. floats 0: losses without any. */
 int ft_losses_layout(struct ft_arena *arena, const struct ft_losses *losses, size_t classes, size_t d, struct ft_loss_layout *layout);
 
 /* The beginning: random numbers of this seed (Philox; what is remembered begins empty) into [floats]. */
 int ft_losses_begin(const struct ft_loss_layout *layout, uint64_t seed, float *weights);
+
+/* Every tensor that stands for the model's own `name` begins as this value instead. Says whether there is one. */
+bool ft_losses_begin_as(const struct ft_loss_layout *layout, const char *name, double value, float *weights);
+
+/* After a step: what is learnt, back within its bounds. */
+void ft_losses_bound(const struct ft_loss_layout *layout, float *weights);
 
 /* After a batch is applied: what is remembered takes it in. `weights` is what input->weights was for it, writable. FT_BAD: no embeddings, or some that
  * are not finite; ft_losses_memorable says so before. */

@@ -29,7 +29,7 @@ static int list_parameters(struct ft_weights *w)
 
         if (t->learnt)
             list[w->parameters.count++] = (struct ft_parameter){
-                .name = t->name, .file = "", .rank = 2, .rows = t->rows, .columns = t->columns, .offset = t->first, .decay = true};
+                .name = t->name, .file = "", .rank = 2, .rows = t->rows, .columns = t->columns, .offset = t->first, .decay = !t->undecayed};
     }
     return 0;
 }
@@ -151,6 +151,7 @@ int ft_weights_step(struct ft_weights *w, const struct ft_optimizer_how *how, co
 {
     if (w->optimizer && ft_optimizer_step(w->optimizer, whole_gradient(w), how) < 0)
         return -1;
+    ft_losses_bound(&w->layout, w->parameters.block);
     return w->layout.floats && input ? ft_losses_remember(w->losses, &w->layout, input, w->parameters.block) : 0;
 }
 

@@ -64,6 +64,30 @@ test_expect_success 'losses with weights of their own, and an optimizer for them
         -o learning-slowly labelled.batches && differ learning-slowly learning-fused
 '
 
+test_expect_success 'temperatures that are learnt, of pairs: piped equals fused, any threads; a step takes them to their bounds and no further' '
+    towards () {
+        $limit ft-train -q -m model --loss "clip" --loss "0.5*siglip:temperature=.2,bias=-2" "$@"
+    } &&
+    towards -o towards-fused --loss-lr .01 pairs.batches && towards -o towards-one --loss-lr .01 --threads 1 pairs.batches &&
+    towards -o towards-piped --loss-lr .01 --seed 5 --steps 0 && piped towards-piped pairs.batches &&
+    same towards-fused towards-one towards-piped && differ towards-fused pairs-fused &&
+    $limit ft-train -q -m model --loss "clip:temperature=.07,learn=0" --loss "0.5*siglip:temperature=.2,bias=-2,learn=0" -o towards-fixed pairs.batches &&
+    differ towards-fused towards-fixed &&
+    numbers () {
+        od -An -v -tf4 -w64 $1/run/checkpoints/2/loss | awk "NR <= 3 { printf \"%.4f \", \$1 }"
+    } &&
+    towards -o towards-two --loss-lr .01 --steps 2 pairs.batches && numbers towards-two && case "$(numbers towards-two)" in
+        2.6[4-8]*" "1.[56]*" "-[12].*) ;;
+        *) false ;;
+    esac &&
+    towards -o towards-far --loss-optimizer sgd --clip 0 --loss-lr 1e9 --warmup 0 --steps 2 pairs.batches && numbers towards-far &&
+    case "$(numbers towards-far)" in
+        0.0000" "0.0000*|0.0000" "4.6052*|4.6052" "0.0000*|4.6052" "4.6052*) ;;
+        *) false ;;
+    esac &&
+    towards -o towards-decayed --loss-lr .01 --loss-optimizer adamw:decay=100 --steps 2 pairs.batches && test "$(numbers towards-decayed)" = "$(numbers towards-two)"
+'
+
 test_expect_success 'a memory of batches before, and sizes of embedding: piped equals fused, any threads' '
     remembering () {
         $limit ft-train -q -m model --loss "supcon:memory_size=120" --loss "contrastive:memory_size=70,matryoshka_dims=20+8" "$@"
@@ -79,6 +103,8 @@ test_expect_success 'a memory of batches before, and sizes of embedding: piped e
 test_expect_success 'a loss with weights of its own has none without a run, nor without classes' '
     ft-embed -q -m model labelled.batches >embedded &&
     test_expect_code 2 ft-loss -q --loss arcface embedded 2>err >out && cat err && test_grep "which live in a run" err &&
+    ft-embed -q -m model pairs.batches >embedded-pairs && ft-loss -q --loss clip:learn=0 embedded-pairs >out &&
+    test_expect_code 2 ft-loss -q --loss clip embedded-pairs 2>err >out && cat err && test_grep "clip has weights of its own, which live in a run" err &&
     ft-cat -q --full labelled.batches | sed "1s/\"classes\":6/\"classes\":0/" | ft-cat -q --from-text >no-classes &&
     ! cmp -s no-classes labelled.batches &&
     test_expect_code 3 $limit ft-train -q -m model --loss arcface -o none no-classes 2>err && cat err && test_grep "0 classes" err &&

@@ -1,6 +1,7 @@
 /* test-loss-rows.c - losses over rows, and what they need of a teacher, a guide or scores, against sentence-transformers and pytorch-metric-learning in
  * float64 (tests/golden/loss/rows.jsonl, made by make-rows.py there; matryoshka.jsonl, several sizes of embedding at once, by make-matryoshka.py);
- * the guide's filter and the teacher's dimensions besides. */
+ * clip and siglip against open_clip (clip.jsonl, make-clip.py), what they learn too, how it begins and is bounded; the guide's filter and the
+ * teacher's dimensions besides. */
 #include "../tap.h"
 #include "batches.h"
 
@@ -12,7 +13,7 @@
 
 enum { MOST = 4096 };
 
-static double worst_loss, worst_gradient;
+static double worst_loss, worst_gradient, worst_learnt;
 
 static double number_at(const json_t *list, size_t i)
 {
@@ -78,12 +79,32 @@ static void make_case(struct made *made, const json_t *c)
     second(made, json_object_get(c, "guide"), &made->input.guide, &made->input.guide_d);
 }
 
+/* What the loss learns, in the place of how it begins. */
+static bool give_weights(struct made *made, const struct ft_losses *losses, const json_t *weights)
+{
+    if (!losses || !made_weights(made, losses) || (weights && made->layout.count != json_array_size(weights)))
+        return false;
+    for (size_t i = 0; i < json_array_size(weights); i++)
+        made->weights[made->layout.tensor[i].first] = (float)number_at(weights, i);
+    return true;
+}
+
+/* The worst error of the gradients by what is learnt, each a number, as a share of it. */
+static double learnt_error(const struct made *made, const json_t *wanted)
+{
+    double worst = 0;
+
+    for (size_t i = 0; i < json_array_size(wanted); i++)
+        worst = fmax(worst, fabs(made->weights_gradient[made->layout.tensor[i].first] / number_at(wanted, i) - 1));
+    return worst;
+}
+
 static void check_case(const json_t *c)
 {
     static float gradient[MOST];
     const char *loss = json_string_value(json_object_get(c, "loss")), *name = json_string_value(json_object_get(c, "name"));
     const json_t *wanted = json_object_get(c, "gradient");
-    double value = 0, want = json_number_value(json_object_get(c, "value")), square = 0, error = 0;
+    double value = 0, want = json_number_value(json_object_get(c, "value")), square = 0, error = 0, learnt;
     struct ft_losses *losses;
     struct made made;
     uint64_t counted = 0;
@@ -91,19 +112,22 @@ static void check_case(const json_t *c)
 
     make_case(&made, c);
     losses = made_losses(&made.arena, made.input.kind, loss, NULL);
-    if (losses)
+    if (give_weights(&made, losses, json_object_get(c, "weights")))
         rc = ft_losses_compute(losses, &made.input, &value, gradient, &counted);
+    learnt = learnt_error(&made, json_object_get(c, "learnt"));
     for (size_t i = 0; i < json_array_size(wanted); i++) {
         square += number_at(wanted, i) * number_at(wanted, i);
         error = fmax(error, fabs(gradient[i] - number_at(wanted, i)));
     }
     error /= square > 0 ? sqrt(square) : 1;
-    if (!ok(rc == 0 && fabs(value - want) <= 1e-5 * fabs(want) + 1e-9 && error <= 1e-5 && counted == whole(c, "counted"), "%s %s", name, loss))
-        printf("# %s loss %.10g want %.10g, counted %lu want %zu, gradient off by %.3g of its norm\n", rc ? ft_error() : "", value, want,
-               (unsigned long)counted, whole(c, "counted"), error);
+    if (!ok(rc == 0 && fabs(value - want) <= 1e-5 * fabs(want) + 1e-9 && error <= 1e-5 && learnt <= 1e-5 && counted == whole(c, "counted"), "%s %s", name,
+            loss))
+        printf("# %s loss %.10g want %.10g, counted %lu want %zu, gradient off by %.3g of its norm, what is learnt by %.3g\n", rc ? ft_error() : "",
+               value, want, (unsigned long)counted, whole(c, "counted"), error, learnt);
     if (want != 0)
         worst_loss = fmax(worst_loss, fabs(value / want - 1));
     worst_gradient = fmax(worst_gradient, error);
+    worst_learnt = fmax(worst_learnt, learnt);
     ft_arena_free(&made.arena);
 }
 
@@ -123,7 +147,7 @@ static void check_golden(const char *path, int least)
         json_decref(c);
     }
     fclose(file);
-    printf("# worst: loss %.2g relative, gradient %.2g of its norm\n", worst_loss, worst_gradient);
+    printf("# worst: loss %.2g relative, gradient %.2g of its norm, learnt %.2g relative\n", worst_loss, worst_gradient, worst_learnt);
     ok(cases >= least, "%d cases", cases);
 }
 
@@ -158,6 +182,64 @@ static void check_filter(void)
     }
 }
 
+/* How a loss begins: each of its numbers, and whether a model's own stands for it. */
+static void begins(const char *loss, size_t count, const double *wanted, bool own)
+{
+    struct made made;
+    const struct ft_losses *losses;
+    bool good, scale, bias;
+
+    made_random(&made, FT_BATCH_PAIRS, 4, 6, 9);
+    losses = made_losses(&made.arena, FT_BATCH_PAIRS, loss, NULL);
+    good = losses && made_weights(&made, losses) && made.layout.count == count;
+    for (size_t i = 0; good && i < count; i++)
+        good = fabs(made.weights[made.layout.tensor[i].first] - wanted[i]) < 1e-6 && made.layout.tensor[i].undecayed;
+    scale = good && ft_losses_begin_as(&made.layout, "logit_scale", 3.25, made.weights);
+    bias = good && ft_losses_begin_as(&made.layout, "logit_bias", -4.5, made.weights);
+    good = good && scale == own && (!own || made.weights[0] == 3.25f) && bias == (own && count == 2) &&
+           (!bias || made.weights[made.layout.tensor[1].first] == -4.5f);
+    ok(good, "%s begins as it should%s", loss, own ? ", or as a model's own" : "");
+    ft_arena_free(&made.arena);
+}
+
+/* open_clip's clamp_(0, math.log(100)) of logit_scale; logit_bias is free, and so is what has no bounds. */
+static void check_bounds(void)
+{
+    static const float before[] = {-.5f, 0, 2.5f, 4.605f, 4.7f, 1e30f}, after[] = {0, 0, 2.5f, 4.605f, 4.6051702f, 4.6051702f};
+    struct made made;
+    bool good = true;
+
+    made_random(&made, FT_BATCH_PAIRS, 4, 6, 9);
+    if (!made_weights(&made, made_losses(&made.arena, FT_BATCH_PAIRS, "siglip clip", NULL)) || made.layout.count != 3)
+        exit(1);
+    for (size_t i = 0; i < sizeof before / sizeof *before; i++) {
+        for (size_t t = 0; t < 3; t++)
+            made.weights[made.layout.tensor[t].first] = before[i];
+        ft_losses_bound(&made.layout, made.weights);
+        good = good && made.weights[0] == after[i] && made.weights[made.layout.tensor[1].first] == before[i] &&
+               made.weights[made.layout.tensor[2].first] == after[i];
+    }
+    ok(good, "logit_scale stays within 0 and log(100), logit_bias where it is");
+    ft_arena_free(&made.arena);
+}
+
+static void check_temperature(void)
+{
+    static const char *const bad[] = {"clip:temperature=.001", "clip:temperature=2", "clip:temperature=1e-9,learn=0", "siglip:temperature=.009",
+                                      "clip:temperature=-1", "clip:learn=yes", "siglip:bias=nan", "clip:scale=3"};
+    struct ft_arena arena = {0};
+
+    begins("clip", 1, (double[]){log(1 / .07)}, true);
+    begins("clip:temperature=.05", 1, (double[]){log(20)}, false);
+    begins("clip:learn=0", 0, NULL, false);
+    begins("siglip", 2, (double[]){log(10), -10}, true);
+    begins("siglip:temperature=.5,bias=-3", 2, (double[]){log(2), -3}, false);
+    check_bounds();
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        ok(!made_losses(&arena, FT_BATCH_PAIRS, bad[i], NULL) && ft_error_status() == FT_USAGE, "%s is refused: %s", bad[i], ft_error());
+    ft_arena_free(&arena);
+}
+
 static void refused(enum ft_batch_kind kind, const char *loss, bool scores, size_t teacher_d, const char *want)
 {
     static float gradient[MOST];
@@ -190,6 +272,8 @@ int main(void)
     ft_pool_set_threads(2);
     check_golden(GOLDEN "rows.jsonl", 280);
     check_golden(GOLDEN "matryoshka.jsonl", 28);
+    check_golden(GOLDEN "clip.jsonl", 50);
+    check_temperature();
     check_filter();
     refused(FT_BATCH_CLASSES, "mse", false, 0, "--teacher MODEL");
     refused(FT_BATCH_CLASSES, "mse", false, 5, "5 dimensions, the model's 6");

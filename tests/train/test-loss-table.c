@@ -195,7 +195,7 @@ static void each_setting(const struct ft_loss *loss, enum ft_batch_kind kind, co
         }
         for (const char *p = key->choices; p && *p; p += strcspn(p, " "), p += *p == ' ') {
             snprintf(text, sizeof text, "%s:%s=%.*s", loss->name, key->name, (int)strcspn(p, " "), p);
-            if (kind != FT_BATCH_CLASSES && kind != FT_BATCH_RANDOM && learns(kind, text))
+            if (kind != FT_BATCH_CLASSES && kind != FT_BATCH_RANDOM && !loss->unlabelled && learns(kind, text))
                 continue;   /* what is learnt goes by labels */
             check_all(kind, loss, text, miner);
         }

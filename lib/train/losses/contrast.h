@@ -1,4 +1,4 @@
-/* contrast.h - the softmax over a batch's pairs and hard negatives that infonce and gist are settings of. */
+/* contrast.h - the softmax over a batch's pairs and hard negatives that infonce, gist and clip are settings of. */
 #ifndef FT_TRAIN_CONTRAST_H
 #define FT_TRAIN_CONTRAST_H
 
@@ -27,6 +27,7 @@ struct ft_contrast {
     double strength;
     enum ft_margin_strategy filter;
     double margin;
+    double *by_scale;          /* written: d loss / d scale; or NULL */
 };
 
 /* As ft_loss.compute. FT_BAD also where the filter has no guide. */

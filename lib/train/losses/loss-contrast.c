@@ -22,6 +22,7 @@ struct contrast {
     const float *guide_anchor, *guide_positive;    /* [terms, guide_d] unit vectors */
     const float *guide;        /* [n, guide_d] */
     size_t guide_d;
+    double *by_scale;          /* [terms] d term / d scale */
 };
 
 /* The candidate in a row's column. */
@@ -59,7 +60,7 @@ static double hardness_of(const struct contrast *c, size_t term, size_t column)
  * out of the sum, so that a term is exact, and not zero, where the answer is right by far. */
 static void add_softmax(const struct contrast *c, struct ft_compare_row *row, size_t own, size_t answer, size_t from, size_t to, double part)
 {
-    double scale = c->how->scale, near = row->distance[own], most = 0, others = 0, right, sum, *weight = row->scratch;
+    double scale = c->how->scale, near = row->distance[own], most = 0, others = 0, right, sum, nearer = 0, *weight = row->scratch;
 
     for (size_t j = from; j < to; j++) {
         weight[j] = -INFINITY;
@@ -74,8 +75,11 @@ static void add_softmax(const struct contrast *c, struct ft_compare_row *row, si
     sum = right + others;
     row->loss += part * (most > 0 ? most + log(sum) : log1p(others));
     row->counted += others > 0;
-    for (size_t j = from; j < to; j++)
+    for (size_t j = from; j < to; j++) {
         row->slope[j] -= (float)(part * scale * weight[j] / sum);
+        nearer += weight[j] * (near - row->distance[j]);
+    }
+    c->by_scale[row->query] += part * nearer / sum;
     row->slope[own] += (float)(part * scale * others / sum);
 }
 
@@ -255,7 +259,8 @@ static int compute_in(struct ft_arena *arena, const struct ft_loss_input *input,
 
     if (ft_units_make(arena, &units, input->embedding, input->n, d) < 0 || arrange(arena, input, c) < 0 ||
         (c->how->filter != FT_MARGIN_NONE && ask_guide(arena, input, c) < 0) ||
-        take_vectors(arena, c, d, &vectors) < 0 || take_gradients(arena, c, d, &slopes) < 0)
+        take_vectors(arena, c, d, &vectors) < 0 || take_gradients(arena, c, d, &slopes) < 0 ||
+        !(c->by_scale = ft_arena_zero(arena, c->terms, sizeof *c->by_scale)))
         return -1;
     fill_vectors(c, &units, &vectors);
     compare = comparison(c, d, &vectors, &slopes);
@@ -265,6 +270,11 @@ static int compute_in(struct ft_arena *arena, const struct ft_loss_input *input,
         return -1;
     share = c->terms ? 1 / (double)c->terms : 0;
     *loss *= share;
+    if (c->how->by_scale) {
+        *c->how->by_scale = 0;
+        for (size_t t = 0; t < c->terms; t++)
+            *c->how->by_scale += share * c->by_scale[t];
+    }
     give_back(c, d, &slopes, share, gradient);
     ft_units_backward(&units, 1, gradient);
     return 0;

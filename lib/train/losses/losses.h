@@ -37,8 +37,9 @@ struct ft_loss {
      * promises. Sums in a fixed order; on the pool only by ft_compare and its like. */
     int (*compute)(const struct ft_loss_call *call, double *loss, float *gradient, uint64_t *counted);
     /* What it learns with these settings: fills in name, rows, columns and how each begins; gives how many. NULL: nothing. Where there is
-     * something, labels are checked to be below input->classes before compute is called. */
+     * something, labels are checked to be below input->classes before compute is called, unless it is learnt without them. */
     size_t (*tensors)(const double *value, size_t classes, size_t d, struct ft_loss_tensor tensor[FT_LOSS_TENSORS]);
+    bool unlabelled;                       /* what it learns goes by no labels: a temperature */
 };
 
 #define FT_LOSS_TAKES(kind) (1u << (kind))
@@ -113,6 +114,11 @@ struct ft_class_softmax {
 };
 
 int ft_class_softmax(const struct ft_loss_call *call, const struct ft_class_softmax *softmax, double *loss, float *gradient, uint64_t *counted);
+
+/* The logarithm of a scale that cosines are multiplied by, learnt as open_clip learns it: it begins as log(1 / temperature), stays within 0 and
+ * log(100), and has no weight decay. `own`: a model's own stands for it. */
+struct ft_loss_tensor ft_logit_scale(double temperature, bool own);
+int ft_temperature_check(const char *loss, double temperature, bool learnt);   /* 0, or what its scale may be: FT_USAGE */
 
 /* Scores [count] become the softmax less 1 at `target`: the derivative of the loss by each. Gives the loss, exact also where it is small. */
 double ft_softmax_loss(double *score, size_t count, size_t target);
