@@ -11,7 +11,7 @@
 
 enum { TEMPERATURE, LEARN };
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [TEMPERATURE] = {.name = "temperature", .otherwise = 0, .low = 0, .high = 100},
     [LEARN] = {.name = "learn", .choices = "0 1", .otherwise = 1},
     {.name = NULL},

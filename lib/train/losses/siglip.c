@@ -14,7 +14,7 @@ enum { TEMPERATURE, BIAS, LEARN };
 
 static const double USUAL_BIAS = -10;
 
-static const struct ft_loss_key keys[] = {
+static const struct ft_setting_key keys[] = {
     [TEMPERATURE] = {.name = "temperature", .otherwise = 0, .low = 0, .high = 100},
     [BIAS] = {.name = "bias", .otherwise = USUAL_BIAS, .low = -1000, .high = 1000},
     [LEARN] = {.name = "learn", .choices = "0 1", .otherwise = 1},
