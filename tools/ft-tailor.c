@@ -30,6 +30,7 @@ static const struct ft_option options[] = {
     {0, "dot", FT_FLAG, &dot, NULL, "the list as a graph for graphviz", NULL},
     {0, "layers", FT_SEQUENCE, &edits, "N", "keep the first N blocks", NULL},
     {0, "dropout", FT_SEQUENCE, &edits, "X", "rate of the model's own dropouts", NULL},
+    {0, "image-size", FT_SEQUENCE, &edits, "N", "read images at N x N pixels (default: the model's)", NULL},
     {0, "embedding", FT_SEQUENCE, &edits, "NODE", "the embedding is this node's output, pooled where it has a row a token; what follows goes", NULL},
     {0, "pool", FT_SEQUENCE, &edits, "KIND:k=v", "pool by mean, max, cls, last, weighted-mean, mean-sqrt or gem:p=3,learn=1", NULL},
     {0, "dim", FT_SEQUENCE, &edits, "N", "project the embedding to N dimensions", NULL},

@@ -246,43 +246,164 @@ int ft_preprocess_read(struct ft_preprocess *p, const json_t *root, const char *
     return values_read(p, root, path, kind);
 }
 
-/* 1 and *root when DIRECTORY/name is there; 0 when it is not. */
-static int file_open(struct ft_arena *arena, const char *directory, const char *name, char **path, json_t **root)
+/* The three files that may say it, as far as they are there. */
+enum { CONFIG, OWN, PROCESSOR, FILES };
+struct files {
+    struct ft_arena arena;
+    const char *path[FILES];
+    json_t *root[FILES];
+};
+
+static int files_open(struct files *files, const char *directory)
 {
-    if (!(*path = ft_arena_print(arena, "%s/%s", directory, name)))
-        return -1;
-    if (!ft_file_exists(*path))
-        return 0;
-    return (*root = ft_json_read(*path)) ? 1 : -1;
+    static const char *const names[FILES] = {"config.json", "preprocessor_config.json", "processor_config.json"};
+
+    *files = (struct files){.path = {NULL}};
+    for (int i = 0; i < FILES; i++)
+        if (!(files->path[i] = ft_arena_print(&files->arena, "%s/%s", directory, names[i])) ||
+            (ft_file_exists(files->path[i]) && !(files->root[i] = ft_json_read(files->path[i]))))
+            return -1;
+    return 0;
 }
 
-static int open_all(struct ft_arena *arena, const char *directory, json_t *root[3], struct ft_preprocess *p)
+static void files_close(struct files *files)
 {
-    static const char *const names[] = {"config.json", "preprocessor_config.json", "processor_config.json"};
-    const char *model;
-    char *path[3];
+    for (int i = 0; i < FILES; i++)
+        json_decref(files->root[i]);
+    ft_arena_free(&files->arena);
+}
 
-    for (int i = 0; i < 3; i++)
-        if (file_open(arena, directory, names[i], &path[i], &root[i]) < 0)
-            return -1;
-    model = ft_json_text(root[0], "model_type");
-    if (root[1])
-        return ft_preprocess_read(p, root[1], path[1], model) < 0 ? -1 : 1;
-    if (json_is_object(json_object_get(root[2], "image_processor")))
-        return ft_preprocess_read(p, root[2], path[2], model) < 0 ? -1 : 1;
-    if (json_is_object(json_object_get(root[0], "pretrained_cfg")))
-        return ft_preprocess_read(p, root[0], path[0], NULL) < 0 ? -1 : 1;
-    return 0;
+static bool has_object(const json_t *root, const char *key)
+{
+    return json_is_object(json_object_get(root, key));
+}
+
+/* Which of the files is asked, or FILES. */
+static int files_first(const struct files *files)
+{
+    return files->root[OWN] ? OWN : has_object(files->root[PROCESSOR], "image_processor") ? PROCESSOR : has_object(files->root[CONFIG], "pretrained_cfg") ? CONFIG : FILES;
+}
+
+static int files_read(const struct files *files, struct ft_preprocess *p)
+{
+    int first = files_first(files);
+
+    if (first == FILES)
+        return 0;
+    return ft_preprocess_read(p, files->root[first], files->path[first], first == CONFIG ? NULL : ft_json_text(files->root[CONFIG], "model_type")) < 0 ? -1 : 1;
 }
 
 int ft_preprocess_open(const char *directory, struct ft_preprocess *p)
 {
-    struct ft_arena arena = {0};
-    json_t *root[3] = {NULL};
-    int rc = open_all(&arena, directory, root, p);
+    struct files files;
+    int rc = files_open(&files, directory) < 0 ? -1 : files_read(&files, p);
 
-    for (int i = 0; i < 3; i++)
-        json_decref(root[i]);
-    ft_arena_free(&arena);
+    files_close(&files);
+    return rc;
+}
+
+/* ---- another size ---- */
+
+static int set(json_t *root, const char *key, json_t *value)
+{
+    return json_object_set_new(root, key, value) < 0 ? ft_fail(FT_SYSTEM, "out of memory") : 0;
+}
+
+/* A number stays a number. */
+static int size_put(json_t *root, const char *key, size_t height, size_t width, bool shortest)
+{
+    const json_int_t h = (json_int_t)height, w = (json_int_t)width;
+
+    return set(root, key, json_is_number(json_object_get(root, key)) ? json_integer(h) : shortest ? json_pack("{s:I}", "shortest_edge", h) :
+                          json_pack("{s:I,s:I}", "height", h, "width", w));
+}
+
+/* `size` as many times as large as `to` is of `from`. */
+static size_t scaled(size_t size, size_t to, size_t from)
+{
+    return (size * to + from / 2) / from;
+}
+
+/* Of transformers' processors: what is cropped is the size, and what it is cropped from grows with it; ConvNeXT's says the size alone. */
+static int processor_resize(json_t *root, const char *path, const char *model, size_t side)
+{
+    const struct kind *kind = kind_find(root, path, model);
+    bool crop = kind && kind->crop, shortest;
+    struct ft_preprocess p = {.rule = FT_RESIZE_NONE};
+
+    if (!kind || geometry_read(&p, root, path, kind) < 0 || ft_json_bool(root, path, "do_center_crop", &crop) < 0)
+        return -1;
+    shortest = p.rule == FT_RESIZE_SHORTEST;
+    if (p.rule != FT_RESIZE_NONE && strcmp(kind->name, "ConvNext") == 0) {
+        shortest = true;
+        p.resize_height = p.resize_width = p.height = p.width;
+    }
+    if (p.rule != FT_RESIZE_NONE && size_put(root, "size", scaled(p.resize_height, side, p.height), scaled(p.resize_width, side, p.width), shortest) < 0)
+        return -1;
+    return crop ? size_put(root, "crop_size", side, side, false) : 0;
+}
+
+/* timm's resizing follows from crop_pct, which stays. */
+static int timm_resize(json_t *config, size_t side)
+{
+    return set(config, "input_size", json_pack("[i,I,I]", 3, (json_int_t)side, (json_int_t)side));
+}
+
+static int file_resize(json_t *root, const char *path, const char *model, size_t side)
+{
+    static const char *const timm[] = {"data_config", "pretrained_cfg"};
+    json_t *inside = json_object_get(root, "image_processor");
+
+    for (int i = 0; i < 2; i++)
+        if (has_object(root, timm[i]))
+            return timm_resize(json_object_get(root, timm[i]), side);
+    return processor_resize(json_is_object(inside) ? inside : root, path, model, side);
+}
+
+/* As BitImageProcessor, which can say whatever ft_preprocess_torchvision can, but for the place of an odd rest. */
+static json_t *processor_make(const struct ft_preprocess *p)
+{
+    return json_pack("{s:s,s:b,s:{s:I},s:i,s:b,s:{s:I,s:I},s:b,s:f,s:b,s:[f,f,f],s:[f,f,f]}", "image_processor_type", "BitImageProcessor", "do_resize", 1,
+                     "size", "shortest_edge", (json_int_t)p->resize_height, "resample", (int)p->filter, "do_center_crop", 1, "crop_size", "height",
+                     (json_int_t)p->height, "width", (json_int_t)p->width, "do_rescale", 1, "rescale_factor", p->scale, "do_normalize", 1, "image_mean",
+                     p->mean[0], p->mean[1], p->mean[2], "image_std", p->std[0], p->std[1], p->std[2]);
+}
+
+/* Every file that speaks of the size says another one: who asks which is not ours to know. Where none does there comes one. */
+static int files_resize(struct files *files, size_t side, struct ft_preprocess otherwise)
+{
+    const char *model = ft_json_text(files->root[CONFIG], "model_type");
+
+    if (files_first(files) == FILES) {
+        otherwise.resize_height = scaled(otherwise.resize_height, side, otherwise.height);
+        otherwise.height = otherwise.width = side;
+        if (!(files->root[OWN] = processor_make(&otherwise)))
+            return ft_fail(FT_SYSTEM, "out of memory");
+    } else if ((files->root[OWN] && file_resize(files->root[OWN], files->path[OWN], model, side) < 0) ||
+               (has_object(files->root[PROCESSOR], "image_processor") && file_resize(files->root[PROCESSOR], files->path[PROCESSOR], model, side) < 0) ||
+               (has_object(files->root[CONFIG], "pretrained_cfg") && timm_resize(json_object_get(files->root[CONFIG], "pretrained_cfg"), side) < 0)) {
+        return -1;
+    }
+    return json_is_integer(json_object_get(files->root[CONFIG], "image_size")) ? set(files->root[CONFIG], "image_size", json_integer((json_int_t)side)) : 0;
+}
+
+int ft_preprocess_open_sized(const char *directory, size_t side, struct ft_preprocess *p)
+{
+    struct files files;
+    int rc = files_open(&files, directory) < 0 || files_resize(&files, side, *p) < 0 ? -1 : files_read(&files, p);
+
+    files_close(&files);
+    return rc < 0 ? -1 : 0;
+}
+
+int ft_preprocess_save_sized(const char *directory, const struct ft_preprocess *p)
+{
+    struct files files;
+    int rc = files_open(&files, directory) < 0 || files_resize(&files, p->height, *p) < 0 ? -1 : 0;
+
+    for (int i = 0; rc == 0 && i < FILES; i++)
+        if (files.root[i])
+            rc = ft_json_save(files.path[i], files.root[i]);
+    files_close(&files);
     return rc;
 }

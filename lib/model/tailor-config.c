@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_SIDE = 1 << 14 };    /* pixels */
+
 size_t ft_model_blocks(const struct ft_model *model)
 {
     size_t blocks = 0;
@@ -98,10 +100,23 @@ static int set_layers(struct ft_model *model, json_t *config, const char *path, 
     return ft_config_layers(config, key, count);
 }
 
+static int set_image_size(struct ft_model *model, const char *text)
+{
+    char *end;
+    unsigned long side = strtoul(text, &end, 10);
+
+    if (*end || end == text || side < 1 || side > MOST_SIDE)
+        return ft_fail(FT_USAGE, "--image-size %s: expected a whole number, 1 to %d", text, MOST_SIDE);
+    model->tailored->side = side;
+    return 0;
+}
+
 int ft_tailor_config(struct ft_model *model, json_t *config, const char *path, const struct ft_tailoring *how)
 {
-    const char *dropout = value_of(how, "dropout");
+    const char *dropout = value_of(how, "dropout"), *side = value_of(how, "image-size");
 
+    if (side && set_image_size(model, side) < 0)
+        return -1;
     if (dropout && set_dropout(model, config, path, dropout) < 0)
         return -1;
     return set_layers(model, config, path, value_of(how, "layers"));

@@ -2,6 +2,7 @@
  * ft.json where it cannot. */
 #include "base/error.h"
 #include "base/file.h"
+#include "data/preprocess.h"
 #include "model/safetensors.h"
 #include "model/tailoring.h"
 
@@ -302,7 +303,8 @@ int ft_tailored_write(struct ft_arena *arena, const struct ft_model *model, cons
     const char *edits = ft_arena_print(arena, "%s/ft.json", directory);
     bool alone = why_edits(arena, model) != NULL;
 
-    if (!body || !modules || !edits || write_config(arena, model, body, alone) < 0 || write_limit(arena, model, body) < 0)
+    if (!body || !modules || !edits || write_config(arena, model, body, alone) < 0 || write_limit(arena, model, body) < 0 ||
+        (model->tailored->side && ft_preprocess_save_sized(body, model->preprocess) < 0))
         return -1;
     unlink(modules);   /* as they came with the small files */
     unlink(edits);

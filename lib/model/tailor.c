@@ -390,12 +390,19 @@ static int edit_dropout(struct tailor *t, const char *text)
     return 0;
 }
 
+/* The family has been built for it, where it has pixels. */
+static int edit_image_size(struct tailor *t, const char *text)
+{
+    (void)text;
+    return t->model->input == FT_INPUT_IMAGE ? 0 : ft_fail(FT_USAGE, "the model reads no images");
+}
+
 static const struct edit {
     const char *name;
     int (*make)(struct tailor *t, const char *value);
 } known_edits[] = {
-    {"layers", edit_layers}, {"dropout", edit_dropout}, {"embedding", edit_embedding}, {"pool", edit_pool}, {"dim", edit_dim}, {"head", edit_head}, {"normalize", edit_normalize},
-    {"freeze", edit_freeze}, {"unfreeze", edit_unfreeze}, {"max-length", edit_max_length}, {"prompt", edit_prompt},
+    {"layers", edit_layers}, {"dropout", edit_dropout}, {"image-size", edit_image_size}, {"embedding", edit_embedding}, {"pool", edit_pool}, {"dim", edit_dim},
+    {"head", edit_head}, {"normalize", edit_normalize}, {"freeze", edit_freeze}, {"unfreeze", edit_unfreeze}, {"max-length", edit_max_length}, {"prompt", edit_prompt},
 };
 
 static int make_edit(struct tailor *t, const char *text)

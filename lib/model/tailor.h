@@ -45,6 +45,7 @@ struct ft_tailored {
     size_t layers;               /* blocks, where config.json will have to say another number than it did; else 0 */
     bool sets_dropout;           /* config.json's rates of dropout are to be: */
     double dropout;
+    size_t side;                 /* of the images, where the files will have to say another size than they did; else 0 */
     const char *whole;           /* the last of the family's nodes where nothing is cut */
     size_t positions;            /* the longest text the family can take; 0 = it takes none */
     enum ft_pooling pooling;     /* that of its models where nothing says another */
@@ -52,8 +53,8 @@ struct ft_tailored {
 };
 
 /* `directory` with edits made, each "NAME=VALUE" as ft-tailor's options have it:
- *     layers=N  dropout=X  embedding=NODE  pool=KIND:k=v  dim=N  head=mlp:k=v  normalize  freeze=PATTERN  unfreeze=PATTERN  max-length=N  prompt=[ROLE=]TEXT
- * in their order, but layers and dropout, which are first. A new weight of a linear layer with I inputs, and its bias, is uniform between -1/sqrt(I) and 1/sqrt(I), as
+ *     layers=N  dropout=X  image-size=N  embedding=NODE  pool=KIND:k=v  dim=N  head=mlp:k=v  normalize  freeze=PATTERN  unfreeze=PATTERN  max-length=N  prompt=[ROLE=]TEXT
+ * in their order, but layers, dropout and image-size, which are first. A new weight of a linear layer with I inputs, and its bias, is uniform between -1/sqrt(I) and 1/sqrt(I), as
  * torch.nn.Linear begins: number k of tensor NAME in FILE is number k of ft_random_start(seed, crc32c("FILE/NAME")). Gains begin as 1, biases of norms as 0.
  * Without any edit the head of a classifier is taken off, and it is FT_USAGE that there is none. FT_USAGE and FT_BAD name the edit. */
 struct ft_model *ft_model_tailor(const char *directory, const struct ft_list *edits, uint64_t seed);

@@ -135,6 +135,47 @@ static void test_refused(void)
     refused("{'pretrained_cfg':{'input_size':[3,8,8],'crop_pct':0}}", "crop_pct is 0");
 }
 
+/* Saved for another size and read again: as it was opened for that size, resized to height x width before the crop. */
+static void sized(const char *config, const char *processor, size_t side, size_t height, size_t width)
+{
+    struct ft_preprocess was = ft_preprocess_torchvision(224, 256, FT_FILTER_BILINEAR), p, again;
+    int rc;
+
+    file_set("config.json", config);
+    file_set("preprocessor_config.json", processor);
+    rc = ft_preprocess_open(directory, &was);
+    p = was;
+    rc = rc < 0 || ft_preprocess_open_sized(directory, side, &p) < 0 || ft_preprocess_save_sized(directory, &p) < 0 ? -1 : ft_preprocess_open(directory, &again);
+    ok(rc == 1 && p.height == side && p.width == side && (p.rule == FT_RESIZE_NONE || (p.resize_height == height && p.resize_width == width)) &&
+       p.filter == was.filter && p.scale == was.scale && memcmp(p.mean, was.mean, sizeof p.mean) == 0 && memcmp(p.std, was.std, sizeof p.std) == 0,
+       "%s %s: %zu pixels from %zu x %zu%s%s", config, processor, side, p.resize_height, p.resize_width, rc < 0 ? ": " : "", rc < 0 ? ft_error() : "");
+    ok(rc == 1 && memcmp(&p, &again, sizeof p) == 0, "and saved it reads the same");
+}
+
+static void test_sized(void)
+{
+    const char *both[2], *text;
+    size_t size;
+
+    sized("-", "{\"size\":{\"height\":12,\"width\":10}}", 32, 32, 32);
+    sized("-", "{\"image_processor_type\":\"DeiTImageProcessor\"}", 112, 128, 128);
+    sized("-", "{\"image_processor_type\":\"CLIPImageProcessor\",\"size\":12,\"crop_size\":8}", 5, 8, 8);
+    sized("-", "{\"image_processor_type\":\"CLIPImageProcessor\",\"size\":{\"shortest_edge\":64},\"crop_size\":{\"height\":64,\"width\":32}}", 96, 96, 96);
+    sized("-", "{\"image_processor_type\":\"CLIPImageProcessor\",\"do_resize\":false}", 96, 0, 0);
+    sized("{\"model_type\":\"resnet\"}", "{\"size\":224}", 384, 384, 384);
+    sized("{\"model_type\":\"resnet\"}", "{\"size\":{\"shortest_edge\":384}}", 224, 256, 256);
+    sized("{\"model_type\":\"efficientnet\",\"image_size\":600}", "{}", 99, 99, 99);
+    text = ft_file_read(&arena, ft_arena_print(&arena, "%s/config.json", directory), 1 << 20, &size);
+    ok(text && strstr(text, "\"image_size\": 99"), "and config.json says the size where it said one");
+    sized("-", "{\"data_config\":{\"input_size\":[3,8,8],\"crop_pct\":0.9}}", 97, 107, 107);
+    sized("{\"pretrained_cfg\":{\"input_size\":[3,8,8],\"crop_pct\":0.5}}", "-", 10, 20, 20);
+    sized("-", "-", 112, 128, 128);
+    sized("{\"pretrained_cfg\":{\"input_size\":[3,8,8]}}", "{\"size\":9}", 11, 11, 11);
+    for (int i = 0; i < 2; i++)
+        both[i] = ft_file_read(&arena, ft_arena_print(&arena, "%s/%s", directory, i ? "config.json" : "preprocessor_config.json"), 1 << 20, &size);
+    ok(both[0] && strstr(both[0], "\"size\": 11") && both[1] && strstr(both[1], "11,\n"), "every file that speaks of the size says it");
+}
+
 /* One line of pixels, very long: only what the crop sees is computed, and beyond all measure it is refused. */
 static void test_long(void)
 {
@@ -156,6 +197,7 @@ int main(void)
     test_golden();
     test_places();
     test_refused();
+    test_sized();
     test_long();
     ft_directory_remove(directory);
     ft_arena_free(&arena);

@@ -62,6 +62,22 @@ test_expect_success 'maps that are smaller than a kernel, of --input and of a st
     sed -i "s/64}/1}/" small-maps/config.json && test_expect_code 3 ft-tailor -m small-maps 2>err && test_grep "images of 1 x 1 are too small" err
 '
 
+test_expect_success '--image-size: pictures are read so from then on, with the parameters as they are; a ViT and texts are refused' '
+    cats=$GOLDEN/cats && $tailor -m "$cats" --image-size 96 --dim 4 -o cats96 &&
+    test_grep "\"height\": 96" cats96/preprocessor_config.json && $tailor -m cats96 --json | grep -q "\"name\":\"pixels\",\"op\":\"pixels\",\"inputs\":\[\],\"shape\":\[96,96,3\]" &&
+    $tailor -m cats96 --image-size 64 --embedding pooling -o cats64 && $tailor -m "$cats" -o cats-as-they-were && $tailor -m cats64 >list && $tailor -m cats-as-they-were >want && test_cmp want list &&
+    ft-ingest -q --format images "$GOLDEN/pictures" >sized.ft && for m in 64 96 -as-they-were; do ft-embed -q -m cats$m sized.ft | ft-export -q --to npy -o sized$m.npy || return 1; done &&
+    cmp sized64.npy sized-as-they-were.npy && ! cmp -s sized96.npy sized64.npy && same cats96 cats64 cats-as-they-were &&
+    ft-export -q -m cats96 -o cats96-exported && cmp cats96/preprocessor_config.json cats96-exported/preprocessor_config.json &&
+    test_expect_code 2 ft-tailor -m "$cats" --image-size 96px -o x 2>err && test_grep "image-size 96px: expected a whole number, 1 to 16384" err &&
+    test_expect_code 2 ft-tailor -m "$cats" --image-size 0 -o x 2>err && test_grep "expected a whole number" err &&
+    test_expect_code 2 ft-tailor -m model --image-size 96 -o x 2>err && test_grep "image-size 96: the model reads no images" err &&
+    mkdir small-vit && header="{\"embeddings.patch_embeddings.projection.weight\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}} " &&
+    printf "\\$(printf %o ${#header})\\0\\0\\0\\0\\0\\0\\0%s\\0\\0\\0\\0" "$header" >small-vit/model.safetensors &&
+    printf "{\"model_type\": \"vit\", \"image_size\": 32, \"patch_size\": 8, \"hidden_size\": 8, \"num_attention_heads\": 2, \"intermediate_size\": 8, \"num_hidden_layers\": 1}" >small-vit/config.json &&
+    $tailor -m small-vit | grep -q pixels && test_expect_code 2 ft-tailor -m small-vit --image-size 64 -o x 2>err && test_grep "64 x 64, and its table of positions is for 32 x 32" err && test_no_file x
+'
+
 # ---- edits ----
 
 test_expect_success 'nothing trains but the projection of a linear probe' '

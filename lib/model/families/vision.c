@@ -2,6 +2,7 @@
 #include "model/families/vision.h"
 #include "base/error.h"
 #include "data/preprocess.h"
+#include "model/tailor.h"
 #include "model/tensors.h"
 
 #include <stdio.h>
@@ -156,6 +157,11 @@ int ft_vision_input(struct ft_builder *b, size_t otherwise, size_t resize)
         return -1;
     if (!found)
         *p = ft_preprocess_torchvision(otherwise, resize, FT_FILTER_BILINEAR);
+    if (model->tailored && model->tailored->side) {
+        b->side = model->tailored->side;
+        if (ft_preprocess_open_sized(model->weights, b->side, p) < 0)
+            return -1;
+    }
     model->input = FT_INPUT_IMAGE;
     model->preprocess = p;
     if (!found)

@@ -173,8 +173,8 @@ static int build(struct ft_builder *b, const json_t *config, const char *path)
         return -1;
     v.scheme = &schemes[which];
     if (b->model->height != v.size || b->model->across != v.size)
-        return ft_fail(b->side ? FT_USAGE : FT_BAD, "%s: images of %zu x %zu, and its positions are for %zu x %zu: that is not supported", path, b->model->height, b->model->across,
-                       v.size, v.size);
+        return ft_fail(b->side ? FT_USAGE : FT_BAD, "%s: images of %zu x %zu, and its table of positions is for %zu x %zu: that is not supported", path, b->model->height,
+                       b->model->across, v.size, v.size);
     if (v.size % v.patch)
         return ft_fail(FT_BAD, "%s: image_size %zu is no multiple of patch_size %zu", path, v.size, v.patch);
     node = build_tokens(b, &v);
