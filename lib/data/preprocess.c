@@ -76,3 +76,13 @@ struct ft_preprocess ft_preprocess_torchvision(size_t size, size_t resize, enum 
     return (struct ft_preprocess){.rule = FT_RESIZE_SHORTEST, .filter = filter, .resize_height = resize, .resize_width = resize, .height = size,
                                   .width = size, .even = true, .scale = 1. / 255, .mean = {.485, .456, .406}, .std = {.229, .224, .225}};
 }
+
+struct ft_preprocess ft_preprocess_clip(size_t size)
+{
+    struct ft_preprocess p = ft_preprocess_torchvision(size, size, FT_FILTER_BICUBIC);
+    static const double mean[3] = {.48145466, .4578275, .40821073}, std[3] = {.26862954, .26130258, .27577711};
+
+    memcpy(p.mean, mean, sizeof mean);
+    memcpy(p.std, std, sizeof std);
+    return p;
+}

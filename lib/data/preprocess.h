@@ -30,6 +30,9 @@ struct ft_preprocess {
 /* As torchvision's ImageNet weights want it: the shorter edge to `resize`, `size` x `size` from the center, mean and deviation of ImageNet. */
 struct ft_preprocess ft_preprocess_torchvision(size_t size, size_t resize, enum ft_filter filter);
 
+/* As CLIP's towers want it: the shorter edge to `size`, bicubic, `size` x `size` from the center, CLIP's own mean and deviation. */
+struct ft_preprocess ft_preprocess_clip(size_t size);
+
 /* From the directory of a model. 1: found and read; 0: there is none; -1: FT_BAD names the file and what is wrong or not covered. */
 int ft_preprocess_open(const char *directory, struct ft_preprocess *p);
 

@@ -293,7 +293,7 @@ static json_t *parse_rest(const char *text, size_t size, const char *cut, const 
     return root;
 }
 
-static int read_text(struct ft_tokenizer *tokenizer, char *text, size_t size)
+int ft_tokenizer_read_text(struct ft_tokenizer *tokenizer, char *text, size_t size)
 {
     char *cut, *stop;
     json_t *root;
@@ -319,7 +319,7 @@ int ft_tokenizer_read_json(struct ft_tokenizer *tokenizer, const char *path)
 
     if (!text)
         return -1;
-    if (read_text(tokenizer, text, size) < 0)
+    if (ft_tokenizer_read_text(tokenizer, text, size) < 0)
         return ft_error_prefix("%s: ", path);
     return 0;
 }

@@ -4,7 +4,7 @@
  *
  * Tokenizers that are not BERT's go another way: tokenizer-general.h.
  *
- * tokenizer.c drives; tokenizer-json.c with tokenizer-cut.c, and tokenizer-vocab.c, read files; tokenizer-added.c finds
+ * tokenizer.c drives; tokenizer-json.c with tokenizer-cut.c, tokenizer-vocab.c and tokenizer-clip.c read files; tokenizer-added.c finds
  * added tokens; tokenizer-split.c normalizes and splits; wordpiece.c has the vocabulary; tokenizer-use.c is for models of
  * static embeddings. */
 #ifndef FT_DATA_TOKENIZER_PARTS_H
@@ -113,6 +113,7 @@ struct ft_tokenizer {
     size_t truncate;                  /* what the file says of truncation: tokens, 0 = none; from the left */
     bool truncate_left;
     size_t median;                    /* characters of an entry; 0: texts are not cut by it */
+    struct ft_tokenizer_way way;
     int32_t left_out;                 /* an id that is left out, -1 = none */
     struct ft_added_token *added;     /* as the file lists them; ft_tokenizer_open sorts them into raw and normal */
     size_t added_count;
@@ -127,6 +128,13 @@ void ft_tokens_leave_out(struct ft_tokens *tokens, size_t from, int32_t id);
 /* Both fill vocabulary (finished), rules, added, before and after. Errors name the file. */
 int ft_tokenizer_read_json(struct ft_tokenizer *tokenizer, const char *path);
 int ft_tokenizer_read_vocab(struct ft_tokenizer *tokenizer, const char *directory);
+int ft_tokenizer_read_clip(struct ft_tokenizer *tokenizer, const char *directory);
+
+/* The text of a tokenizer.json, which ends with a null byte and must live as long; errors do not name the file. */
+int ft_tokenizer_read_text(struct ft_tokenizer *tokenizer, char *text, size_t size);
+
+/* The tokens from number `from` on as tokenizer->way wants them. */
+void ft_tokens_end(struct ft_tokens *tokens, size_t from, const struct ft_tokenizer_way *way);
 
 enum { FT_ID_LIMIT = 1 << 28 };       /* ids are below this */
 

@@ -1,4 +1,4 @@
-/* tokenizer-use.c - what models of static embeddings ask of a tokenizer beyond its file: how much of a text it looks at, and which ids it gives. */
+/* tokenizer-use.c - what models ask of a tokenizer beyond its file: how much of a text it looks at, and which ids it gives. */
 #include "data/tokenizer-general.h"
 #include "data/unicode.h"
 #include "base/error.h"
@@ -87,4 +87,28 @@ void ft_tokens_leave_out(struct ft_tokens *tokens, size_t from, int32_t id)
         if (tokens->id[i] != id)
             tokens->id[kept++] = tokens->id[i];
     tokens->count = kept;
+}
+
+int ft_tokenizer_set_way(struct ft_tokenizer *tokenizer, const struct ft_tokenizer_way *way)
+{
+    size_t after = tokenizer->after_count;
+
+    if (way->ends && way->end >= 0 && (!after || tokenizer->after[after - 1] != way->end))
+        return ft_fail(FT_BAD, "eos_token_id is %d, which the tokenizer does not put at a text's end", (int)way->end);
+    tokenizer->way = *way;
+    return 0;
+}
+
+void ft_tokens_end(struct ft_tokens *tokens, size_t from, const struct ft_tokenizer_way *way)
+{
+    size_t end = from;
+
+    for (size_t i = from; i < tokens->count; i++)
+        if (way->end < 0 ? tokens->id[i] > tokens->id[end] : tokens->id[i] == way->end) {
+            end = i;
+            if (way->end >= 0)
+                break;
+        }
+    if (tokens->count > from && (way->end < 0 || tokens->id[end] == way->end))
+        tokens->count = end + 1;
 }

@@ -11,14 +11,17 @@ static int tokenizer_read(struct ft_tokenizer *tokenizer, const char *directory)
 {
     char *json = ft_arena_print(&tokenizer->arena, "%s/tokenizer.json", directory);
     char *vocab = ft_arena_print(&tokenizer->arena, "%s/vocab.txt", directory);
+    char *pieces = ft_arena_print(&tokenizer->arena, "%s/vocab.json", directory), *merges = ft_arena_print(&tokenizer->arena, "%s/merges.txt", directory);
 
-    if (!json || !vocab)
+    if (!json || !vocab || !pieces || !merges)
         return -1;
     if (ft_file_exists(json))
         return ft_tokenizer_read_json(tokenizer, json);
     if (ft_file_exists(vocab))
         return ft_tokenizer_read_vocab(tokenizer, directory);
-    return ft_fail(FT_BAD, "%s: no tokenizer there, expected tokenizer.json or vocab.txt", directory);
+    if (ft_file_exists(pieces) && ft_file_exists(merges))
+        return ft_tokenizer_read_clip(tokenizer, directory);
+    return ft_fail(FT_BAD, "%s: no tokenizer there, expected tokenizer.json, vocab.txt, or CLIP's vocab.json with merges.txt", directory);
 }
 
 static int normalize_general(struct ft_tokenizer *tokenizer, struct ft_string *text)
@@ -246,6 +249,8 @@ int ft_tokenizer_encode(const struct ft_tokenizer *tokenizer, struct ft_string t
         return -1;
     if (tokenizer->left_out >= 0)
         ft_tokens_leave_out(tokens, begun, tokenizer->left_out);
+    if (tokenizer->way.ends)
+        ft_tokens_end(tokens, begun, &tokenizer->way);
     return 0;
 }
 

@@ -15,7 +15,7 @@ struct ft_tokens {           /* grows as needed; zero-initialised is empty */
 void ft_tokens_free(struct ft_tokens *tokens);   /* leaves it empty and usable */
 
 /* Read `directory`/tokenizer.json, else `directory`/vocab.txt (with tokenizer_config.json's do_lower_case, strip_accents,
- * tokenize_chinese_chars where present). NULL with FT_BAD: which file, what was wrong, what was expected. */
+ * tokenize_chinese_chars where present), else vocab.json with merges.txt, which are taken for CLIP's. NULL with FT_BAD: which file, what was wrong, what was expected. */
 struct ft_tokenizer *ft_tokenizer_open(const char *directory);
 struct ft_tokenizer *ft_tokenizer_open_file(const char *path);    /* a tokenizer.json, whatever it is called */
 void ft_tokenizer_close(struct ft_tokenizer *tokenizer);
@@ -29,6 +29,15 @@ enum ft_tokenizer_use {
                                   vocabulary's entries (model2vec) */
 };
 int ft_tokenizer_use(struct ft_tokenizer *tokenizer, int use);
+
+/* What a model asks of its tokenizer beyond what the file says. */
+struct ft_tokenizer_way {
+    bool ends;               /* a text's ids end with the first `end`; or, `end` being -1, with the first of the largest id among them */
+    int32_t end;
+};
+
+/* Once, after opening and before the first text. FT_BAD: `end` is not what the tokenizer puts behind a text. */
+int ft_tokenizer_set_way(struct ft_tokenizer *tokenizer, const struct ft_tokenizer_way *way);
 
 /* What tokenizer.json says of truncation: tokens, 0 = none. FT_BAD: it cuts the beginning. */
 int ft_tokenizer_limit(const struct ft_tokenizer *tokenizer, size_t *limit);

@@ -78,6 +78,19 @@ int ft_build_shaped(struct ft_builder *build, const char *prefix, const char *su
     return number;
 }
 
+int ft_build_transposed(struct ft_builder *build, const char *prefix, const char *suffix, size_t rows, size_t columns, int flags)
+{
+    int number = ft_build_parameter(build, prefix, suffix, rows, columns, flags);
+    struct ft_parameter *p = build->model->parameters + number;
+
+    if (number >= 0) {
+        p->transposed = true;
+        p->shape[0] = columns;
+        p->shape[1] = rows;
+    }
+    return number;
+}
+
 int ft_build_node(struct ft_builder *build, enum ft_op op, size_t width, int a, int b, int c, const char *format, ...)
 {
     struct ft_model *model = build->model;

@@ -27,6 +27,9 @@ int ft_build_parameter(struct ft_builder *build, const char *prefix, const char 
 /* The same with a shape of `rank` 1 to 4, as its file has it: rows are the first number, columns the product of the others. */
 int ft_build_shaped(struct ft_builder *build, const char *prefix, const char *suffix, int rank, const size_t *shape, int flags);
 
+/* A matrix that its file has as [columns, rows]. */
+int ft_build_transposed(struct ft_builder *build, const char *prefix, const char *suffix, size_t rows, size_t columns, int flags);
+
 /* Number of the new node; inputs of -1 are none. Attributes and parameters are set through ft_build_at. */
 int ft_build_node(struct ft_builder *build, enum ft_op op, size_t width, int a, int b, int c, const char *format, ...)
     __attribute__((format(printf, 7, 8)));
@@ -82,6 +85,8 @@ struct ft_family_pair {
 const struct ft_family_pair *ft_family_pair_find(const char *name);   /* NULL where model_type is of no pair, which is no error */
 
 const struct ft_family *ft_family_find(const char *name);        /* NULL: FT_BAD, and the message lists the known ones */
+
+extern const struct ft_family_pair ft_pair_clip;
 
 /* timm's "architecture" of a config.json, which a tailored model that timm must not load has under FT_TAILORED_ARCHITECTURE; NULL: neither is there. */
 #define FT_TAILORED_ARCHITECTURE "ft_architecture"

@@ -67,6 +67,7 @@ struct ft_parameter {
     bool statistic;          /* a running mean or variance: follows the data while its node is not frozen; has no gradient */
     bool frozen;
     const struct ft_fold *fold;   /* how its file writes it where that is not as it is, or NULL */
+    bool transposed;         /* its file has it as [columns, rows], which `shape` says */
     bool joined;             /* begins where the one before it ends: both are one matrix */
     bool fresh;              /* no file has it yet: it is what tailor.h says */
     const struct ft_adapter *adapter;   /* what is trained in its stead (adapter.h), or NULL; it is frozen then */
@@ -121,6 +122,7 @@ struct ft_model {
     size_t vocabulary;       /* rows of the word table: token ids are below it */
     size_t max_length;       /* tokens, the special ones included */
     int tokenizer_use;       /* flags of ft_tokenizer_use */
+    struct ft_tokenizer_way tokenizer_way;
     bool normalized;         /* embeddings have unit length */
     bool scorer;             /* a cross-encoder: texts come in pairs, and what stands for the embedding is one number, their score */
     const char *distance;    /* similarity_fn_name of the directory: "cosine", "dot", "euclidean" */

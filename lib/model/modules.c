@@ -19,6 +19,8 @@ static int read_type(const char *type, const char *path, enum ft_module_type *re
     const int count = sizeof names / sizeof *names;
     const char *last = type ? strrchr(type, '.') : NULL;
 
+    if (last && strcmp(last, ".CLIPModel") == 0)   /* of before version 5, around transformers' CLIPModel */
+        last = ".Transformer";
     for (int i = 0; last && strncmp(type, "sentence_transformers.", 22) == 0 && i < count; i++)
         if (strcmp(last + 1, names[i]) == 0) {
             *result = (enum ft_module_type)i;
@@ -278,7 +280,7 @@ int ft_model_prompts_check(const struct ft_model *model, const struct ft_prompts
 static int build_modules(struct ft_builder *build, const struct ft_modules *modules, int node)
 {
     const char *directory = build->model->directory;
-    bool pooled = ft_static_is(build->model);
+    bool pooled = ft_static_is(build->model) || ft_node_pooled(build->model, node);
 
     for (size_t i = 1; i < modules->count && (modules->written || !pooled); i++) {
         if ((modules->items[i].type == FT_MODULE_POOLING) == pooled)

@@ -140,6 +140,27 @@ end:
     return result;
 }
 
+/* One that its file has transposed. */
+static int read_transposed(const struct ft_parameter *p, const struct ft_safetensor *tensor, float *out)
+{
+    float *lying = ft_resize(NULL, p->rows * p->columns, sizeof *lying);
+    int result = lying ? ft_safetensor_floats(tensor, lying) : -1;
+
+    for (size_t r = 0; result == 0 && r < p->rows; r++)
+        for (size_t c = 0; c < p->columns; c++)
+            out[r * p->columns + c] = lying[c * p->rows + r];
+    free(lying);
+    return result;
+}
+
+/* What is folded lies in the model's own file, which is the first. */
+static int read_parameter(const struct ft_parameter *p, const struct sources *sources, const struct ft_safetensor *tensor, float *out)
+{
+    if (p->transposed)
+        return read_transposed(p, tensor, out);
+    return p->fold ? ft_fold_read(p, sources->files, tensor, out) : ft_safetensor_floats(tensor, out);
+}
+
 /* Fill the block; gaps between parameters are zero, so that the same model is the same bytes. */
 static int fill(const struct ft_model *model, const struct sources *sources, float *block)
 {
@@ -150,11 +171,9 @@ static int fill(const struct ft_model *model, const struct sources *sources, flo
 
         if (p->offset > place)
             memset(block + place, 0, (p->offset - place) * sizeof *block);
-        /* What is folded lies in the model's own file, which is the first. */
         if (p->fresh)
             ft_parameter_begin(model, i, model->tailored->seed, block + p->offset);
-        else if ((p->fold ? ft_fold_read(p, sources->files, sources->tensors[i], block + p->offset)
-                          : ft_safetensor_floats(sources->tensors[i], block + p->offset)) < 0)
+        else if (read_parameter(p, sources, sources->tensors[i], block + p->offset) < 0)
             return ft_error_prefix("%s: ", model->directory);
         place = p->offset + p->rows * p->columns;
     }
@@ -187,7 +206,8 @@ static bool in_place(const struct ft_model *model, const struct sources *sources
     if (*data < map || *data >= map + sources->files->maps->size)   /* a copy: it was not contiguous in its file */
         return false;
     for (int i = 0; i < model->parameter_count; i++)
-        if (!sources->tensors[i] || strcmp(sources->tensors[i]->dtype, "F32") != 0 || ft_fold_is(&model->parameters[i], sources->files) ||
+        if (!sources->tensors[i] || strcmp(sources->tensors[i]->dtype, "F32") != 0 || model->parameters[i].transposed ||
+            ft_fold_is(&model->parameters[i], sources->files) ||
             (const char *)sources->tensors[i]->data != *data + model->parameters[i].offset * sizeof(float))
             return false;
     return ((uintptr_t)*data & 63) == 0;

@@ -126,8 +126,32 @@ static int write_narrow(int fd, const char *path, const struct ft_safetensor *te
     return 0;
 }
 
+static int write_tensor(int fd, const char *path, const struct ft_safetensor *tensor);
+
+static int write_turned(int fd, const char *path, const struct ft_safetensor *tensor)
+{
+    size_t rows = (size_t)tensor->shape[0], columns = (size_t)tensor->shape[1];
+    float *turned = ft_resize(NULL, rows * columns, sizeof *turned);
+    const float *data = tensor->data;
+    struct ft_safetensor as = *tensor;
+    int result;
+
+    if (!turned)
+        return -1;
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < columns; c++)
+            turned[r * columns + c] = data[c * rows + r];
+    as.data = turned;
+    as.turned = false;
+    result = write_tensor(fd, path, &as);
+    free(turned);
+    return result;
+}
+
 static int write_tensor(int fd, const char *path, const struct ft_safetensor *tensor)
 {
+    if (tensor->turned)
+        return write_turned(fd, path, tensor);
     if (tensor->narrow != FT_WEIGHTS_F32)
         return write_narrow(fd, path, tensor);
     return ft_write_all(fd, tensor->data, tensor->size) < 0 ? ft_fail_errno("%s", path) : 0;

@@ -20,6 +20,7 @@ struct ft_safetensor {
     const void *data;
     size_t size;              /* bytes */
     enum ft_weights_type narrow;   /* of the writer: F16 or BF16 where data are floats that become it, `size` bytes of dtype; else F32 */
+    bool turned;              /* of the writer: data are [shape[1], shape[0]] floats */
 };
 
 struct ft_safetensors {

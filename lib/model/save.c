@@ -166,7 +166,8 @@ static size_t collect(const struct ft_model *model, const char *file, const stru
         out[count++] = (struct ft_safetensor){
             .name = as ? as->name : p->name, .dtype = "F32", .rank = p->rank,
             .shape = {p->shape[0], p->shape[1], p->shape[2], p->shape[3]},
-            .count = p->rows * p->columns, .data = model->block + p->offset, .size = p->rows * p->columns * sizeof(float)};
+            .count = p->rows * p->columns, .data = model->block + p->offset, .size = p->rows * p->columns * sizeof(float),
+            .turned = p->transposed};
     }
     for (size_t i = 0; i < source->count; i++)
         if (!used[i] && (!edited || ft_tensor_kept(source->tensors[i].name)))
@@ -248,6 +249,13 @@ static int save_all_weights(struct ft_arena *arena, const struct ft_model *model
     return save_weights(arena, model, "", directory);
 }
 
+/* Did we put something behind the family's nodes that no file says? */
+static bool assumes_modules(const struct ft_model *model)
+{
+    return model->input == FT_INPUT_TEXT && !(model->tailored && model->tailored->family) &&
+           (ft_static_is(model) || !ft_node_pooled(model, model->body_nodes - 1));
+}
+
 static int save(struct ft_arena *arena, const struct ft_model *model, const char *directory)
 {
     static const char *const body_files[] = {
@@ -268,8 +276,7 @@ static int save(struct ft_arena *arena, const struct ft_model *model, const char
         return -1;
     if (model->tailored && model->tailored->fresh)
         return ft_tailored_write(arena, model, directory) < 0 ? -1 : save_all_weights(arena, model, directory);
-    if (!modules.written && model->input == FT_INPUT_TEXT && !(model->tailored && model->tailored->family) &&
-        (ft_static_is(model) ? write_static_modules : write_modules)(arena, model, directory) < 0)
+    if (!modules.written && assumes_modules(model) && (ft_static_is(model) ? write_static_modules : write_modules)(arena, model, directory) < 0)
         return -1;
     for (size_t i = 1; modules.written && i < modules.count; i++) {
         const char *path = modules.items[i].path;

@@ -14,6 +14,7 @@ static const struct ft_family *const families[] = {
 
 /* Models of two towers. */
 static const struct ft_family_pair *const pairs[] = {
+    &ft_pair_clip,
     NULL,
 };
 
@@ -38,7 +39,7 @@ static const struct ft_family *find_tower(const char *name)
 const struct ft_family *ft_family_find(const char *name)
 {
     const struct ft_family *tower = find_tower(name);
-    char known[256] = "";
+    char known[512] = "";
 
     if (tower)
         return tower;
@@ -47,6 +48,10 @@ const struct ft_family *ft_family_find(const char *name)
             return families[i];
         strncat(known, i ? ", " : "", sizeof known - strlen(known) - 1);
         strncat(known, families[i]->name, sizeof known - strlen(known) - 1);
+    }
+    for (const struct ft_family_pair *const *pair = pairs; *pair; pair++) {
+        strncat(known, ", ", sizeof known - strlen(known) - 1);
+        strncat(known, (*pair)->name, sizeof known - strlen(known) - 1);
     }
     ft_fail(FT_BAD, "model_type '%.64s' is not supported, expected one of: %s", name, known);
     return NULL;

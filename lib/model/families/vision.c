@@ -47,7 +47,7 @@ static size_t place(size_t size, size_t kernel, size_t stride, enum ft_padding p
         *before = missing / 2;
         return out;
     }
-    *before = (kernel - 1) / 2;
+    *before = padding == FT_PADDING_VALID ? 0 : (kernel - 1) / 2;
     return size + 2 * *before < kernel ? 0 : (size + 2 * *before - kernel) / stride + 1;
 }
 
@@ -147,7 +147,7 @@ int ft_vision_squeeze(struct ft_builder *b, int input, size_t narrow, enum ft_ac
     return same_size(b, ft_build_node(b, FT_OP_SCALE, width, input, node, -1, "%s.scale", prefix), input);
 }
 
-int ft_vision_input(struct ft_builder *b, size_t otherwise, size_t resize)
+int ft_vision_input_or(struct ft_builder *b, const struct ft_preprocess *otherwise, const char *whose)
 {
     struct ft_model *model = b->model;
     struct ft_preprocess *p = ft_arena_zero(&model->arena, 1, sizeof *p);
@@ -156,7 +156,7 @@ int ft_vision_input(struct ft_builder *b, size_t otherwise, size_t resize)
     if (!p || (found = ft_preprocess_open(model->weights, p)) < 0)
         return -1;
     if (!found)
-        *p = ft_preprocess_torchvision(otherwise, resize, FT_FILTER_BILINEAR);
+        *p = *otherwise;
     if (model->tailored && model->tailored->side) {
         b->side = model->tailored->side;
         if (ft_preprocess_open_sized(model->weights, b->side, p) < 0)
@@ -165,12 +165,19 @@ int ft_vision_input(struct ft_builder *b, size_t otherwise, size_t resize)
     model->input = FT_INPUT_IMAGE;
     model->preprocess = p;
     if (!found)
-        ft_build_note(b, "%s: no preprocessor_config.json: %zu x %zu pixels, as torchvision reads ImageNet", model->directory, p->height, p->width);
+        ft_build_note(b, "%s: no preprocessor_config.json: %zu x %zu pixels, as %s", model->directory, p->height, p->width, whose);
     model->height = b->side ? b->side : p->height;
     model->across = b->side ? b->side : p->width;
     model->rows_each = 1;
     model->max_length = 0;
     return 0;
+}
+
+int ft_vision_input(struct ft_builder *b, size_t otherwise, size_t resize)
+{
+    const struct ft_preprocess p = ft_preprocess_torchvision(otherwise, resize, FT_FILTER_BILINEAR);
+
+    return ft_vision_input_or(b, &p, "torchvision reads ImageNet");
 }
 
 int ft_vision_finish(struct ft_builder *b, int last)

@@ -7,8 +7,9 @@
 /* What comes behind a map's edges (a size is that of the map, o that of the output):
  * SYMMETRIC  (kernel - 1) / 2 on both sides, torch's habit
  * SAME       as TensorFlow: o = size / stride rounded up, half of what is missing before, rounded down
- * CORRECT    as Keras' EfficientNet and transformers': where the stride is 2, kernel / 2 - 1 before and kernel / 2 behind */
-enum ft_padding { FT_PADDING_SYMMETRIC, FT_PADDING_SAME, FT_PADDING_CORRECT };
+ * CORRECT    as Keras' EfficientNet and transformers': where the stride is 2, kernel / 2 - 1 before and kernel / 2 behind
+ * VALID      nothing: what the last window does not cover is left out */
+enum ft_padding { FT_PADDING_SYMMETRIC, FT_PADDING_SAME, FT_PADDING_CORRECT, FT_PADDING_VALID };
 
 struct ft_convolution {
     size_t outputs, kernel, stride;
@@ -37,6 +38,10 @@ int ft_vision_squeeze(struct ft_builder *b, int input, size_t narrow, enum ft_ac
 
 /* The size of the images (preprocessor_config.json, timm's pretrained_cfg, else `otherwise`), and how a picture is brought to it. First thing in a family. */
 int ft_vision_input(struct ft_builder *b, size_t otherwise, size_t resize);
+
+/* The same of a family that has its own way where no file says one: `whose`, for the note that says so. */
+struct ft_preprocess;
+int ft_vision_input_or(struct ft_builder *b, const struct ft_preprocess *otherwise, const char *whose);
 
 /* A convolutional family's end: the last map is what is pooled, and how many images go through at once follows from the list. */
 int ft_vision_finish(struct ft_builder *b, int last);

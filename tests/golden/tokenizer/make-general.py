@@ -5,7 +5,7 @@ general/NAME.json  small tokenizers of the kinds that are not BERT's, trained he
                    CLIP have it, Unigram as XLM-R and T5 have it, and the rarer settings
 general.jsonl      the texts of make.py and some of their own, with the ids that Hugging Face `tokenizers` gives them
 
-Needs: tokenizers (made with 0.23.3), sentencepiece (made with 0.2.1) for the map of characters.
+Needs: tokenizers (made with 0.23.3), transformers (5.23.0) for the class of CLIP's tokenizer, sentencepiece (made with 0.2.1) for the map of characters.
 """
 import base64, importlib.util, io, json, os, sys
 from tokenizers import Tokenizer, Regex, decoders, models, normalizers, pre_tokenizers, processors, trainers, AddedToken
@@ -19,7 +19,8 @@ OWN = ["don't we'll THEY'RE I'VE it'd 's'S", "  two  blanks   three\n\nlines \n 
        "ﬁ ﬂ ㍿ ｆｕｌｌ　ｗｉｄｔｈ １２３ ｶﾞ", "\u200b\u200c\u200d\ufeff zero", "<mask> hello<mask>world <mask>", "hello <s> </s> <pad>", "▁ ▁a a▁b ▁▁", "x" * 300, "ab" * 200,
        "the the the", "_under_score_ a_b", "日本語 の 文字", "🤖🤖 🤖", "hello\u0000null", "\u1100\u1161\u11a8 각", "\u0e01\u0e33 \u0e19\u0e49\u0e33", "e\u0301\u0301", "👨‍👩‍👧👨‍👩‍👧", "\r\n\r\n a \r\n"]
 # Not trained on, so that the tokenizers of before stay as they are.
-LATER = ["def f(x):\n    if x:\n        return  1\n" + " " * 30 + "end" + " " * 24, "the [MASK] sat  [MASK]\t[MASK]x [SEP] [unused1][unused9]", "a |||IP_ADDRESS||| b |||EMAIL_ADDRESS|||", " " * 7 + "e\u0301" + " " * 3 + "\u00a0 \u00a0"]
+LATER = ["def f(x):\n    if x:\n        return  1\n" + " " * 30 + "end" + " " * 24, "the [MASK] sat  [MASK]\t[MASK]x [SEP] [unused1][unused9]", "a |||IP_ADDRESS||| b |||EMAIL_ADDRESS|||", " " * 7 + "e\u0301" + " " * 3 + "\u00a0 \u00a0",
+         "a <|endoftext|> inside<|startoftext|> it", "<|EndOfText|> Caf\u00c9 No. 5: IT'S \u2116 42nd", "!" * 90]
 SPECIALS = ["<s>", "<pad>", "</s>", "<unk>"]
 MASK = AddedToken("<mask>", lstrip=True, special=True)
 RULES = {"ﬁ": "fi", "ﬂ": "fl", "①": "1", "②": "2", "½": "1⁄2", "㍿": "株式会社", "\u3000": " ", "\t": " ", "\n": " ", "\u00a0": " ", "\u200b": "", "e\u0301": "é", "a\u0301": "á", "ｶﾞ": "ガ", "\u1100\u1161\u11a8": "각",
@@ -72,6 +73,20 @@ def mpnet():
     return t
 
 
+def clip():
+    """transformers' own, made of a vocabulary in the order of CLIP's: letters, last letters, what merges make, the two special ones."""
+    from transformers import CLIPTokenizer
+    t = bpe(pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"), "removed", invert=True),
+                                     pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]),
+            normalizer=normalizers.Sequence([normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]), special=[],
+            end_of_word_suffix="</w>", initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), size=900, model=dict(end_of_word_suffix="</w>"))
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    merges = json.loads(t.to_str())["model"]["merges"]
+    merges = [tuple(m.split(" ") if isinstance(m, str) else m) for m in merges]
+    vocabulary = list(dict.fromkeys(letters + [c + "</w>" for c in letters] + ["".join(m) for m in merges])) + ["<|startoftext|>", "<|endoftext|>"]
+    return CLIPTokenizer(vocab={v: i for i, v in enumerate(vocabulary)}, merges=merges).backend_tokenizer
+
+
 def frame(t, before="<s>", after="</s>"):
     t.post_processor = processors.TemplateProcessing(single=f"{before} $A {after}".strip(), special_tokens=[(s, t.token_to_id(s)) for s in {before, after} if s])
     return t
@@ -111,6 +126,7 @@ def tokenizers():
     out["clip"] = frame(bpe(pre_tokenizers.Sequence([pre_tokenizers.Split(clip_pattern, "removed", invert=True), byte_level(add_prefix_space=False, use_regex=False)]),
                             normalizer=normalizers.Sequence([normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]),
                             end_of_word_suffix="</w>", initial_alphabet=letters, size=700, model=dict(end_of_word_suffix="</w>", unk_token="<unk>")))
+    out["clip-hf"] = clip()
     out["ignore"] = edited(bpe(byte_level(add_prefix_space=False), initial_alphabet=letters), **{"model.ignore_merges": True})
     out["digits"] = bpe(pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), byte_level(add_prefix_space=False)]), initial_alphabet=letters)
     out["digit-runs"] = bpe(pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Digits(individual_digits=False)]), model=dict(unk_token="<unk>"), limit_alphabet=60)

@@ -1,0 +1,172 @@
+/* test-clip.c - towers of CLIP models against PyTorch in float64 (tests/golden/clip/make.py): texts through the tokenizer and images' pixels to embeddings,
+ * gradients; the fused plan against the unfused one, chunks against none, every kind of CPU; what is saved, and what is refused. */
+#include "model/encode.h"
+#include "model/model-build.h"
+#include "model/tensors.h"
+#include "../tap.h"
+#include "vision-golden.h"
+
+#include <sys/wait.h>
+
+static char place[] = "/tmp/ft-test-XXXXXX";
+
+/* ---- models ---- */
+
+static void copy(const char *from, const char *to)
+{
+    size_t size;
+    char *bytes = ft_file_exists(from) ? ft_file_read(&arena, from, 1 << 20, &size) : NULL;
+
+    if (bytes)
+        ft_file_write(to, bytes, size);
+}
+
+/* The case's directory, and its tower; g->mode is the tokenizer. */
+static struct ft_model *open_case(const struct golden *g)
+{
+    static const char *const files[] = {"config.json", "preprocessor_config.json", "open_clip_config.json"};
+    const char *directory = ft_arena_print(&arena, "%s/%s", place, g->name);
+    int tower = strcmp(g->architecture, "text") == 0 ? FT_TOWER_TEXT : strcmp(g->architecture, "image") == 0 ? FT_TOWER_IMAGE : -1;
+    struct ft_model *model;
+
+    ft_directory_make(directory);
+    for (int i = 0; i < 3; i++)
+        copy(ft_arena_print(&arena, "tests/golden/clip/%s/%s", g->name, files[i]), ft_arena_print(&arena, "%s/%s", directory, files[i]));
+    copy(ft_arena_print(&arena, "tests/golden/tokenizer/general/%s.json", g->mode), ft_arena_print(&arena, "%s/tokenizer.json", directory));
+    write_weights(ft_arena_print(&arena, "%s/model.safetensors", directory), find(g->library, g->name), (struct content){.numbers = true});
+    if (!(model = tower < 0 ? ft_model_open(directory, NULL) : ft_model_open_tower(directory, tower)))
+        printf("# %s\n", ft_error());
+    return model;
+}
+
+/* ITEMS texts. */
+static int pack_texts(const struct ft_model *model, struct ft_packed *packed)
+{
+    const struct ft_prompts none = {0};
+    struct ft_string text[ITEMS];
+    size_t size, count = 0;
+    char *line = ft_file_read(&arena, "tests/golden/clip/texts.txt", 1 << 16, &size);
+
+    for (char *end; line && count < ITEMS && (end = strchr(line, '\n')); line = end + 1)
+        text[count++] = (struct ft_string){line, (size_t)(end - line)};
+    return count < ITEMS ? -1 : ft_encode_texts(&arena, model, &none, 0, text, NULL, ITEMS, packed);
+}
+
+static int pack(const struct ft_model *model, const struct golden *g, struct ft_packed *packed)
+{
+    if (!g->size)
+        return pack_texts(model, packed);
+    pack_images(model, g->size, packed);
+    return 0;
+}
+
+/* ---- saved ---- */
+
+static bool same_tensors(const char *one, const char *other, size_t *count)
+{
+    struct ft_safetensors before = {0}, after = {0};
+    size_t same = 0;
+
+    if (ft_tensors_open(&before, one) < 0 || ft_tensors_open(&after, other) < 0)
+        return false;
+    for (size_t i = 0; i < before.count && before.count == after.count; i++) {
+        const struct ft_safetensor *a = &before.tensors[i], *b = &after.tensors[i];
+
+        same += strcmp(a->name, b->name) == 0 && strcmp(a->dtype, b->dtype) == 0 && a->rank == b->rank && memcmp(a->shape, b->shape, sizeof a->shape) == 0 &&
+                a->size == b->size && memcmp(a->data, b->data, a->size) == 0;
+    }
+    *count = before.count;
+    ft_safetensors_close(&before);
+    ft_safetensors_close(&after);
+    return same == *count;
+}
+
+/* What is written has the tensors of both towers, names, shapes and bytes as they were, and opens again. */
+static void test_saved(const struct golden *g, const struct ft_model *model)
+{
+    const char *directory = ft_arena_print(&arena, "%s/saved", place);
+    bool modules, good = ft_model_save(model, directory) == 0;
+    size_t count = 0;
+
+    good = good && same_tensors(model->directory, directory, &count);
+    modules = ft_file_exists(ft_arena_print(&arena, "%s/modules.json", directory));
+    ok(good && !modules, "%s %s: saved with all %zu tensors as they were%s", g->name, g->architecture, count, modules ? ", and modules" : "");
+    ft_directory_remove(directory);
+}
+
+/* ---- against PyTorch ---- */
+
+static void test_case(const struct golden *g)
+{
+    struct ft_model *model = open_case(g);
+    const char *title = ft_arena_print(&arena, "%s %s", g->name, g->architecture), *where = "";
+    struct outcome o, other;
+    struct ft_packed packed;
+    size_t count;
+    double far;
+
+    if (!ok(model && pack(model, g, &packed) == 0 && run(model, &packed, 0, FT_FP32, 0, false, &o) == 0, "%s%s%s", title, model ? "" : ": ", model ? "" : ft_error()))
+        return;
+    far = far_embedding(g, &o);
+    ok(far <= 2e-6, "%s: embeddings, worst %.1e", title, far);
+    far = far_sums(model, g, 'g', o.gradient, &where, &count);
+    ok(far <= 1e-4 && count == (size_t)model->parameter_count, "%s: %zu gradients of %d, worst %.1e of %s", title, count, model->parameter_count, far, where);
+    run_forward(model, &packed, FT_FP32, &other);
+    far = far_embedding(g, &other);
+    ok(far <= 2e-6, "%s: embeddings without a backward, worst %.1e", title, far);
+    run(model, &packed, FT_PLAN_UNFUSED, FT_FP32, 0, false, &other);
+    ok(apart(o.embedding, other.embedding, ITEMS * model->dim) <= 1e-5 && apart(o.gradient, other.gradient, model->block_count) <= 1e-4,
+       "%s: unfused, %.1e and %.1e", title, apart(o.embedding, other.embedding, ITEMS * model->dim), apart(o.gradient, other.gradient, model->block_count));
+    run(model, &packed, 0, FT_FP32, 1, false, &other);
+    ok(apart(o.embedding, other.embedding, ITEMS * model->dim) <= 1e-6 && apart(o.gradient, other.gradient, model->block_count) <= 1e-5,
+       "%s: in chunks, %.1e and %.1e", title, apart(o.embedding, other.embedding, ITEMS * model->dim), apart(o.gradient, other.gradient, model->block_count));
+    run(model, &packed, 0, FT_BF16, 0, false, &other);
+    ok(apart(o.embedding, other.embedding, ITEMS * model->dim) <= 3e-2 && apart(o.gradient, other.gradient, model->block_count) <= .2,
+       "%s: bf16, %.1e and %.1e of the largest", title, apart(o.embedding, other.embedding, ITEMS * model->dim),
+       apart(o.gradient, other.gradient, model->block_count));
+    test_saved(g, model);
+    ft_model_close(model);
+}
+
+static void test_all(void)
+{
+    size_t size, cases = 0;
+    struct golden *g = calloc(1, sizeof *g);
+    char *line = ft_file_read(&arena, "tests/golden/clip/expected.txt", 1 << 20, &size);
+
+    ok(g && line && read_lists("tests/golden/clip/names.txt") == 0, "golden files");
+    for (; next_case(&line, g); cases++) {
+        test_case(g);
+        ft_directory_remove(ft_arena_print(&arena, "%s/%s", place, g->name));
+    }
+    ok(line && !*line && cases >= 6, "all %zu of them", cases);
+    free(g);
+}
+
+/* Again on another kind of CPU, which a process chooses once. */
+static void test_level(const char *level)
+{
+    int status = -1;
+    pid_t child = fork();
+
+    if (child == 0) {
+        setenv("FT_CPU", level, 1);
+        if (!freopen("/dev/null", "w", stdout))
+            _exit(2);
+        test_all();
+        _exit(done());
+    }
+    ok(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0, "with FT_CPU=%s", level);
+}
+
+int main(void)
+{
+    if (!mkdtemp(place))
+        return 1;
+    test_level("plain");
+    test_level("avx2");
+    test_all();
+    ft_directory_remove(place);
+    ft_arena_free(&arena);
+    return done();
+}
