@@ -161,6 +161,120 @@ static void test_refused(void)
     refused("post_processor", UNIGRAM("},'post_processor':{'type':'Foo'}}"));
 }
 
+/* ---- CLIP's: two files instead of one, and where a text ends ---- */
+
+static void write_file(const char *name, const char *text, size_t size)
+{
+    ft_file_write(ft_arena_print(&arena, "%s/%s", directory, name), text, size);
+}
+
+static void remove_files(void)
+{
+    static const char *const names[] = {"vocab.json", "merges.txt", "tokenizer_config.json", "tokenizer.json"};
+
+    for (int i = 0; i < 4; i++)
+        unlink(ft_arena_print(&arena, "%s/%s", directory, names[i]));
+}
+
+/* vocab.json and merges.txt of general/clip-hf.json. */
+static void write_two_files(void)
+{
+    size_t size;
+    char *text = ft_file_read(&arena, GOLDEN "general/clip-hf.json", 1 << 24, &size);
+    json_t *root = json_loadb(text, size, 0, NULL), *model = json_object_get(root, "model"), *merges = json_object_get(model, "merges");
+    char *vocab = json_dumps(json_object_get(model, "vocab"), 0);
+    struct ft_buffer lines = {0};
+
+    ft_buffer_add(&lines, "#version: 0.2\n", 14);
+    for (size_t i = 0; i < json_array_size(merges); i++) {
+        const json_t *pair = json_array_get(merges, i);
+        const char *line = ft_arena_print(&arena, "%s %s\n", json_string_value(json_array_get(pair, 0)), json_string_value(json_array_get(pair, 1)));
+
+        ft_buffer_add(&lines, line, strlen(line));
+    }
+    remove_files();
+    write_file("vocab.json", vocab, strlen(vocab));
+    write_file("merges.txt", lines.data, lines.size);
+    ft_buffer_free(&lines);
+    free(vocab);
+    json_decref(root);
+}
+
+static void test_two_files(void)
+{
+    struct named two = {.name = "clip-hf"};
+    size_t size;
+    char *lines = ft_file_read(&arena, GOLDEN "general.jsonl", 1 << 24, &size);
+
+    write_two_files();
+    two.tokenizer = ft_tokenizer_open(directory);
+    if (!ok(two.tokenizer != NULL, "vocab.json and merges.txt open: %s", two.tokenizer ? "" : ft_error()))
+        return;
+    for (char *line = lines, *end; line && (end = memchr(line, '\n', size - (size_t)(line - lines))); line = end + 1) {
+        json_t *one = json_loadb(line, (size_t)(end - line), 0, NULL);
+        struct ft_buffer text = case_text(json_object_get(one, "text"));
+
+        compare(&two, one, (struct ft_string){text.data ? text.data : "", text.size});
+        ft_buffer_free(&text);
+        json_decref(one);
+    }
+    ok(two.wrong == 0 && two.texts > 100, "vocab.json and merges.txt: %d texts have the ids of transformers' CLIPTokenizer, %d others", two.texts - two.wrong, two.wrong);
+    ft_tokenizer_close(two.tokenizer);
+}
+
+/* With `file` as it says beside or instead of the good ones. */
+static void refused_beside(const char *why, const char *file, const char *text)
+{
+    struct ft_tokenizer *tokenizer;
+
+    write_two_files();
+    write_file(file, text, strlen(text));
+    tokenizer = ft_tokenizer_open(directory);
+    ok(!tokenizer && ft_error_status() == FT_BAD && strstr(ft_error(), why), "refused: %s (%s)", why, tokenizer ? "opened" : ft_error());
+    ft_tokenizer_close(tokenizer);
+}
+
+static void test_two_refused(void)
+{
+    refused_beside("tokenizer_class RobertaTokenizer", "tokenizer_config.json", "{\"tokenizer_class\": \"RobertaTokenizer\"}");
+    refused_beside("\"<s>\" is not in", "tokenizer_config.json", "{\"unk_token\": \"<s>\"}");
+    refused_beside("\"<s>\"", "tokenizer_config.json", "{\"bos_token\": {\"content\": \"<s>\"}}");
+    refused_beside("number 1 is not two", "merges.txt", "#version: 0.2\nabc\n");
+    refused_beside("no UTF-8", "merges.txt", "a \xff\n");
+    refused_beside("vocab.json", "vocab.json", "{\"a\": 0");
+    refused_beside("vocab.json", "vocab.json", "{}");
+    refused_beside("vocab.json", "vocab.json", "\"\"}, \"merges\": [");
+    remove_files();
+}
+
+/* Where the ids of a text end. */
+static void test_way(const char *text, struct ft_tokenizer_way way, size_t count, const char *what)
+{
+    struct ft_tokenizer *tokenizer = open_golden("clip-hf");
+    struct ft_tokens all = {0}, some = {0};
+    bool good = ft_tokenizer_encode(tokenizer, ft_string_of(text), 0, &all) == 0 && ft_tokenizer_set_way(tokenizer, &way) == 0 &&
+                ft_tokenizer_encode(tokenizer, ft_string_of(text), 0, &some) == 0;
+
+    ok(good && some.count == count && all.count >= count && memcmp(all.id, some.id, count * sizeof *some.id) == 0, "%s: %zu of %zu ids", what, some.count, all.count);
+    ft_tokens_free(&all);
+    ft_tokens_free(&some);
+    ft_tokenizer_close(tokenizer);
+}
+
+static void test_ways(void)
+{
+    enum { BEGIN = 1035, END = 1036 };
+    struct ft_tokenizer *tokenizer = open_golden("clip-hf");
+
+    test_way("a b", (struct ft_tokenizer_way){.ends = true, .end = END}, 4, "a text ends with the first end of text");
+    test_way("a<|endoftext|>b", (struct ft_tokenizer_way){.ends = true, .end = END}, 3, "one inside it too");
+    test_way("a<|endoftext|>b", (struct ft_tokenizer_way){.ends = true, .end = -1}, 3, "it is the largest id");
+    test_way("a<|startoftext|>b", (struct ft_tokenizer_way){.ends = true, .end = -1}, 5, "the other special token is not");
+    test_way("", (struct ft_tokenizer_way){.ends = true, .end = -1}, 2, "nothing but the two");
+    ok(ft_tokenizer_set_way(tokenizer, &(struct ft_tokenizer_way){.ends = true, .end = BEGIN}) < 0 && ft_error_status() == FT_BAD, "another end: %s", ft_error());
+    ft_tokenizer_close(tokenizer);
+}
+
 /* How many ids "ab" so many times is, where matches are dropped and what is left is cut at white space. */
 static void test_pattern(const char *pattern, int times, size_t ids, const char *what)
 {
@@ -206,6 +320,9 @@ int main(void)
     test_long("fallback", "q", 200000);
     test_refused();
     test_hostile();
+    test_two_files();
+    test_two_refused();
+    test_ways();
     unlink(ft_arena_print(&arena, "%s/tokenizer.json", directory));
     rmdir(directory);
     ft_arena_free(&arena);
