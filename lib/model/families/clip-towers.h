@@ -1,7 +1,7 @@
-/* clip.h - the two towers of CLIP (Radford et al. 2021) by whosever names: a causal transformer over a text's tokens, whose last one, end of text, is
+/* clip-towers.h - the two towers of CLIP (Radford et al. 2021) by whosever names: a causal transformer over a text's tokens, whose last one, end of text, is
  * projected; a vision transformer whose class token is. */
-#ifndef FT_MODEL_FAMILIES_CLIP_H
-#define FT_MODEL_FAMILIES_CLIP_H
+#ifndef FT_MODEL_FAMILIES_CLIP_TOWERS_H
+#define FT_MODEL_FAMILIES_CLIP_TOWERS_H
 
 #include "model/families/prenorm.h"
 

@@ -1,8 +1,8 @@
-/* clip.c - CLIP's towers (Radford et al. 2021), and transformers' CLIPModel, CLIPTextModelWithProjection and CLIPVisionModelWithProjection.
+/* clip-towers.c - CLIP's towers (Radford et al. 2021), and transformers' CLIPModel, CLIPTextModelWithProjection and CLIPVisionModelWithProjection.
  *
  * A text's embedding is that of its end-of-text token. transformers finds it as the first `eos_token_id`, or, where config.json says 2 as it did before that
  * was mended, as the largest id; nothing before it sees what comes behind, so a text's ids end there (data/tokenizer.h) and the last one is pooled. */
-#include "model/families/clip.h"
+#include "model/families/clip-towers.h"
 #include "base/error.h"
 #include "data/preprocess.h"
 #include "model/families/vision.h"
