@@ -1,10 +1,11 @@
-/* ft-export - leave for other software: a model as a sentence-transformers directory, embeddings as npy, CSV or JSON lines.
+/* ft-export - leave for other software: a model as a sentence-transformers directory or for llama.cpp, embeddings as npy, CSV or JSON lines.
  *
  * A model comes from -m, or from a stream of steps, which names the run that ft-update finished. Embeddings come from a stream of documents: a row
  * for each document, or for each of its chunks where it has some. */
 #include "base/file.h"
 #include "base/tool.h"
 #include "data/embedding-file.h"
+#include "model/gguf.h"
 #include "model/tailor.h"
 #include "stream/document.h"
 #include "train/run.h"
@@ -18,7 +19,7 @@ static bool force;
 
 static const struct ft_option options[] = {
     {'m', "model", FT_TEXT, &model_name, "MODEL", "model to export (default: what the input names)", NULL},
-    {0, "to", FT_CHOICE, &to, NULL, "format (default: by the input, and by PATH's ending)", "sentence-transformers npy csv jsonl"},
+    {0, "to", FT_CHOICE, &to, NULL, "format (default: by the input, and by PATH's ending)", "sentence-transformers gguf npy csv jsonl"},
     {0, "precision", FT_CHOICE, &precision, NULL, "of weights fp32, fp16, bf16; of embeddings fp32, int8, uint8, binary, ubinary (default: fp32)",
      "fp32 fp16 bf16 int8 uint8 binary ubinary"},
     {0, "calibration", FT_TEXT, &calibration, "FILE", "int8 and uint8 by the ranges of these embeddings, a .npy file (default: those exported)", NULL},
@@ -36,7 +37,7 @@ static const char *const examples[] = {
 
 static struct ft_tool tool = {
     .name = "ft-export",
-    .purpose = "leave for other software: models as directories, embeddings as npy, CSV or JSON lines",
+    .purpose = "leave for other software: models as directories or GGUF, embeddings as npy, CSV or JSON lines",
     .operands = "[FILE]",
     .options = options,
     .examples = examples,
@@ -192,24 +193,66 @@ static bool same_directory(const char *a, const char *b)
     return same;
 }
 
+static int as_directory(const char *directory, const struct ft_model *model)
+{
+    const char *why = ft_model_alone(&arena, model);
+
+    if (why && to)
+        return ft_fail(FT_USAGE, "%s: %s, which %s cannot express", directory, why, ft_model_reader(model));
+    if (why)
+        ft_tool_say(&tool, "only ft loads it: %s, which %s cannot express", why, ft_model_reader(model));
+    return ft_model_place(model, output, force);
+}
+
+static int as_gguf(const char *directory, const struct ft_model *model)
+{
+    if (ft_directory_exists(output) || (ft_file_exists(output) && !force))
+        return ft_fail(FT_USAGE, "%s is there already%s", output, ft_directory_exists(output) ? ", a directory" : ": --force replaces it");
+    return ft_gguf_write(model, output) < 0 ? ft_error_prefix("%s: ", directory) : 0;
+}
+
+static const struct {
+    const char *name, *ending;
+    bool file;
+    int (*write)(const char *directory, const struct ft_model *model);
+} model_formats[] = {
+    {"sentence-transformers", NULL, false, as_directory},
+    {"gguf", ".gguf", true, as_gguf},
+};
+enum { MODEL_FORMATS = sizeof model_formats / sizeof *model_formats };
+
+/* --to, or the ending of PATH, or a directory; MODEL_FORMATS: --to is a format of documents. */
+static int choose_model_format(void)
+{
+    int found = to ? MODEL_FORMATS : 0;
+
+    for (int i = 0; i < MODEL_FORMATS; i++) {
+        size_t size = strlen(output), more = model_formats[i].ending ? strlen(model_formats[i].ending) : 0;
+
+        if (to ? strcmp(to, model_formats[i].name) == 0 : more && size > more && strcmp(output + size - more, model_formats[i].ending) == 0)
+            found = i;
+    }
+    return found;
+}
+
 static int export_model(const char *name)
 {
-    const char *directory = ft_model_find(&arena, name), *why;
+    const char *directory = ft_model_find(&arena, name);
     enum ft_weights_type type;
     struct ft_model *model;
-    int result;
+    int format, result;
 
     if (!directory)
         return -1;
-    if (to && strcmp(to, "sentence-transformers") != 0)
-        return ft_fail(FT_USAGE, "--to %s takes documents, got a model", to);
     if (!output || strcmp(output, "-") == 0)
-        return ft_fail(FT_USAGE, "a model is a directory: add -o PATH");
+        return ft_fail(FT_USAGE, "a model is a directory or a file of its own: add -o PATH");
+    if ((format = choose_model_format()) == MODEL_FORMATS)
+        return ft_fail(FT_USAGE, "--to %s takes documents, got a model", to);
     if (calibration || ft_weights_type_parse(&type, precision ? precision : "fp32") < 0)
         return ft_fail(FT_USAGE, "%s is of embeddings, of a model --precision fp32, fp16 or bf16", calibration ? "--calibration" : precision);
     if (ft_run_is(directory) && !ft_run_finished(directory))
         return ft_fail(FT_USAGE, "%s is still in training: no model yet", directory);
-    if (same_directory(directory, output) && type == FT_WEIGHTS_F32) {
+    if (!model_formats[format].file && same_directory(directory, output) && type == FT_WEIGHTS_F32) {
         ft_tool_say(&tool, "%s is a finished model already: nothing to do", directory);
         return 0;
     }
@@ -218,9 +261,7 @@ static int export_model(const char *name)
     model->saved_as = type;
     if (model->extra_text)
         ft_tool_say(&tool, "%s", model->extra_text);
-    if ((why = ft_model_alone(&arena, model)) && !to)
-        ft_tool_say(&tool, "only ft loads it: %s, which %s cannot express", why, ft_model_reader(model));
-    result = why && to ? ft_fail(FT_USAGE, "%s: %s, which %s cannot express", directory, why, ft_model_reader(model)) : ft_model_place(model, output, force);
+    result = model_formats[format].write(directory, model);
     ft_model_close(model);
     tool.out = result == 0;
     return result;

@@ -182,6 +182,26 @@ test_expect_success 'and the same bytes when that is exported again' '
     ft-export -m wide --precision bf16 -o thrice && cmp narrow/model.safetensors thrice/model.safetensors
 '
 
+# The file itself is held against llama.cpp's converter by tests/model/test-gguf.c.
+test_expect_success 'gguf: one file, by --to or by the ending of PATH, the same bytes' '
+    ft-export -m "$GOLDEN/mean" --to gguf -o model.llama && ft-export -m "$GOLDEN/mean" -o mean.gguf && cmp model.llama mean.gguf &&
+    test "$(head -c 4 mean.gguf)" = GGUF &&
+    ft-export -m "$GOLDEN/mean" --precision fp16 -o half.gguf && test "$(wc -c <half.gguf)" -lt "$(wc -c <mean.gguf)" &&
+    test_expect_code 2 ft-export -m "$GOLDEN/mean" -o mean.gguf 2>err && test_grep "force" err && cmp model.llama mean.gguf &&
+    ft-export -m "$GOLDEN/cls" -o mean.gguf --force && ! cmp -s model.llama mean.gguf &&
+    test_expect_code 2 ft-export -m "$GOLDEN/dense" -o dense.gguf 2>err && test_grep "behind its pooling" err && test_no_file dense.gguf &&
+    test_expect_code 2 ft-export --to gguf -o x embedded 2>err && test_grep "takes a model" err &&
+    mkdir folder && test_expect_code 2 ft-export -m "$GOLDEN/mean" --to gguf -o folder --force &&
+    ls -a >list && ! grep -e tmp- list
+'
+
+test_expect_success 'gguf: a model without its last block is one of fewer' '
+    ft-tailor -m "$GOLDEN/mean" --layers 1 -o fewer && ft-export -m fewer -o fewer.gguf && ! grep -aq "blk.1.attn_q.weight" fewer.gguf &&
+    grep -aq "blk.0.attn_q.weight" fewer.gguf &&
+    ft-tailor -m "$GOLDEN/mean" --embedding encoder.layer.1.intermediate.act --pool mean -o inside &&
+    test_expect_code 2 ft-export -m inside -o inside.gguf 2>err && test_no_file inside.gguf
+'
+
 test_expect_success 'and nothing is replaced that is no model' '
     test_expect_code 2 ft-export -m "$GOLDEN/dense" -o model 2>err && test_grep "force" err &&
     ft-export -m "$GOLDEN/mean" -o model/ --force && test_no_file model/2_Dense &&
