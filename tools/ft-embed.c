@@ -6,6 +6,7 @@
 #include "base/tool.h"
 #include "model/embed.h"
 #include "model/encode.h"
+#include "model/items.h"
 #include "stream/document.h"
 #include "train/inputs.h"
 #include "train/lookahead.h"
@@ -16,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *model_name = "minilm", *output, *precision_name = "fp32", *field = "embedding";
+static const char *model_name = "minilm", *output, *precision_name = "fp32", *field = "embedding", *modality;
 static bool force, normalize;
 static long threads, chunk, max_length, truncate_dim, max_errors;
 static enum ft_precision precision;
@@ -28,6 +29,7 @@ static const struct ft_option options[] = {
     {0, "force", FT_FLAG, &force, NULL, "replace PATH if it exists", NULL},
     {0, "as", FT_CHOICE, &field, NULL, "field of batches that the embeddings go to: of the model that trains, of a teacher, of a guide",
      "embedding teacher guide"},
+    {0, "modality", FT_CHOICE, &modality, NULL, "embed only texts, or only images; what else documents have is passed on as it is", "text image"},
     {0, "normalize", FT_FLAG, &normalize, NULL, "make embeddings unit length", NULL},
     {0, "truncate-dim", FT_COUNT, &truncate_dim, "N", "keep the first N dimensions", NULL},
     {0, "max-length", FT_COUNT, &max_length, "N", "tokens of a text at most (default: the model's)", NULL},
@@ -72,6 +74,19 @@ static void pack_embedding(msgpack_packer *pk, const float *embedding, size_t di
     ft_wire_write(pk, FT_WIRE_F4, 1, (const uint64_t[]){dim}, embedding);
 }
 
+/* Is it what --modality asks for? */
+static bool is_asked(const struct ft_content *content)
+{
+    bool image = ft_content_image(content);
+
+    return !modality || (strcmp(modality, "image") == 0 ? image : content->text.data && !image);
+}
+
+static bool is_read(const struct ft_model *model, const struct ft_content *content)
+{
+    return is_asked(content) && ft_item_fits(model, content);
+}
+
 static size_t items(const struct ft_document *document)
 {
     return document->chunk_count ? document->chunk_count : 1;
@@ -90,19 +105,17 @@ struct readable {
 };
 
 /* The contents of a document, its own or its chunks', and their roles. */
-static size_t collect(struct readable *r, size_t number)
+static void collect(struct readable *r, size_t number)
 {
     const struct ft_document *document = &r->documents[number], *one = document->chunk_count ? document->chunks : document;
-    size_t before = r->count;
 
     for (size_t i = 0; i < items(document); i++)
-        if (ft_item_fits(r->model, &one[i].content)) {
+        if (is_read(r->model, &one[i].content)) {
             r->content[r->count] = one[i].content;
             r->role[r->count] = (uint8_t)one[i].role;
             r->bad[r->count] = false;
             r->owner[r->count++] = number;
         }
-    return r->count - before;
 }
 
 /* A document is counted once, whatever of it is bad. */
@@ -142,9 +155,9 @@ static const char *const drop_embedding[] = {"embedding", NULL}, *const drop_chu
 static void write_document(msgpack_packer *pk, const struct ft_document *document, struct cursor *next)
 {
     if (!document->chunk_count) {
-        bool fits = ft_item_fits(next->model, &document->content), has = fits && !*next->bad;
+        bool fits = is_read(next->model, &document->content), has = fits && !*next->bad;
 
-        ft_document_copy(pk, document->object, drop_embedding, has);
+        ft_document_copy(pk, document->object, is_asked(&document->content) ? drop_embedding : drop_embedding + 1, has);
         if (has)
             pack_embedding(pk, next->embedding, next->dim);
         next->embedding += fits ? next->dim : 0;
@@ -176,19 +189,29 @@ static long decode(struct window *w, struct ft_document *documents)
     return objects ? (long)most : -1;
 }
 
+/* The first content of a document that should be read and cannot be, or NULL. */
+static const struct ft_content *find_unread(const struct ft_model *model, const struct ft_document *d)
+{
+    const struct ft_document *one = d->chunk_count ? d->chunks : d;
+
+    for (size_t i = 0; i < items(d); i++)
+        if (is_asked(&one[i].content) && !ft_item_fits(model, &one[i].content))
+            return &one[i].content;
+    return NULL;
+}
+
 static int embed_readable(struct window *w, struct ft_embedder *embedder, struct readable *r, float *out)
 {
-    for (size_t i = 0; i < w->count; i++)
-        if (collect(r, i) < items(&r->documents[i])) {
-            const struct ft_document *d = &r->documents[i];
-            size_t c = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        const struct ft_content *unread = find_unread(r->model, &r->documents[i]);
 
-            while (d->chunk_count && ft_item_fits(r->model, &d->chunks[c].content))
-                c++;
-            ft_item_check(r->model, d->chunk_count ? &d->chunks[c].content : &d->content);
+        collect(r, i);
+        if (unread) {
+            ft_item_check(r->model, unread);
             if (count_bad(r, i) < 0)
                 return -1;
         }
+    }
     return ft_embedder_try(embedder, r->content, r->role, r->count, take_bad, r, out);
 }
 
@@ -218,7 +241,7 @@ static int embed_window(struct ft_embedder *embedder, struct window *w, size_t d
 
 static int embed_documents(struct ft_reader *reader, struct ft_embedder *embedder, size_t dim)
 {
-    const size_t most = ft_embedder_model(embedder)->input == FT_INPUT_IMAGE ? WINDOW_IMAGES : WINDOW_DOCUMENTS;
+    const size_t most = ft_embedder_model(embedder)->input == FT_INPUT_TEXT ? WINDOW_DOCUMENTS : WINDOW_IMAGES;
     struct window w = {.count = 0};
     struct ft_record record;
     int more = 1, result = 0;
@@ -430,6 +453,17 @@ static int with_run(struct ft_reader *reader)
     return result;
 }
 
+static int check_modality(const struct ft_model *model)
+{
+    static const char *const names[] = {"text", "image"};
+    static const enum ft_input inputs[] = {FT_INPUT_TEXT, FT_INPUT_IMAGE};
+
+    for (int i = 0; modality && i < 2; i++)
+        if (strcmp(modality, names[i]) == 0 && model->input != inputs[i] && model->input != FT_INPUT_BOTH)
+            return ft_fail(FT_USAGE, "--modality %s, and the model reads %s", modality, ft_input_name(model->input));
+    return 0;
+}
+
 static int with_model(struct ft_reader *reader)
 {
     struct ft_embed_options how = {(size_t)max_length, (size_t)truncate_dim, normalize, (size_t)chunk, {{NULL}}, precision};
@@ -444,7 +478,7 @@ static int with_model(struct ft_reader *reader)
     ft_prompts_parse(&how.prompts, &prompts);
     if (model)
         ft_prompts_complete(&how.prompts, &model->prompts);
-    if (model && (prompt = ft_prompts_text(&arena, &how.prompts)) && (embedder = ft_embedder_open(model, &how))) {
+    if (model && check_modality(model) == 0 && (prompt = ft_prompts_text(&arena, &how.prompts)) && (embedder = ft_embedder_open(model, &how))) {
         if (model->extra_text)
             ft_tool_say(&tool, "%s", model->extra_text);
         result = copy_stream(reader, NULL, embedder, ft_model_checksum(model, checksum), prompt, ft_embed_dim(model, &how));
@@ -470,6 +504,8 @@ static int run_tool(void)
         return -1;
     if (ft_reader_header(reader)->kind == FT_STEPS)
         ft_fail(FT_BAD, "%s: expected documents or batches, got steps", ft_reader_name(reader));
+    else if (modality && ft_reader_header(reader)->kind == FT_BATCHES)
+        ft_fail(FT_USAGE, "--modality is for documents: every item of a batch needs its embedding");
     else if (is_second() && ft_reader_header(reader)->kind != FT_BATCHES)
         ft_fail(FT_USAGE, "--as %s is for batches: put it behind ft-sample", field);
     else if (ft_reader_header(reader)->kind == FT_BATCHES && ft_run_is(model_name) && !ft_run_finished(model_name))

@@ -193,6 +193,16 @@ static bool same_directory(const char *a, const char *b)
     return same;
 }
 
+/* Two towers are two directories, of which one may be for ft alone. */
+static void say_towers(const struct ft_model *model)
+{
+    const char *why;
+
+    for (int t = 0; t < model->tower_count && model->tower_path[t]; t++)
+        if ((why = ft_model_alone(&arena, model->towers[t])))
+            ft_tool_say(&tool, "only ft loads %s/%s: %s, which %s cannot express", output, model->tower_path[t], why, ft_model_reader(model->towers[t]));
+}
+
 static int as_directory(const char *directory, const struct ft_model *model)
 {
     const char *why = ft_model_alone(&arena, model);
@@ -201,6 +211,7 @@ static int as_directory(const char *directory, const struct ft_model *model)
         return ft_fail(FT_USAGE, "%s: %s, which %s cannot express", directory, why, ft_model_reader(model));
     if (why)
         ft_tool_say(&tool, "only ft loads it: %s, which %s cannot express", why, ft_model_reader(model));
+    say_towers(model);
     return ft_model_place(model, output, force);
 }
 

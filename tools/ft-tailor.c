@@ -5,6 +5,7 @@
 #include "model/items.h"
 #include "model/listing.h"
 #include "model/tailor.h"
+#include "model/towers.h"
 #include "train/run.h"
 
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 static const char *model_name, *output, *begin, *family;
+static struct ft_list models;
 static bool json, dot, force;
 static long input = -1, seed;   /* input -1: not given */
 static struct ft_list edits;
@@ -20,7 +22,7 @@ static struct ft_list edits;
 enum { MOST_INPUT = 1 << 14 };   /* as much as image_size of a config.json may be */
 
 static const struct ft_option options[] = {
-    {'m', "model", FT_TEXT, &model_name, "MODEL", "model to list, or to change", NULL},
+    {'m', "model", FT_LIST, &models, "MODEL", "model to list, or to change; a text model and an image model, each with -m, are joined", NULL},
     {0, "new", FT_TEXT, &begin, "NAME:k=v", "a model from nothing instead: mlp:in=512,hidden=256,out=128,activation=relu,l2=1", NULL},
     {0, "family", FT_TEXT, &family, "NAME", "what MODEL holds the weights of, where that is a file: resnet50, efficientnet-b0, vit-b-32, ...", NULL},
     {'o', "output", FT_TEXT, &output, "DIR", "where the changed model goes", NULL},
@@ -48,6 +50,7 @@ static const char *const examples[] = {
     "ft-tailor -m minilm",
     "ft-tailor -m minilm --layers 3 --freeze 'embeddings*' -o small",
     "ft-tailor -m minilm --freeze '*' --dim 64 -o probe",
+    "ft-tailor -m minilm -m resnet18 --dim 256 -o both",
     NULL,
 };
 
@@ -119,6 +122,20 @@ static void print_row(const struct ft_model *model, int node, int width, const s
            trains ? style->trains : all ? style->frozen : "", trains ? "yes" : all ? "no" : "-", trains || all ? style->end : "");
 }
 
+/* Of each tower, where there are two. */
+static void print_towers(const struct ft_model *model, const struct styles *style)
+{
+    char numbers[3][32];
+
+    for (int t = 0; t < model->tower_count; t++) {
+        const struct ft_model *tower = model->towers[t];
+
+        printf("%s%s: %s, %s nodes, %s parameters, %s trainable%s\n", style->title, ft_tower_name((enum ft_tower)t), tower->family,
+               grouped((size_t)tower->node_count, numbers[0]), grouped(ft_model_numbers(tower, false), numbers[1]),
+               grouped(ft_model_numbers(tower, true), numbers[2]), style->end);
+    }
+}
+
 static void print_text(const struct ft_model *model)
 {
     const struct styles style = choose_styles();
@@ -129,6 +146,7 @@ static void print_text(const struct ft_model *model)
     printf("%s%-*s  %-11s  %-14s  %12s  %s%s\n", style.title, width, "name", "op", "output", "parameters", "trainable", style.end);
     for (int i = 0; i < model->node_count; i++)
         print_row(model, i, width, &style);
+    print_towers(model, &style);
     printf("%s%s nodes, %s parameters, %s trainable, %s bytes%s\n", style.title, grouped((size_t)model->node_count, numbers[0]),
            grouped(all, numbers[1]), grouped(ft_model_numbers(model, true), numbers[2]), grouped(all * sizeof(float), numbers[3]), style.end);
 }
@@ -180,10 +198,19 @@ static int list_model(const char *directory)
     return result;
 }
 
+static void say_alone(const struct ft_model *model, const char *name, const char *directory)
+{
+    const char *why = ft_model_alone(&arena, model);
+
+    if (why)
+        ft_tool_say(&tool, "only ft loads %s: %s, which %s cannot express", name, why, ft_model_reader(model));
+    for (int t = 0; t < model->tower_count && model->tower_path[t]; t++)
+        say_alone(model->towers[t], ft_arena_print(&arena, "%s/%s", directory, model->tower_path[t]), directory);
+}
+
 /* What a person should know of the model that is written. */
 static int say_what(const struct ft_model *model)
 {
-    const char *why = ft_model_alone(&arena, model);
     struct ft_list head = {NULL, 0};
 
     if (model->extra_text)
@@ -192,8 +219,7 @@ static int say_what(const struct ft_model *model)
         return -1;
     if (head.count)
         ft_tool_say(&tool, "%zu tensors that no node uses are left out, %s ... %s", head.count, head.items[0], head.items[head.count - 1]);
-    if (why)
-        ft_tool_say(&tool, "only ft loads it: %s, which %s cannot express", why, ft_model_reader(model));
+    say_alone(model, "it", output);
     return 0;
 }
 
@@ -211,6 +237,27 @@ static int change_model(const char *directory)
     struct ft_model *model = ft_model_tailor(directory, &edits, (uint64_t)seed);
 
     tool.in = 1;
+    return model ? place(model) : -1;
+}
+
+/* The directory that MODEL means, if it is a whole model. */
+static const char *find_whole(const char *name)
+{
+    const char *directory = ft_model_find(&arena, name);
+
+    if (directory && ft_run_is(directory) && !ft_run_finished(directory)) {
+        ft_fail(FT_USAGE, "%s is still in training: no model yet", directory);
+        return NULL;
+    }
+    return directory;
+}
+
+static int join_models(void)
+{
+    const char *text = find_whole(models.items[0]), *image = text ? find_whole(models.items[1]) : NULL;
+    struct ft_model *model = image ? ft_model_join(text, image, &edits, (uint64_t)seed) : NULL;
+
+    tool.in = 2;
     return model ? place(model) : -1;
 }
 
@@ -245,6 +292,12 @@ static int run(void)
 {
     const char *directory;
 
+    model_name = models.count ? models.items[0] : NULL;
+    if (models.count > 2 || (models.count == 2 && (begin || family)))
+        return ft_fail(FT_USAGE, begin || family ? "-m is given twice: expected one MODEL with --%s" : "-m is given more than twice: expected at most two models",
+                       begin ? "new" : "family");
+    if (models.count == 2 && !output)
+        return ft_fail(FT_USAGE, "joined models need a place: add -o DIR");
     if (begin && family)
         return ft_fail(FT_USAGE, "--new and --family: expected one of them");
     if (!model_name == !begin)
@@ -261,10 +314,10 @@ static int run(void)
         return begin_model();
     if (family)
         return import_model();
-    if (!(directory = ft_model_find(&arena, model_name)))
+    if (models.count == 2)
+        return join_models();
+    if (!(directory = find_whole(model_name)))
         return -1;
-    if (ft_run_is(directory) && !ft_run_finished(directory))
-        return ft_fail(FT_USAGE, "%s is still in training: no model yet", directory);
     return output ? change_model(directory) : list_model(directory);
 }
 

@@ -111,7 +111,9 @@ static int choose_content(struct ft_collection *c, const struct ft_model *model,
 
     if (ft_item_check(model, all) < 0 || (model->input == FT_INPUT_VECTOR && (!numbers || ft_item_vector(model, all, numbers) < 0)))
         return -1;
-    if (model->input == FT_INPUT_TEXT)
+    if (model->input == FT_INPUT_BOTH)
+        *read = *all;
+    else if (model->input == FT_INPUT_TEXT)
         read->text = all->text;
     else if (model->input == FT_INPUT_IMAGE)
         read->uri = all->uri, read->blob = all->blob;

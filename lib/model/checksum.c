@@ -108,6 +108,9 @@ const char *ft_model_checksum(const struct ft_model *model, char text[9])
         sum = sum_node(sum, model, model->nodes + i);
     if (model->preprocess)
         sum = sum_preprocess(sum, model->preprocess);
+    for (int t = 0; t < model->tower_count; t++)
+        if (model->towers[t]->preprocess)
+            sum = sum_preprocess(sum, model->towers[t]->preprocess);
     snprintf(text, 9, "%08" PRIx32, sum);
     ft_arena_free(&arena);
     return text;

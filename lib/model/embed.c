@@ -4,6 +4,7 @@
 #include "model/encode.h"
 #include "model/items.h"
 #include "model/runner.h"
+#include "model/towers.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -17,11 +18,29 @@ struct ft_embedder {
     struct ft_runner *runner;
     struct ft_arena arena;
     uint8_t *pixel[2];                 /* of two windows of images */
+    struct ft_embedder *tower[FT_TOWERS];   /* of a model of two towers, which has no runner of its own */
 };
+
+/* Prompts and limits of tokens are the text tower's alone. */
+static int open_towers(struct ft_embedder *e)
+{
+    for (int t = 0; t < FT_TOWERS; t++) {
+        struct ft_embed_options how = e->options;
+
+        if (t != FT_TOWER_TEXT) {
+            how.max_length = 0;
+            how.prompts = (struct ft_prompts){{NULL}};
+        }
+        if (!(e->tower[t] = ft_embedder_open(e->model->towers[t], &how)))
+            return -1;
+    }
+    return 0;
+}
 
 struct ft_embedder *ft_embedder_open(const struct ft_model *model, const struct ft_embed_options *options)
 {
     struct ft_embedder *e = calloc(1, sizeof *e);
+    bool texts = model->input == FT_INPUT_TEXT || model->input == FT_INPUT_BOTH;
 
     if (!e) {
         ft_fail(FT_SYSTEM, "out of memory");
@@ -31,21 +50,22 @@ struct ft_embedder *ft_embedder_open(const struct ft_model *model, const struct 
     e->options = *options;
     if (options->truncate_dim > model->dim)
         ft_fail(FT_USAGE, "--truncate-dim %zu is more than the model's %zu dimensions", options->truncate_dim, model->dim);
-    else if (model->input != FT_INPUT_TEXT && (options->max_length || ft_prompts_any(&options->prompts)))
+    else if (!texts && (options->max_length || ft_prompts_any(&options->prompts)))
         ft_fail(FT_USAGE, "--%s is for texts, and the model reads %s", options->max_length ? "max-length" : "prompt", ft_input_name(model->input));
-    else if (ft_model_prompts_check(model, &options->prompts) == 0)
-        e->runner = ft_runner_open(model, 0, options->precision);
-    if (!e->runner) {
-        free(e);
-        return NULL;
-    }
-    return e;
+    else if (ft_model_prompts_check(model, &options->prompts) < 0)
+        ;
+    else if (model->tower_count ? open_towers(e) == 0 : (e->runner = ft_runner_open(model, 0, options->precision)) != NULL)
+        return e;
+    ft_embedder_close(e);
+    return NULL;
 }
 
 void ft_embedder_close(struct ft_embedder *e)
 {
     if (!e)
         return;
+    for (int t = 0; t < FT_TOWERS; t++)
+        ft_embedder_close(e->tower[t]);
     ft_runner_close(e->runner);
     ft_arena_free(&e->arena);
     free(e->pixel[0]);
@@ -225,11 +245,69 @@ static int embed_pictures(struct ft_embedder *e, struct pictures *p, float *out)
     return result;
 }
 
+/* The items of one tower, and their numbers among all. */
+struct share {
+    struct ft_content *content;
+    uint8_t *role;
+    size_t *number, count;
+    ft_images_bad *bad;
+    void *argument;
+};
+
+static int tell_share(void *share, size_t item)
+{
+    const struct share *s = share;
+
+    if (s->bad)
+        return s->bad(s->argument, s->number[item]);
+    return s->content[item].uri.size ? -1 : ft_error_prefix("item %zu: ", s->number[item] + 1);
+}
+
+static int make_share(struct ft_embedder *e, enum ft_tower tower, const struct ft_content *content, const uint8_t *role, size_t count, struct share *s)
+{
+    s->content = ft_arena_take(&e->arena, count * sizeof *s->content + 1);
+    s->role = ft_arena_take(&e->arena, count + 1);
+    s->number = ft_arena_take(&e->arena, count * sizeof *s->number + 1);
+    if (!s->content || !s->role || !s->number)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        if (ft_tower_of(&content[i]) != tower)
+            continue;
+        if (ft_item_check(e->model, &content[i]) < 0)
+            return ft_item_prefix(&content[i], i + 1);
+        s->content[s->count] = content[i];
+        s->role[s->count] = role ? role[i] : FT_NO_ROLE;
+        s->number[s->count++] = i;
+    }
+    return 0;
+}
+
+static int embed_towers(struct ft_embedder *e, const struct ft_content *content, const uint8_t *role, size_t count, ft_images_bad *bad, void *argument,
+                        float *out)
+{
+    size_t dim = ft_embed_dim(e->model, &e->options);
+
+    for (int t = 0; t < FT_TOWERS; t++) {
+        struct share s = {.bad = bad, .argument = argument};
+        float *own;
+
+        ft_arena_reset(&e->arena);
+        if (make_share(e, (enum ft_tower)t, content, role, count, &s) < 0 || !(own = ft_arena_take(&e->arena, s.count * dim * sizeof *own + 1)) ||
+            ft_embedder_try(e->tower[t], s.content, s.role, s.count, tell_share, &s, own) < 0)
+            return -1;
+        for (size_t i = 0; i < s.count; i++)
+            memcpy(out + s.number[i] * dim, own + i * dim, dim * sizeof *out);
+    }
+    return 0;
+}
+
 int ft_embedder_try(struct ft_embedder *e, const struct ft_content *content, const uint8_t *role, size_t count, ft_images_bad *bad,
                     void *argument, float *out)
 {
     struct pictures pictures = {.content = content, .count = count, .bad = bad, .argument = argument};
 
+    if (e->model->tower_count)
+        return embed_towers(e, content, role, count, bad, argument, out);
     if (e->model->input != FT_INPUT_IMAGE)
         return embed_all(e, (struct window){.content = content, .role = role}, count, out);
     pictures.each = ft_images_window(e->model);
@@ -252,7 +330,7 @@ int ft_embedder_score(struct ft_embedder *e, const struct ft_string *text, const
 int ft_embed_texts(const struct ft_model *model, const struct ft_embed_options *options,
                    const struct ft_string *text, size_t count, float *out)
 {
-    struct ft_embedder *e = ft_embedder_open(model, options);
+    struct ft_embedder *e = ft_embedder_open(model->tower_count ? model->towers[FT_TOWER_TEXT] : model, options);
     int result = e ? embed_all(e, (struct window){.text = text}, count, out) : -1;
 
     ft_embedder_close(e);

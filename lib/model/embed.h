@@ -27,7 +27,7 @@ struct ft_embedder *ft_embedder_open(const struct ft_model *model, const struct 
 void ft_embedder_close(struct ft_embedder *embedder);
 const struct ft_model *ft_embedder_model(const struct ft_embedder *embedder);
 
-/* out[count, ft_embed_dim] in the order of the items. role[count], enum ft_role, says whose prompt goes before a text; NULL: no item has a role. Work
+/* out[count, ft_embed_dim] in the order of the items, which of a model of two towers may be texts and images in any order. role[count], enum ft_role, says whose prompt goes before a text; NULL: no item has a role. Work
  * runs on the pool, texts sorted by length inside, and images are decoded while those before are embedded; the result does not depend on the number of
  * threads. Memory beyond `out` is bounded. */
 int ft_embedder_run(struct ft_embedder *embedder, const struct ft_content *content, const uint8_t *role, size_t count, float *out);

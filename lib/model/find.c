@@ -10,7 +10,7 @@
 /* A run in training has no config.json yet; who opens it says so better than "not found" would. */
 static bool is_model(struct ft_arena *arena, const char *directory)
 {
-    static const char *const marks[] = {"config.json", "modules.json", "adapter_config.json", "run/run.json"};
+    static const char *const marks[] = {"config.json", "modules.json", "ft.json", "adapter_config.json", "run/run.json"};
     const char *weights, *tokenizer;
 
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
@@ -111,7 +111,7 @@ char *ft_model_find(struct ft_arena *arena, const char *model)
 
     if (*model && is_model(arena, model))
         return ft_arena_text(arena, ft_string_of(model));
-    if (cache && ft_model_name_valid(model)) {
+    if (cache && (ft_model_name_valid(model) || (*model != '.' && strchr(model, '/') && ft_path_inside(model)))) {   /* NAME/text: a tower of a model there */
         path = ft_arena_print(arena, "%s/%s", cache, model);
         if (path && !is_model(arena, path))
             path = NULL;

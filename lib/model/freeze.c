@@ -1,6 +1,6 @@
 /* freeze.c - parameters by patterns: which stay as they are, and which have a rate of their own. */
 #include "base/error.h"
-#include "model/model.h"
+#include "model/towers.h"
 
 #include <fnmatch.h>
 #include <string.h>
@@ -25,6 +25,14 @@ static int find_below(const struct ft_model *model, const char *name, bool *foun
     return 0;
 }
 
+/* "text" and "image" where they are towers: all nodes of one. */
+static bool is_tower(const struct ft_model *model, const char *pattern, int node)
+{
+    int inside;
+
+    return model->tower_count && strcmp(pattern, ft_tower_name(ft_towers_node(model, node, &inside) == model->towers[0] ? FT_TOWER_TEXT : FT_TOWER_IMAGE)) == 0;
+}
+
 /* [node_count], from the arena. */
 static bool *find_nodes(struct ft_arena *arena, const struct ft_model *model, const char *pattern)
 {
@@ -33,7 +41,7 @@ static bool *find_nodes(struct ft_arena *arena, const struct ft_model *model, co
     if (found && strncmp(pattern, "below:", 6) == 0)
         return find_below(model, pattern + 6, found) < 0 ? NULL : found;
     for (int i = 0; found && i < model->node_count; i++)
-        found[i] = fnmatch(pattern, model->nodes[i].name, 0) == 0;
+        found[i] = fnmatch(pattern, model->nodes[i].name, 0) == 0 || is_tower(model, pattern, i);
     return found;
 }
 
@@ -64,6 +72,7 @@ int ft_model_freeze(struct ft_model *model, const char *pattern, bool frozen)
     }
     if (found && !matched && !below)
         result = fail_none(model, pattern);
+    ft_towers_tell(model);
     ft_arena_free(&arena);
     return result;
 }

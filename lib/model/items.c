@@ -11,7 +11,7 @@ static bool is_image(const struct ft_content *content)
 
 const char *ft_input_name(enum ft_input input)
 {
-    static const char *const names[] = {"text", "images", "vectors"};
+    static const char *const names[] = {"text", "images", "vectors", "texts and images"};
 
     return names[input];
 }
@@ -35,6 +35,8 @@ bool ft_item_fits(const struct ft_model *model, const struct ft_content *content
         return is_image(content);
     case FT_INPUT_VECTOR:
         return content->tensor && read_vector(model, content, &tensor) == 0;
+    case FT_INPUT_BOTH:
+        return is_image(content) || content->text.data;
     default:
         return content->text.data != NULL;
     }
@@ -42,7 +44,7 @@ bool ft_item_fits(const struct ft_model *model, const struct ft_content *content
 
 int ft_item_check(const struct ft_model *model, const struct ft_content *content)
 {
-    static const char *const missing[] = {"no text", "no image", "no vector"};
+    static const char *const missing[] = {"no text", "no image", "no vector", "neither text nor image"};
     const char *what = missing[model->input];
     struct ft_wire_tensor tensor;
 

@@ -6,7 +6,7 @@
 #include "model/model.h"
 #include "stream/document.h"
 
-/* "text", "images", "vectors": what a model reads. */
+/* "text", "images", "vectors", "texts and images": what a model reads. */
 const char *ft_input_name(enum ft_input input);
 
 /* Has the content what the model reads? A text may be empty, a vector has as many numbers as the model takes. ft_item_check: FT_BAD says what there is

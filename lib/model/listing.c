@@ -2,6 +2,7 @@
 #include "model/listing.h"
 #include "base/error.h"
 #include "model/tailoring.h"
+#include "model/towers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,13 @@
 struct ft_shape ft_node_shape(const struct ft_model *model, int node, size_t tokens)
 {
     const struct ft_node *n = model->nodes + node;
+    int inside = node;
 
+    if (model->tower_count) {
+        const struct ft_model *tower = ft_towers_node(model, node, &inside);
+
+        return ft_node_shape(tower, inside, tokens);
+    }
     if (n->height)
         return (struct ft_shape){3, {n->height, n->across, n->width}};
     if (ft_node_pooled(model, node))
@@ -82,17 +89,34 @@ static json_t *freezing_json(const struct ft_model *model)
     return array;
 }
 
+static json_t *totals_json(const struct ft_model *model)
+{
+    size_t all = ft_model_numbers(model, false);
+
+    return json_pack("{s:I,s:I,s:I,s:I}", "nodes", (json_int_t)model->node_count, "parameters", (json_int_t)all, "trainable",
+                     (json_int_t)ft_model_numbers(model, true), "bytes", (json_int_t)(all * sizeof(float)));
+}
+
+/* Of each tower its family and its totals; NULL where there are none. */
+static json_t *towers_json(const struct ft_model *model)
+{
+    json_t *json = model->tower_count ? json_object() : NULL;
+
+    for (int t = 0; t < model->tower_count; t++)
+        json_object_set_new(json, ft_tower_name((enum ft_tower)t),
+                            json_pack("{s:s,s:o}", "family", model->towers[t]->family, "totals", totals_json(model->towers[t])));
+    return json;
+}
+
 json_t *ft_listing_json(const struct ft_model *model, size_t tokens)
 {
     json_t *nodes = json_array(), *json;
-    size_t all = ft_model_numbers(model, false);
 
     for (int i = 0; nodes && i < model->node_count; i++)
         if (json_array_append_new(nodes, node_json(model, i, tokens)) < 0)
             break;
-    json = json_pack("{s:s,s:s,s:o,s:o,s:{s:I,s:I,s:I,s:I}}", "model", model->directory, "family", model->family, "nodes", nodes,
-                     "edits", freezing_json(model), "totals", "nodes", (json_int_t)model->node_count, "parameters", (json_int_t)all,
-                     "trainable", (json_int_t)ft_model_numbers(model, true), "bytes", (json_int_t)(all * sizeof(float)));
+    json = json_pack("{s:s,s:s,s:o,s:o,s:o*,s:o}", "model", model->directory, "family", model->family, "nodes", nodes,
+                     "edits", freezing_json(model), "towers", towers_json(model), "totals", totals_json(model));
     if (json && json_array_size(json_object_get(json, "nodes")) == (size_t)model->node_count)
         return json;
     json_decref(json);

@@ -19,7 +19,7 @@ size_t ft_node_numbers(const struct ft_model *model, int node, bool trainable);
 size_t ft_model_numbers(const struct ft_model *model, bool trainable);           /* of all; one that two nodes share counts once */
 
 /* {"model", "family", "nodes": [{"name", "op", "inputs": [...], "shape": [...], "parameters", "trainable", "tensors": [...]}], "edits": [...],
- * "totals": {"nodes", "parameters", "trainable", "bytes"}}; json_decref it. NULL: FT_SYSTEM. */
+ * "totals": {"nodes", "parameters", "trainable", "bytes"}}, and of two towers "towers": {"text": {"family", "totals"}, "image": ...}; json_decref it. NULL: FT_SYSTEM. */
 json_t *ft_listing_json(const struct ft_model *model, size_t tokens);
 
 /* What graphviz's dot draws, in the arena. */

@@ -5,6 +5,7 @@
 #include "model/adapter.h"
 #include "model/model-build.h"
 #include "model/tailoring.h"
+#include "model/towers.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -227,15 +228,7 @@ static int read_tailored(struct ft_model *model, const struct ft_tailoring *how)
     return model->tailored && model->tailored->family && model->scorer ? ft_fail(FT_USAGE, "%s is no cross-encoder any more", model->directory) : 0;
 }
 
-/* How a directory is opened beyond what its files say. */
-struct opening {
-    bool scorer;
-    const struct ft_tailoring *tailoring;    /* or NULL */
-    size_t side;                             /* of images, to be listed; 0: the model's */
-    int tower;                               /* the one wanted of a pair, -1: not said */
-};
-
-static struct ft_model *open_nodes(const char *directory, const struct opening *how)
+struct ft_model *ft_model_open_one(const char *directory, const struct ft_opening *how)
 {
     struct ft_model *model = calloc(1, sizeof *model);
     struct ft_builder build = {.model = model, .side = how->side, .file = ""};
@@ -246,7 +239,7 @@ static struct ft_model *open_nodes(const char *directory, const struct opening *
         return NULL;
     }
     model->scorer = how->scorer;
-    if (find_places(model, directory) == 0 && read_tailored(model, how->tailoring) == 0)
+    if (find_places(model, directory) == 0 && (how->tower >= 0 || read_tailored(model, how->tailoring) == 0))
         result = build_nodes(&build, how->tailoring, how->tower);
     if (ft_build_finish(&build) == 0 && result == 0 && (model->input != FT_INPUT_TEXT || open_tokenizer(model) == 0))
         return model;
@@ -254,51 +247,68 @@ static struct ft_model *open_nodes(const char *directory, const struct opening *
     return NULL;
 }
 
-struct ft_model *ft_model_open_nodes(const char *directory)
-{
-    return open_nodes(directory, &(struct opening){.tower = -1});
-}
-
 struct ft_model *ft_model_open_sized(const char *directory, size_t side)
 {
-    return open_nodes(directory, &(struct opening){.side = side, .tower = -1});
+    struct ft_arena arena = {0};
+    struct ft_towers towers;
+    struct ft_model *model = NULL;
+
+    if (ft_towers_find(&arena, directory, &towers) == 0)
+        model = towers.kind ? ft_towers_open(directory, &towers) : ft_model_open_one(directory, &(struct ft_opening){.side = side, .tower = -1});
+    ft_arena_free(&arena);
+    return model;
+}
+
+struct ft_model *ft_model_open_nodes(const char *directory)
+{
+    return ft_model_open_sized(directory, 0);
 }
 
 struct ft_model *ft_model_open(const char *directory, float *block)
 {
-    struct ft_model *model = open_nodes(directory, &(struct opening){.tower = -1});
+    struct ft_model *model = ft_model_open_nodes(directory);
 
     if (!model || !block)
         return model ? ft_model_load(model) : NULL;
-    model->block = block;
+    ft_model_use_block(model, block);
     return model;
+}
+
+static struct ft_model *open_whole(const char *directory, const struct ft_opening *how)
+{
+    struct ft_model *model = ft_model_open_one(directory, how);
+
+    return model ? ft_model_load(model) : NULL;
 }
 
 struct ft_model *ft_model_open_scorer(const char *directory)
 {
-    struct ft_model *model = open_nodes(directory, &(struct opening){.scorer = true, .tower = -1});
+    struct ft_arena arena = {0};
+    struct ft_towers towers;
+    int result = ft_towers_find(&arena, directory, &towers);
 
-    return model ? ft_model_load(model) : NULL;
+    if (result == 0 && towers.kind)
+        result = ft_fail(FT_USAGE, "%s is a model of two towers and no cross-encoder", directory);
+    ft_arena_free(&arena);
+    return result < 0 ? NULL : open_whole(directory, &(struct ft_opening){.scorer = true, .tower = -1});
 }
 
 struct ft_model *ft_model_open_tower(const char *directory, enum ft_tower tower)
 {
-    struct ft_model *model = open_nodes(directory, &(struct opening){.tower = (int)tower});
-
-    return model ? ft_model_load(model) : NULL;
+    return open_whole(directory, &(struct ft_opening){.tower = (int)tower});
 }
 
 struct ft_model *ft_model_open_tailored(const char *directory, const struct ft_tailoring *how)
 {
-    struct ft_model *model = open_nodes(directory, &(struct opening){.tailoring = how, .tower = -1});
-
-    return model ? ft_model_load(model) : NULL;
+    return open_whole(directory, &(struct ft_opening){.tailoring = how, .tower = -1});
 }
 
 void ft_model_close(struct ft_model *model)
 {
     if (!model)
         return;
+    for (int t = 0; t < model->tower_count; t++)
+        ft_model_close(model->towers[t]);
     ft_adapters_free(model->adapters);
     if (model->map)
         munmap(model->map, model->map_size);

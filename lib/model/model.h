@@ -47,7 +47,7 @@ const char *ft_op_name(enum ft_op op);
 enum ft_tower { FT_TOWER_TEXT, FT_TOWER_IMAGE, FT_TOWERS };
 
 /* What a model reads of each item. */
-enum ft_input { FT_INPUT_TEXT, FT_INPUT_IMAGE, FT_INPUT_VECTOR };
+enum ft_input { FT_INPUT_TEXT, FT_INPUT_IMAGE, FT_INPUT_VECTOR, FT_INPUT_BOTH };   /* both: of two towers, each item one of the first two */
 
 /* A table that lies folded in its file: row r is row mapping[r] of the tensor that has the parameter's name, times weights[r]. It is saved unfolded. */
 struct ft_fold {
@@ -137,6 +137,12 @@ struct ft_model {
     const char *weights;     /* the directory these are read from: the same, but for an adapter with modules its base model's */
     const char *weights_file, *tokenizer_file;   /* the files themselves where they have names of their own (wordllama's), or NULL */
 
+    /* Of a model of two towers (towers.h); of every other 0 and NULL. */
+    int tower_count;
+    struct ft_model *towers[FT_TOWERS];
+    size_t tower_first[FT_TOWERS];   /* where each one's block begins in this one's */
+    const char *tower_path[FT_TOWERS];   /* the directory of each inside this one's; NULL: both are of one config.json */
+
     /* model.c's own: what the block lies in when it is not the caller's. */
     void *map;
     size_t map_size;
@@ -157,6 +163,9 @@ struct ft_model *ft_model_open_tower(const char *directory, enum ft_tower tower)
 int ft_model_read_parameters(struct ft_model *model, float *block);
 struct ft_model *ft_model_open_scorer(const char *directory);  /* a cross-encoder: its head instead of pooling and modules; only to be run forward */
 void ft_model_close(struct ft_model *model);
+
+/* The block that the model, and each of its towers, finds its parameters in from now on: the caller's. */
+void ft_model_use_block(struct ft_model *model, float *block);
 
 /* Named parameters in one block, as whoever optimises them sees them: a model's, or what a loss learns. The list is the owner's. */
 struct ft_parameters {
@@ -188,7 +197,7 @@ const char *ft_model_checksum(const struct ft_model *model, char text[9]);
 int ft_model_prompts_check(const struct ft_model *model, const struct ft_prompts *prompts);
 
 /* Mark parameters frozen by shell patterns over node names ("embeddings.*", "encoder.layer.[0-3].*"); "below:NODE" is every node that NODE depends on,
- * NODE itself not. A pattern that matches nothing is FT_USAGE. node->frozen says the same of a node's parameters; a node without any stays false. */
+ * NODE itself not; of two towers "text" and "image" are all of one. A pattern that matches nothing is FT_USAGE. node->frozen says the same of a node's parameters; a node without any stays false. */
 int ft_model_freeze(struct ft_model *model, const char *pattern, bool frozen);
 
 /* Which parameters such a pattern means, or one over the parameters' own names ("*.bias"): matched is [parameter_count]. None is FT_USAGE. */

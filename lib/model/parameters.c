@@ -7,6 +7,7 @@
 #include "model/model-build.h"
 #include "model/tailoring.h"
 #include "model/tensors.h"
+#include "model/towers.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -185,6 +186,8 @@ int ft_model_read_parameters(struct ft_model *model, float *block)
     struct sources sources;
     int result;
 
+    if (model->tower_count)
+        return ft_towers_read(model, block);
     if (open_sources(model, &sources) < 0)
         return -1;
     result = fill(model, &sources, block);
@@ -228,7 +231,7 @@ static int map_block(struct ft_model *model, struct sources *sources, const char
 }
 
 /* Large pages, where the system has them: a fifth of the page faults' time otherwise spent here. */
-static int allocate_block(struct ft_model *model)
+int ft_model_allocate(struct ft_model *model)
 {
     size_t size = (model->block_count ? model->block_count : 1) * sizeof(float);
     void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -238,8 +241,23 @@ static int allocate_block(struct ft_model *model)
     madvise(map, size, MADV_HUGEPAGE);
     model->map = map;
     model->map_size = size;
-    model->block = map;
+    ft_model_use_block(model, map);
     return 0;
+}
+
+void ft_model_use_block(struct ft_model *model, float *block)
+{
+    model->block = block;
+    for (int t = 0; t < model->tower_count; t++)
+        model->towers[t]->block = block ? block + model->tower_first[t] : NULL;
+}
+
+static struct ft_model *load_towers(struct ft_model *model)
+{
+    if (ft_model_allocate(model) == 0 && ft_towers_read(model, model->block) == 0)
+        return model;
+    ft_model_close(model);
+    return NULL;
 }
 
 struct ft_model *ft_model_load(struct ft_model *model)
@@ -248,13 +266,15 @@ struct ft_model *ft_model_load(struct ft_model *model)
     const char *data;
     int result;
 
+    if (model->tower_count)
+        return load_towers(model);
     if (open_sources(model, &sources) < 0) {
         ft_model_close(model);
         return NULL;
     }
     if (in_place(model, &sources, &data))
         result = map_block(model, &sources, data);
-    else if ((result = allocate_block(model)) == 0)
+    else if ((result = ft_model_allocate(model)) == 0)
         result = fill(model, &sources, model->block);
     close_sources(&sources);
     if (result == 0 && model->adapter)

@@ -14,9 +14,9 @@
 static int check_target(struct ft_arena *arena, const char *directory, bool force)
 {
     const char *run = ft_arena_print(arena, "%s/run/run.json", directory), *config = ft_arena_print(arena, "%s/config.json", directory);
-    const char *modules = ft_arena_print(arena, "%s/modules.json", directory);
+    const char *modules = ft_arena_print(arena, "%s/modules.json", directory), *own = ft_arena_print(arena, "%s/ft.json", directory);
 
-    if (!run || !config || !modules)
+    if (!run || !config || !modules || !own)
         return -1;
     if (rmdir(directory) == 0 || errno == ENOENT)
         return 0;
@@ -24,7 +24,7 @@ static int check_target(struct ft_arena *arena, const char *directory, bool forc
         return ft_fail(FT_USAGE, "%s is there and no directory", directory);
     if (ft_file_exists(run))
         return ft_fail(FT_USAGE, "%s is a run: choose another name", directory);
-    if (!ft_file_exists(config) && !ft_file_exists(modules))
+    if (!ft_file_exists(config) && !ft_file_exists(modules) && !ft_file_exists(own))
         return ft_fail(FT_USAGE, "%s is there and no model: choose another name", directory);
     return force ? 0 : ft_fail(FT_USAGE, "%s is there already: --force replaces it", directory);
 }

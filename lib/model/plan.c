@@ -423,6 +423,10 @@ struct ft_plan *ft_plan_make(struct ft_arena *arena, const struct ft_model *mode
     struct build b = {.plan = plan, .model = model, .fused = !(flags & FT_PLAN_UNFUSED),
                       .training = flags & FT_PLAN_TRAINING};
 
+    if (model->tower_count) {
+        ft_fail(FT_USAGE, "%s: a model of two towers is not run as one", model->directory);
+        return NULL;
+    }
     b.value = ft_arena_zero(arena, n, sizeof(int));
     b.consumers = ft_arena_zero(arena, n, sizeof(int));
     b.joined = ft_arena_zero(arena, n, sizeof(int));

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "model/tailoring.h"
 #include "model/tensors.h"
+#include "model/towers.h"
 
 #include <dirent.h>
 #include <fnmatch.h>
@@ -140,12 +141,10 @@ static int write_modules(struct ft_arena *arena, const struct ft_model *model, c
     return result;
 }
 
-/* The parameters of one file in the block's order, so that a reader may map them in place, then what the nodes do not use. */
-static size_t collect(const struct ft_model *model, const char *file, const struct ft_safetensors *source, struct ft_safetensor *out,
-                      bool *used)
+/* The parameters of one file in the block's order, so that a reader may map them in place. */
+static size_t collect(const struct ft_model *model, const char *file, const struct ft_safetensors *source, struct ft_safetensor *out, bool *used)
 {
     const struct ft_safetensor *folded, *other;
-    bool edited = model->tailored && model->tailored->fresh;
     size_t count = 0;
 
     for (int i = 0; i < model->parameter_count; i++) {
@@ -169,16 +168,29 @@ static size_t collect(const struct ft_model *model, const char *file, const stru
             .count = p->rows * p->columns, .data = model->block + p->offset, .size = p->rows * p->columns * sizeof(float),
             .turned = p->transposed};
     }
+    return count;
+}
+
+/* Then what the nodes do not use. */
+static size_t collect_rest(const struct ft_model *model, const struct ft_safetensors *source, const bool *used, struct ft_safetensor *out)
+{
+    bool edited = model->tailored && model->tailored->fresh;
+    size_t count = 0;
+
     for (size_t i = 0; i < source->count; i++)
         if (!used[i] && (!edited || ft_tensor_kept(source->tensors[i].name)))
             out[count++] = source->tensors[i];
+    return count;
+}
+
+static void narrow(const struct ft_model *model, struct ft_safetensor *out, size_t count)
+{
     for (size_t i = 0; i < count; i++)
         if (model->saved_as != FT_WEIGHTS_F32 && strcmp(out[i].dtype, "F32") == 0) {
             out[i].dtype = ft_weights_type_name(model->saved_as);
             out[i].narrow = model->saved_as;
             out[i].size = out[i].count * ft_weights_type_size(model->saved_as);
         }
-    return count;
 }
 
 /* What is new has no file to follow. */
@@ -192,23 +204,31 @@ static int open_source(const struct ft_model *model, const char *file, const cha
     return !there ? 0 : *file ? ft_tensors_open(source, from) : ft_model_weights(model, source);
 }
 
-/* Weights of one file ("" or a module's directory), named as they are in the file they came from. */
+/* Weights of one file ("" or a module's directory), named as they are in the file they came from. Of two towers in one file, both. */
 static int save_weights(struct ft_arena *arena, const struct ft_model *model, const char *file, const char *directory)
 {
-    const char *from = ft_model_path(arena, model->directory, file);
-    const char *to = ft_model_path(arena, directory, *file ? file : model->body);
+    const struct ft_model *first = model->tower_count ? model->towers[0] : model;
+    const char *from = ft_model_path(arena, first->directory, file);
+    const char *to = ft_model_path(arena, directory, *file ? file : first->body);
     const char *path = to ? ft_arena_print(arena, "%s/model.safetensors", to) : NULL;
     struct ft_safetensors source;
     struct ft_safetensor *tensors;
     bool *used;
     int result = -1;
 
-    if (!from || !path || ft_directory_make(to) < 0 || open_source(model, file, from, &source) < 0)
+    if (!from || !path || ft_directory_make(to) < 0 || open_source(first, file, from, &source) < 0)
         return -1;
     tensors = ft_arena_zero(arena, (size_t)model->parameter_count + source.count, sizeof *tensors);
     used = ft_arena_zero(arena, source.count, sizeof *used);
-    if (tensors && used)
-        result = ft_safetensors_write(path, tensors, collect(model, file, &source, tensors, used));
+    if (tensors && used) {
+        size_t count = collect(first, file, &source, tensors, used);
+
+        for (int t = 1; t < model->tower_count; t++)
+            count += collect(model->towers[t], file, &source, tensors + count, used);
+        count += collect_rest(first, &source, used, tensors + count);
+        narrow(model, tensors, count);
+        result = ft_safetensors_write(path, tensors, count);
+    }
     ft_safetensors_close(&source);
     return result;
 }
@@ -256,23 +276,40 @@ static bool assumes_modules(const struct ft_model *model)
            (ft_static_is(model) || !ft_node_pooled(model, model->body_nodes - 1));
 }
 
-static int save(struct ft_arena *arena, const struct ft_model *model, const char *directory)
+/* The small files of a model, config_sentence_transformers.json among them. */
+static int save_small_files(struct ft_arena *arena, const struct ft_model *model, const char *directory)
 {
     static const char *const body_files[] = {
         "config*.json", "tokenizer*.json", "vocab.*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "sentence_*_config.json",
         "tokenizer.model", "*.bpe.model", "spiece.model", "preprocessor_config.json", "processor_config.json", "modules.json", NULL};
     static const char *const top_files[] = {"config_sentence_transformers.json", "modules.json", "ft.json", NULL};
-    static const char *const module_files[] = {"config.json", NULL};
     const char *from = ft_model_path(arena, model->directory, model->body), *to = ft_model_path(arena, directory, model->body);
     const char *tokenizer = to ? ft_arena_print(arena, "%s/tokenizer.json", to) : NULL;
-    struct ft_modules modules;
 
-    if (!from || !tokenizer || ft_modules_read(arena, model->directory, &modules) < 0 || ft_directory_make(to) < 0)
+    if (!from || !tokenizer || ft_directory_make(to) < 0)
         return -1;
     if (copy_matching(model->directory, directory, top_files) < 0 || copy_matching(model->weights, to, body_files) < 0 ||
         (model->adapter && copy_matching(from, to, body_files) < 0) || (model->tokenizer_file && copy_file(model->tokenizer_file, tokenizer) < 0))
         return -1;
-    if (save_prompts(arena, model, directory) < 0)
+    return save_prompts(arena, model, directory);
+}
+
+/* Both towers of one config.json. */
+static int save_pair(struct ft_arena *arena, const struct ft_model *model, const char *directory)
+{
+    ft_towers_tell_saved(model);
+    return save_small_files(arena, model->towers[FT_TOWER_TEXT], directory) < 0 || ft_towers_write(arena, model, directory) < 0
+               ? -1 : save_all_weights(arena, model, directory);
+}
+
+static int save(struct ft_arena *arena, const struct ft_model *model, const char *directory)
+{
+    static const char *const module_files[] = {"config.json", NULL};
+    struct ft_modules modules;
+
+    if (model->tower_count)
+        return model->tower_path[0] ? ft_towers_save(arena, model, directory) : save_pair(arena, model, directory);
+    if (ft_modules_read(arena, model->directory, &modules) < 0 || save_small_files(arena, model, directory) < 0)
         return -1;
     if (model->tailored && model->tailored->fresh)
         return ft_tailored_write(arena, model, directory) < 0 ? -1 : save_all_weights(arena, model, directory);
@@ -294,5 +331,5 @@ int ft_model_save(const struct ft_model *model, const char *directory)
     int result = save(&arena, model, directory);
 
     ft_arena_free(&arena);
-    return result < 0 ? ft_error_prefix("saving the model: ") : 0;
+    return result < 0 && !model->tower_count ? ft_error_prefix("saving the model: ") : result;
 }

@@ -173,12 +173,15 @@ static int read_top(struct reading *r, const json_t *json)
 {
     const json_t *edits = json_object_get(json, "edits"), *value;
     const char *key;
+    bool towers = r->model->tower_count > 0;
 
     if (!json_is_object(json) || json_integer_value(json_object_get(json, "ft")) != 1)
         return ft_fail(FT_BAD, "%s: \"ft\" is not 1: of another version than this one reads", r->path);
     json_object_foreach((json_t *)json, key, value)
-        if (strcmp(key, "ft") != 0 && strcmp(key, "family") != 0 && strcmp(key, "edits") != 0)
-            return ft_fail(FT_BAD, "%s: key '%.64s' is not known, expected ft, family and edits", r->path, key);
+        if (strcmp(key, "ft") != 0 && strcmp(key, towers ? "towers" : "family") != 0 && strcmp(key, "edits") != 0)
+            return ft_fail(FT_BAD, "%s: key '%.64s' is not known, expected ft, %s and edits", r->path, key, towers ? "towers" : "family");
+    if (towers && !edits)
+        return 0;
     if (!json_is_array(edits) || json_array_size(edits) > EDITS_MAX)
         return ft_fail(FT_BAD, "%s: edits is not a list of at most %d", r->path, EDITS_MAX);
     if (json_object_get(json, "family") && !(r->tailored->family = text_of(r, json, "family")))

@@ -5,6 +5,7 @@
 #include "data/preprocess.h"
 #include "model/safetensors.h"
 #include "model/tailoring.h"
+#include "model/towers.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -57,7 +58,7 @@ static const char *why_edits(struct ft_arena *arena, const struct ft_model *mode
 
 const char *ft_model_alone(struct ft_arena *arena, const struct ft_model *model)
 {
-    const char *why = why_edits(arena, model);
+    const char *why = model->tower_count ? NULL : why_edits(arena, model);
 
     return why || model->input != FT_INPUT_VECTOR ? why : "it reads vectors";
 }
@@ -272,6 +273,31 @@ static int add_nodes(struct ft_arena *arena, const struct ft_model *model, json_
     return 0;
 }
 
+static int add_freezing(const struct ft_model *model, json_t *edits)
+{
+    const struct ft_list *freezing = &model->tailored->freezing;
+
+    for (size_t i = 0; i < freezing->count; i++) {
+        const char *pattern = freezing->items[i];
+        bool frozen = *pattern != '!';
+
+        if (json_array_append_new(edits, json_pack("{s:s,s:s}", "edit", frozen ? "freeze" : "unfreeze", "nodes", pattern + !frozen)) < 0)
+            return ft_fail(FT_USAGE, "%s: a name or pattern that is not UTF-8", model->directory);
+    }
+    return 0;
+}
+
+int ft_freezing_put(const struct ft_model *model, json_t *json)
+{
+    json_t *edits = json_array();
+    int result = model->tailored ? add_freezing(model, edits) : 0;
+
+    if (result == 0 && json_array_size(edits))
+        result = json_object_set(json, "edits", edits);
+    json_decref(edits);
+    return result;
+}
+
 /* Nothing where there is nothing to say. */
 static int write_edits(struct ft_arena *arena, const struct ft_model *model, const char *directory, bool alone)
 {
@@ -282,15 +308,9 @@ static int write_edits(struct ft_arena *arena, const struct ft_model *model, con
 
     if (result == 0 && alone)
         result = json_object_set_new(json, "family", json_string(model->family)) < 0 ? -1 : add_nodes(arena, model, edits);
-    for (size_t i = 0; result == 0 && i < freezing->count; i++) {
-        const char *pattern = freezing->items[i];
-        bool frozen = *pattern != '!';
-
-        result = json_array_append_new(edits, json_pack("{s:s,s:s}", "edit", frozen ? "freeze" : "unfreeze", "nodes", pattern + !frozen));
-    }
     if (result < 0)
-        ft_fail(FT_USAGE, "%s: a name or pattern that is not UTF-8", directory);
-    else if (alone || freezing->count)
+        ft_fail(FT_USAGE, "%s: a name that is not UTF-8", directory);
+    else if ((result = add_freezing(model, edits)) == 0 && (alone || freezing->count))
         result = json_object_set(json, "edits", edits) < 0 ? -1 : ft_json_save(path, json);
     json_decref(edits);
     json_decref(json);
@@ -324,6 +344,8 @@ int ft_model_head(struct ft_arena *arena, const struct ft_model *model, struct f
     bool *used;
 
     *names = (struct ft_list){NULL, 0};
+    if (model->tower_count)      /* what one of them leaves alone is for the other, or for both */
+        return 0;
     if (ft_model_weights(model, &source) < 0)
         return -1;
     used = ft_arena_zero(arena, source.count + 1, sizeof *used);

@@ -1,6 +1,7 @@
 /* tailor.c - edits: each takes the nodes as the one before it left them. */
 #include "base/error.h"
 #include "model/tailoring.h"
+#include "model/towers.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -497,11 +498,16 @@ int ft_tailor_apply(struct ft_builder *build, const struct ft_family *family, co
 struct ft_model *ft_model_tailor(const char *directory, const struct ft_list *edits, uint64_t seed)
 {
     const struct ft_tailoring how = {.edits = edits, .seed = seed};
-    struct ft_model *model = ft_model_open_tailored(directory, &how);
+    struct ft_arena arena = {0};
     struct ft_list head = {NULL, 0};
+    struct ft_towers towers;
+    struct ft_model *model = NULL;
 
-    if (!model)
-        return NULL;
+    if (ft_towers_find(&arena, directory, &towers) == 0)
+        model = towers.kind ? ft_towers_tailor(directory, &towers, edits, seed) : ft_model_open_tailored(directory, &how);
+    ft_arena_free(&arena);
+    if (!model || model->tower_count)
+        return model;
     model->body = "";   /* where it goes; what it is read from has been found */
     if (edits->count || (ft_model_head(&model->arena, model, &head) == 0 && head.count))
         return model;

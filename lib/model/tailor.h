@@ -63,7 +63,7 @@ struct ft_model *ft_model_tailor(const char *directory, const struct ft_list *ed
  * config.json; the caller removes it. */
 struct ft_model *ft_model_new(const char *setting, const char *directory, const struct ft_list *edits, uint64_t seed);
 
-/* Why nothing but ft can load what ft_model_save makes of the model, or NULL. The text is the arena's. */
+/* Why nothing but ft can load what ft_model_save makes of the model, or NULL; of two towers it is asked of each. The text is the arena's. */
 const char *ft_model_alone(struct ft_arena *arena, const struct ft_model *model);
 
 /* The library that loads what is not alone, in words: sentence-transformers, of models of pictures the one that their files are from (transformers, timm,

@@ -62,6 +62,9 @@ const char *ft_layers_key(const json_t *config);
 /* Write config.json, modules.json and what it names, and ft.json of a model that was edited; weights are the caller's. */
 int ft_tailored_write(struct ft_arena *arena, const struct ft_model *model, const char *directory);
 
+/* What is frozen, as "edits" of an ft.json; none where nothing is. FT_USAGE: a pattern is not UTF-8. */
+int ft_freezing_put(const struct ft_model *model, json_t *json);
+
 /* May this tensor, which no node uses, go with an edited model? */
 bool ft_tensor_kept(const char *name);
 

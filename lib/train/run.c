@@ -2,6 +2,7 @@
 #include "train/run.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "model/towers.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -26,10 +27,10 @@ bool ft_run_is(const char *directory)
     return exists_in(directory, "run/run.json");
 }
 
-/* A model of the old layout keeps config.json and its weights in a directory below, so either file will do. */
+/* A model of the old layout keeps config.json and its weights in a directory below, one of two towers has ft.json alone: any of them will do. */
 static bool is_model(const char *directory)
 {
-    return exists_in(directory, "config.json") || exists_in(directory, "modules.json");
+    return exists_in(directory, "config.json") || exists_in(directory, "modules.json") || exists_in(directory, "ft.json");
 }
 
 bool ft_run_finished(const char *directory)
@@ -112,6 +113,23 @@ bool ft_run_card_ours(const char *directory)
     return ours;
 }
 
+/* The directories of its towers, as ft_model_save makes them. */
+static int remove_towers(const char *directory)
+{
+    struct ft_arena arena = {0};
+    struct ft_towers towers;
+    int result = 0;
+
+    if (ft_towers_find(&arena, directory, &towers) < 0) {   /* an ft.json of nobody's goes too */
+        towers.kind = FT_TOWERS_NONE;
+        ft_error_clear();
+    }
+    for (int t = 0; result == 0 && towers.kind == FT_TOWERS_JOINED && t < FT_TOWERS; t++)
+        result = remove_in(directory, towers.path[t]);
+    ft_arena_free(&arena);
+    return result;
+}
+
 /* What ft_model_save writes. DIR may be a place where a person keeps more than the model. */
 static int remove_model(const char *directory)
 {
@@ -124,6 +142,7 @@ static int remove_model(const char *directory)
 
     if (!list)
         return ft_fail_errno("%s", directory);
+    result = remove_towers(directory);
     while (result == 0 && (entry = readdir(list)))
         for (const char *const *pattern = patterns; *pattern; pattern++)
             if (fnmatch(*pattern, entry->d_name, FNM_PERIOD) == 0) {

@@ -56,6 +56,8 @@ static int add_row(struct ft_buffer *out, const char *name, const char *value)
 /* What the hub makes a page of: the library that loads the model, where it is one, and what the model is for. */
 static const char *front_matter(enum ft_input input, bool alone)
 {
+    if (input == FT_INPUT_BOTH)
+        return "tags:\n- image-text-retrieval\n- feature-extraction\n";
     if (input == FT_INPUT_IMAGE)
         return alone ? "tags:\n- image-feature-extraction\n" : "pipeline_tag: image-feature-extraction\ntags:\n- image-feature-extraction\n";
     if (alone)
@@ -66,7 +68,7 @@ static const char *front_matter(enum ft_input input, bool alone)
 
 static int add_head(const struct ft_card *c, struct ft_arena *arena, struct ft_buffer *out)
 {
-    static const char *const items[] = {"Texts", "Images", "Vectors"};
+    static const char *const items[] = {"Texts", "Images", "Vectors", "Texts and images"};
     const enum ft_input input = c->model->input;
     const struct ft_settings *s = &c->run->settings;
     const char *alone = ft_model_alone(arena, c->model);
@@ -79,6 +81,10 @@ static int add_head(const struct ft_card *c, struct ft_arena *arena, struct ft_b
                         last_part(c->run->directory), items[input], c->model->dim, c->model->distance, *base ? base : last_part(s->model),
                         s->model_checksum, FT_VERSION) < 0)
         return -1;
+    if (c->model->tower_count)
+        return c->model->tower_path[0] ? ft_buffer_print(out, "a text tower in `%s/` and an image tower in `%s/`, each a model by itself.\n",
+                                                         c->model->tower_path[FT_TOWER_TEXT], c->model->tower_path[FT_TOWER_IMAGE])
+                                       : ft_buffer_print(out, "what loads its base model loads it.\n");
     if (alone)
         return ft_buffer_print(out, "only ft loads it: %s, which %s cannot express.\n", alone, ft_model_reader(c->model));
     return ft_buffer_print(out, input == FT_INPUT_IMAGE ? "what loads its base model loads it.\n" : "sentence-transformers loads it.\n");
