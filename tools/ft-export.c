@@ -1,4 +1,4 @@
-/* ft-export - leave for other software: a model as a sentence-transformers directory or for llama.cpp, embeddings as npy, CSV or JSON lines.
+/* ft-export - leave for other software: a model as a sentence-transformers directory, as ONNX or for llama.cpp, embeddings as npy, CSV or JSON lines.
  *
  * A model comes from -m, or from a stream of steps, which names the run that ft-update finished. Embeddings come from a stream of documents: a row
  * for each document, or for each of its chunks where it has some. */
@@ -6,6 +6,7 @@
 #include "base/tool.h"
 #include "data/embedding-file.h"
 #include "model/gguf.h"
+#include "model/onnx.h"
 #include "model/tailor.h"
 #include "stream/document.h"
 #include "train/run.h"
@@ -19,7 +20,7 @@ static bool force;
 
 static const struct ft_option options[] = {
     {'m', "model", FT_TEXT, &model_name, "MODEL", "model to export (default: what the input names)", NULL},
-    {0, "to", FT_CHOICE, &to, NULL, "format (default: by the input, and by PATH's ending)", "sentence-transformers gguf npy csv jsonl"},
+    {0, "to", FT_CHOICE, &to, NULL, "format (default: by the input, and by PATH's ending)", "sentence-transformers onnx gguf npy csv jsonl"},
     {0, "precision", FT_CHOICE, &precision, NULL, "of weights fp32, fp16, bf16; of embeddings fp32, int8, uint8, binary, ubinary (default: fp32)",
      "fp32 fp16 bf16 int8 uint8 binary ubinary"},
     {0, "calibration", FT_TEXT, &calibration, "FILE", "int8 and uint8 by the ranges of these embeddings, a .npy file (default: those exported)", NULL},
@@ -222,12 +223,39 @@ static int as_gguf(const char *directory, const struct ft_model *model)
     return ft_gguf_write(model, output) < 0 ? ft_error_prefix("%s: ", directory) : 0;
 }
 
+static bool ends_onnx(const char *path)
+{
+    size_t size = strlen(path);
+
+    return size > 5 && strcmp(path + size - 5, ".onnx") == 0;
+}
+
+/* A file by itself, or a directory with what else the model came with. */
+static int as_onnx(const char *directory, const struct ft_model *model)
+{
+    const char *data = ft_arena_print(&arena, "%s.data", output);
+
+    if (model->saved_as != FT_WEIGHTS_F32)
+        return ft_fail(FT_USAGE, "--precision %s: ONNX is written in fp32", precision);
+    if (same_directory(directory, output))
+        return ft_fail(FT_USAGE, "%s is the model itself: choose another name", output);
+    if (!ends_onnx(output))
+        return ft_onnx_place(model, output, force);
+    if (!data)
+        return -1;
+    if (ft_directory_exists(output) || (!force && (ft_file_exists(output) || ft_file_exists(data))))
+        return ft_fail(FT_USAGE, "%s is there already%s", ft_file_exists(output) ? output : data,
+                       ft_directory_exists(output) ? ", a directory" : ": --force replaces it");
+    return ft_onnx_write(model, output, FT_ONNX_LIMIT);
+}
+
 static const struct {
     const char *name, *ending;
     bool file;
     int (*write)(const char *directory, const struct ft_model *model);
 } model_formats[] = {
     {"sentence-transformers", NULL, false, as_directory},
+    {"onnx", ".onnx", true, as_onnx},
     {"gguf", ".gguf", true, as_gguf},
 };
 enum { MODEL_FORMATS = sizeof model_formats / sizeof *model_formats };

@@ -59,6 +59,11 @@ int ft_tokenizer_use(struct ft_tokenizer *tokenizer, int use)
     return use & FT_TOKENIZER_MEDIAN ? find_median(tokenizer) : 0;
 }
 
+int32_t ft_tokenizer_left_out(const struct ft_tokenizer *tokenizer)
+{
+    return tokenizer->left_out;
+}
+
 int ft_tokenizer_limit(const struct ft_tokenizer *tokenizer, size_t *limit)
 {
     if (tokenizer->truncate_left)

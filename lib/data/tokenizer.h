@@ -29,6 +29,7 @@ enum ft_tokenizer_use {
                                   vocabulary's entries (model2vec) */
 };
 int ft_tokenizer_use(struct ft_tokenizer *tokenizer, int use);
+int32_t ft_tokenizer_left_out(const struct ft_tokenizer *tokenizer);   /* the id of what is left out then; below 0: nothing is */
 
 /* What a model asks of its tokenizer beyond what the file says. */
 struct ft_tokenizer_way {

@@ -185,6 +185,7 @@ void ft_model_zeros_free(const struct ft_model *model, float *block);
 /* Write a directory that sentence-transformers loads with equal embeddings: config, modules, tokenizer as they came from model->directory, weights
  * from the block, tensors the nodes do not use (a pooler) as they were. Each file appears complete; model.safetensors is last. */
 int ft_model_save(const struct ft_model *model, const char *directory);
+int ft_model_save_around(const struct ft_model *model, const char *directory);   /* all of that but its own weights; modules behind it have theirs */
 
 /* The same as a whole: under another name first, opened again and compared, then `directory` appears (or, with `force`, is replaced: only a
  * model, never a run or anything else). */

@@ -251,8 +251,8 @@ static int save_prompts(struct ft_arena *arena, const struct ft_model *model, co
     return result;
 }
 
-/* All weights, file by file; the model's own last. */
-static int save_all_weights(struct ft_arena *arena, const struct ft_model *model, const char *directory)
+/* All weights, file by file; the model's own last, where they are wanted. */
+static int save_all_weights(struct ft_arena *arena, const struct ft_model *model, const char *directory, bool own)
 {
     const char *file = "", *body = ft_model_path(arena, directory, model->body);
 
@@ -266,7 +266,7 @@ static int save_all_weights(struct ft_arena *arena, const struct ft_model *model
             return -1;
         file = here;
     }
-    return save_weights(arena, model, "", directory);
+    return own ? save_weights(arena, model, "", directory) : 0;
 }
 
 /* Did we put something behind the family's nodes that no file says? */
@@ -295,24 +295,24 @@ static int save_small_files(struct ft_arena *arena, const struct ft_model *model
 }
 
 /* Both towers of one config.json. */
-static int save_pair(struct ft_arena *arena, const struct ft_model *model, const char *directory)
+static int save_pair(struct ft_arena *arena, const struct ft_model *model, const char *directory, bool own)
 {
     ft_towers_tell_saved(model);
     return save_small_files(arena, model->towers[FT_TOWER_TEXT], directory) < 0 || ft_towers_write(arena, model, directory) < 0
-               ? -1 : save_all_weights(arena, model, directory);
+               ? -1 : save_all_weights(arena, model, directory, own);
 }
 
-static int save(struct ft_arena *arena, const struct ft_model *model, const char *directory)
+static int save(struct ft_arena *arena, const struct ft_model *model, const char *directory, bool own)
 {
     static const char *const module_files[] = {"config.json", NULL};
     struct ft_modules modules;
 
     if (model->tower_count)
-        return model->tower_path[0] ? ft_towers_save(arena, model, directory) : save_pair(arena, model, directory);
+        return model->tower_path[0] ? ft_towers_save(arena, model, directory) : save_pair(arena, model, directory, own);
     if (ft_modules_read(arena, model->directory, &modules) < 0 || save_small_files(arena, model, directory) < 0)
         return -1;
     if (model->tailored && model->tailored->fresh)
-        return ft_tailored_write(arena, model, directory) < 0 ? -1 : save_all_weights(arena, model, directory);
+        return ft_tailored_write(arena, model, directory) < 0 ? -1 : save_all_weights(arena, model, directory, own);
     if (!modules.written && assumes_modules(model) && (ft_static_is(model) ? write_static_modules : write_modules)(arena, model, directory) < 0)
         return -1;
     for (size_t i = 1; modules.written && i < modules.count; i++) {
@@ -322,14 +322,24 @@ static int save(struct ft_arena *arena, const struct ft_model *model, const char
         if (!source || !target || (*path && copy_matching(source, target, module_files) < 0))
             return -1;
     }
-    return save_all_weights(arena, model, directory);
+    return save_all_weights(arena, model, directory, own);
+}
+
+static int save_named(const struct ft_model *model, const char *directory, bool own)
+{
+    struct ft_arena arena = {0};
+    int result = save(&arena, model, directory, own);
+
+    ft_arena_free(&arena);
+    return result < 0 && !model->tower_count ? ft_error_prefix("saving the model: ") : result;
 }
 
 int ft_model_save(const struct ft_model *model, const char *directory)
 {
-    struct ft_arena arena = {0};
-    int result = save(&arena, model, directory);
+    return save_named(model, directory, true);
+}
 
-    ft_arena_free(&arena);
-    return result < 0 && !model->tower_count ? ft_error_prefix("saving the model: ") : result;
+int ft_model_save_around(const struct ft_model *model, const char *directory)
+{
+    return save_named(model, directory, false);
 }

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/protobuf.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -15,25 +16,15 @@ struct ft_events {
     struct ft_buffer record, summary, value;
 };
 
-enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };   /* wire types */
-
-static int put_varint(struct ft_buffer *out, uint64_t number)
-{
-    unsigned char bytes[10];
-    size_t size = 0;
-
-    for (; number >= 0x80; number >>= 7)
-        bytes[size++] = (unsigned char)(number | 0x80);
-    bytes[size++] = (unsigned char)number;
-    return ft_buffer_add(out, bytes, size);
-}
-
 /* Of a number that is zero nothing is written, as protocol buffers have it. */
 static int put_integer(struct ft_buffer *out, unsigned field, uint64_t number)
 {
-    if (number == 0)
-        return 0;
-    return put_varint(out, field << 3 | VARINT) < 0 ? -1 : put_varint(out, number);
+    return number == 0 ? 0 : ft_protobuf_integer(out, field, number);
+}
+
+static int put_double(struct ft_buffer *out, unsigned field, double number)
+{
+    return number == 0 ? 0 : ft_protobuf_double(out, field, number);
 }
 
 static int put_little(struct ft_buffer *out, uint64_t number, size_t size)
@@ -43,31 +34,6 @@ static int put_little(struct ft_buffer *out, uint64_t number, size_t size)
     for (size_t i = 0; i < size; i++)
         bytes[i] = (unsigned char)(number >> 8 * i);
     return ft_buffer_add(out, bytes, size);
-}
-
-static int put_double(struct ft_buffer *out, unsigned field, double number)
-{
-    uint64_t bits;
-
-    if (number == 0)
-        return 0;
-    memcpy(&bits, &number, sizeof bits);
-    return put_varint(out, field << 3 | FIXED64) < 0 ? -1 : put_little(out, bits, 8);
-}
-
-static int put_float(struct ft_buffer *out, unsigned field, float number)
-{
-    uint32_t bits;
-
-    memcpy(&bits, &number, sizeof bits);
-    return put_varint(out, field << 3 | FIXED32) < 0 ? -1 : put_little(out, bits, 4);
-}
-
-static int put_bytes(struct ft_buffer *out, unsigned field, const char *data, size_t size)
-{
-    if (put_varint(out, field << 3 | BYTES) < 0 || put_varint(out, size) < 0)
-        return -1;
-    return ft_buffer_add(out, data, size);
 }
 
 static uint32_t masked(const void *data, size_t size)
@@ -100,7 +66,7 @@ struct ft_events *ft_events_open(const char *path)
         ft_fail(FT_SYSTEM, "out of memory");
     else if (!(e->file = fopen(path, "we")))
         ft_fail_errno("%s", path);
-    else if (put_bytes(&e->record, 3, version, sizeof version - 1) == 0 && write_record(e) == 0)
+    else if (ft_protobuf_bytes(&e->record, 3, version, sizeof version - 1) == 0 && write_record(e) == 0)
         return e;
     ft_events_close(e);
     return NULL;
@@ -139,11 +105,11 @@ static int put_summary(struct ft_events *e, json_t *line)
         if (!is_scalar(key, value))
             continue;
         e->value.size = 0;
-        if (put_bytes(&e->value, 1, key, strlen(key)) < 0 || put_float(&e->value, 2, (float)json_number_value(value)) < 0 ||
-            put_bytes(&e->summary, 1, e->value.data, e->value.size) < 0)
+        if (ft_protobuf_text(&e->value, 1, key) < 0 || ft_protobuf_float(&e->value, 2, (float)json_number_value(value)) < 0 ||
+            ft_protobuf_bytes(&e->summary, 1, e->value.data, e->value.size) < 0)
             return -1;
     }
-    return put_bytes(&e->record, 5, e->summary.data, e->summary.size);
+    return ft_protobuf_bytes(&e->record, 5, e->summary.data, e->summary.size);
 }
 
 int ft_events_add(struct ft_events *e, const char *text, size_t size)

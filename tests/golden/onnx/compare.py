@@ -1,0 +1,152 @@
+"""Models as ONNX, run by onnxruntime, against ft-embed.
+
+python compare.py [--most 1e-5] MODEL...     (numpy, onnx, onnxruntime; for texts tokenizers, for pictures Pillow and transformers or timm)
+
+Each model is exported by ft-export, checked by onnx.checker with shapes inferred, and run over batches of one and of many, padded and padded further, of
+one token and as long as the model takes. Token ids and pixels come from what lies beside model.onnx, as another program would make them. The error is the
+largest difference over the largest number of the embedding, at least 1. FILE.onnx instead of a model is run as it is; MODEL=FILE.onnx says whose it is.
+"""
+import json, os, subprocess, sys, tempfile
+import numpy as np, onnx, onnxruntime as ort
+
+WORDS = "the a cat dog sat on mat zebra bird and red fox jumped over lazy moon, 12 of! ünïcode 東京 tower running faster than light".split()
+TEXTS = ["the cat sat on the mat", "a dog", "zebra", "cat", " ".join(WORDS), "Über die Straße: 3.14 & 42%", " ".join(WORDS * 2), "a b c d e f g"]
+
+
+def run(*command, **options):
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=options.pop("stderr", None), **options).stdout
+
+
+def embed(model, work, option, rows, *limit):
+    """ft-embed's embeddings of a file that ft-ingest reads."""
+    npy = os.path.join(work, "ft.npy")
+    documents = run("ft-ingest", "-q", option, rows)
+    run("ft-export", "-q", "--force", "-o", npy, input=run("ft-embed", "-q", "-m", model, *limit, input=documents))
+    return np.load(npy)
+
+
+def settings(directory, name):
+    path = os.path.join(directory, name)
+    return json.load(open(path)) if os.path.exists(path) else {}
+
+
+def session_of(path):
+    onnx.checker.check_model(path, full_check=True)
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def texts(model, directory, session, work):
+    from tokenizers import Tokenizer
+    names = [i.name for i in session.get_inputs()]
+    if os.path.isdir(os.path.join(directory, "0_Transformer")):
+        directory = os.path.join(directory, "0_Transformer")
+    if os.path.exists(os.path.join(directory, "tokenizer.json")):
+        tokenizer = Tokenizer.from_file(os.path.join(directory, "tokenizer.json"))
+    else:
+        from transformers import BertTokenizerFast
+        tokenizer = BertTokenizerFast.from_pretrained(directory).backend_tokenizer
+    tokenizer.no_padding()
+    config = settings(directory, "config.json")
+    static = not config or config.get("model_type") in ("model2vec", "static") or "StaticEmbedding" in json.dumps(settings(directory, "modules.json"))
+    first = (config.get("pad_token_id", 1) + 1) if config.get("model_type") in ("roberta", "xlm-roberta", "camembert") else 2 if config.get("model_type") == "mpnet" else 0
+    limit = min(600, settings(directory, "sentence_bert_config.json").get("max_seq_length") or 600, config.get("max_position_embeddings", 1000) - first,
+                int(settings(directory, "tokenizer_config.json").get("model_max_length") or 600))
+    tokenizer.no_truncation()
+    if not static:
+        tokenizer.enable_truncation(limit)
+    rows = TEXTS + ([] if static else ["the cat " * 700])
+    path = os.path.join(work, "texts.csv")
+    with open(path, "w") as file:
+        file.write("text\n" + "".join('"%s"\n' % row for row in rows))
+    want = embed(model, work, "--unlabeled", path, *([] if static else ["--max-length", str(limit)]))
+    codes = [tokenizer.encode(row, add_special_tokens=not static) for row in rows]
+
+    def batch(which, more, left=False):
+        length = max(1, max(len(codes[i].ids) for i in which)) + more
+        feeds = {name: np.zeros((len(which), length), np.int64) for name in names}
+        if "input_ids" in feeds:
+            feeds["input_ids"][:] = config.get("pad_token_id") or 0
+        for row, i in enumerate(which):
+            n = len(codes[i].ids)
+            at = slice(length - n, length) if left else slice(0, n)
+            feeds["input_ids"][row, at] = codes[i].ids
+            feeds["attention_mask"][row, at] = 1
+            if "token_type_ids" in feeds:
+                feeds["token_type_ids"][row, at] = codes[i].type_ids
+        return feeds
+
+    every = list(range(len(rows)))
+    for which, more in [([i], 0) for i in every] + [(every[:4], 0), (every[:4], 5), (every, 0), (every, 3)]:
+        yield session.run(["sentence_embedding"], batch(which, more))[0], want[which]
+
+
+def picture_reader(directory):
+    if os.path.exists(os.path.join(directory, "preprocessor_config.json")):
+        from transformers import AutoImageProcessor
+        processor = AutoImageProcessor.from_pretrained(directory, backend="pil")
+        return lambda image: processor(images=image, return_tensors="np")["pixel_values"][0]
+    import timm
+    config = settings(directory, "config.json")
+    transform = timm.data.create_transform(**timm.data.resolve_data_config(pretrained_cfg=config.get("pretrained_cfg", {})), is_training=False)
+    return lambda image: transform(image).numpy()
+
+
+def pictures(model, directory, session, work):
+    from PIL import Image
+    random, folder = np.random.default_rng(1), os.path.join(work, "pictures")
+    os.makedirs(folder, exist_ok=True)
+    images = []
+    for i, (width, height) in enumerate([(64, 64), (300, 240), (224, 224), (97, 130)]):
+        small = Image.fromarray(random.integers(0, 256, (9, 7, 3), dtype=np.uint8))
+        images.append(small.resize((width, height), Image.BICUBIC))
+        images[-1].save(os.path.join(folder, "%d.png" % i))
+    path = os.path.join(work, "pictures.csv")
+    with open(path, "w") as file:
+        file.write("image\n" + "".join("pictures/%d.png\n" % i for i in range(len(images))))
+    want, read = embed(model, work, "--unlabeled", path), picture_reader(directory)
+    pixels = np.stack([read(image) for image in images]).astype(np.float32)
+    for which in [[0], [1], list(range(len(images)))]:
+        yield session.run(["sentence_embedding"], {"pixel_values": pixels[which]})[0], want[which]
+
+
+def vectors(model, directory, session, work):
+    width = session.get_inputs()[0].shape[1]
+    numbers = np.random.default_rng(1).standard_normal((5, width)).astype(np.float32)
+    path = os.path.join(work, "vectors.csv")
+    np.savetxt(path, numbers, fmt="%.9g", delimiter=",")
+    want = embed(model, work, "--vectors", path)
+    for which in [[0], [4], list(range(5))]:
+        yield session.run(["sentence_embedding"], {"features": numbers[which]})[0], want[which]
+
+
+def compare(name, work):
+    model, _, given = name.partition("=")
+    directory = os.path.join(work, "model")
+    run("ft-export", "-q", "-m", model, "--to", "onnx", "--force", "-o", directory, stderr=subprocess.DEVNULL)
+    session = session_of(given or os.path.join(directory, "model.onnx"))
+    kind = {"input_ids": texts, "pixel_values": pictures, "features": vectors}[session.get_inputs()[0].name]
+    worst = 0.0
+    for got, want in kind(model, directory, session, work):
+        assert got.shape == want.shape and np.isfinite(got).all(), (got.shape, want.shape)
+        worst = max(worst, float(np.abs(got - want).max() / max(1.0, np.abs(want).max())))
+    return worst
+
+
+def main(arguments):
+    most = 1e-5
+    if arguments[:1] == ["--most"]:
+        most, arguments = float(arguments[1]), arguments[2:]
+    bad = 0
+    for name in arguments:
+        with tempfile.TemporaryDirectory() as work:
+            worst = compare(name, work)
+        bad += not worst <= most
+        print("%-9s %.1e  %s" % ("ok" if worst <= most else "too far", worst, name), flush=True)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
