@@ -4,7 +4,7 @@ python compare.py [--most 1e-5] MODEL...     (numpy, onnx, onnxruntime; for text
 
 Each model is exported by ft-export, checked by onnx.checker with shapes inferred, and run over batches of one and of many, padded and padded further, of
 one token and as long as the model takes. Token ids and pixels come from what lies beside model.onnx, as another program would make them. The error is the
-largest difference over the largest number of the embedding, at least 1. FILE.onnx instead of a model is run as it is; MODEL=FILE.onnx says whose it is.
+largest difference over the largest number of the embedding, at least 1. MODEL@FILE.onnx compares a file that is there.
 """
 import json, os, subprocess, sys, tempfile
 import numpy as np, onnx, onnxruntime as ort
@@ -54,15 +54,18 @@ def texts(model, directory, session, work):
     first = (config.get("pad_token_id", 1) + 1) if config.get("model_type") in ("roberta", "xlm-roberta", "camembert") else 2 if config.get("model_type") == "mpnet" else 0
     limit = min(600, settings(directory, "sentence_bert_config.json").get("max_seq_length") or 600, config.get("max_position_embeddings", 1000) - first,
                 int(settings(directory, "tokenizer_config.json").get("model_max_length") or 600))
-    tokenizer.no_truncation()
+    characters = 1 << 30
     if not static:
         tokenizer.enable_truncation(limit)
+    elif config.get("max_length", 512) and "normalize" in config:   # model2vec
+        tokenizer.enable_truncation(config.get("max_length", 512))
+        characters = config.get("max_length", 512) * int(np.median([len(token) for token in tokenizer.get_vocab()]))
     rows = TEXTS + ([] if static else ["the cat " * 700])
     path = os.path.join(work, "texts.csv")
     with open(path, "w") as file:
         file.write("text\n" + "".join('"%s"\n' % row for row in rows))
     want = embed(model, work, "--unlabeled", path, *([] if static else ["--max-length", str(limit)]))
-    codes = [tokenizer.encode(row, add_special_tokens=not static) for row in rows]
+    codes = [tokenizer.encode(row[:characters], add_special_tokens=not static) for row in rows]
 
     def batch(which, more, left=False):
         length = max(1, max(len(codes[i].ids) for i in which)) + more
@@ -83,14 +86,20 @@ def texts(model, directory, session, work):
         yield session.run(["sentence_embedding"], batch(which, more))[0], want[which]
 
 
-def picture_reader(directory):
+def picture_reader(directory, side):
     if os.path.exists(os.path.join(directory, "preprocessor_config.json")):
         from transformers import AutoImageProcessor
         processor = AutoImageProcessor.from_pretrained(directory, backend="pil")
         return lambda image: processor(images=image, return_tensors="np")["pixel_values"][0]
-    import timm
     config = settings(directory, "config.json")
-    transform = timm.data.create_transform(**timm.data.resolve_data_config(pretrained_cfg=config.get("pretrained_cfg", {})), is_training=False)
+    if config.get("pretrained_cfg"):
+        import timm
+        transform = timm.data.create_transform(**timm.data.resolve_data_config(pretrained_cfg=config["pretrained_cfg"]), is_training=False)
+        return lambda image: transform(image).numpy()
+    from torchvision import transforms as t
+    family = config.get("model_type", "") + config.get("architecture", "") + settings(directory, "ft.json").get("family", "")
+    shorter = side * 8 // 7 if "resnet" in family else side
+    transform = t.Compose([t.Resize(shorter), t.CenterCrop(side), t.ToTensor(), t.Normalize((.485, .456, .406), (.229, .224, .225))])
     return lambda image: transform(image).numpy()
 
 
@@ -106,7 +115,7 @@ def pictures(model, directory, session, work):
     path = os.path.join(work, "pictures.csv")
     with open(path, "w") as file:
         file.write("image\n" + "".join("pictures/%d.png\n" % i for i in range(len(images))))
-    want, read = embed(model, work, "--unlabeled", path), picture_reader(directory)
+    want, read = embed(model, work, "--unlabeled", path), picture_reader(directory, session.get_inputs()[0].shape[2])
     pixels = np.stack([read(image) for image in images]).astype(np.float32)
     for which in [[0], [1], list(range(len(images)))]:
         yield session.run(["sentence_embedding"], {"pixel_values": pixels[which]})[0], want[which]
@@ -123,7 +132,7 @@ def vectors(model, directory, session, work):
 
 
 def compare(name, work):
-    model, _, given = name.partition("=")
+    model, _, given = name.partition("@")
     directory = os.path.join(work, "model")
     run("ft-export", "-q", "-m", model, "--to", "onnx", "--force", "-o", directory, stderr=subprocess.DEVNULL)
     session = session_of(given or os.path.join(directory, "model.onnx"))
