@@ -38,7 +38,7 @@ static const char *const examples[] = {
 
 static struct ft_tool tool = {
     .name = "ft-export",
-    .purpose = "leave for other software: models as directories or GGUF, embeddings as npy, CSV or JSON lines",
+    .purpose = "leave for other software: models as directories, ONNX or GGUF, embeddings as npy, CSV or JSON lines",
     .operands = "[FILE]",
     .options = options,
     .examples = examples,
