@@ -33,6 +33,7 @@ static const char *const examples[] = {
     "ft-ingest docs.csv | ft-embed -m minilm | ft-export --to npy -o docs.npy",
     "ft-ingest docs.csv | ft-embed -m minilm | ft-export --precision int8 -o docs-int8.npy",
     "ft-export -m minilm --to sentence-transformers --precision fp16 -o ./minilm",
+    "ft-export -m minilm --to onnx -o minilm-onnx",
     NULL,
 };
 
