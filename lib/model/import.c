@@ -141,13 +141,13 @@ static int identify(const char *file, const char *family, const struct ft_safete
     if (!*series)
         return ft_fail(FT_USAGE, "family '%.64s' is not known, expected " FT_IMPORT_FAMILIES ", or timm's or torchvision's name of one of these", family);
     if (!probe)
-        return ft_fail(FT_BAD, "%s: none of its tensors is the first convolution of a %s", file, family);
+        return ft_fail(FT_BAD, "%s: none of its tensors is the first convolution of %s", file, family);
     if (!strstr((*series)->before, probe->kind))
         return ft_fail(FT_BAD, "%s: %s is a tensor of the family %s, expected those of %s", file, probe->name, probe->kind, family);
     if (probe->naming == TRANSFORMERS)
         return ft_fail(FT_BAD, "%s: its tensors have transformers' names: the config.json that belongs to it is needed, in a directory with it", file);
     if (!*member)
-        return ft_fail(FT_BAD, "%s: its tensors have %s names, and a %s has %s", file, owners[probe->naming], family, owners[(*series)->naming]);
+        return ft_fail(FT_BAD, "%s: its tensors have %s names, and %s has %s", file, owners[probe->naming], family, owners[(*series)->naming]);
     return 0;
 }
 
@@ -237,7 +237,7 @@ static int check_tensors(const struct import *import, const char *ready)
     }
     for (size_t i = 0; result == 0 && i < files->count; i++)
         if (!used[i] && !is_left_over(files->tensors[i].name))
-            result = ft_fail(FT_BAD, "%s: %s is no part of a %s", import->file, files->tensors[i].name,
+            result = ft_fail(FT_BAD, "%s: %s is no part of %s", import->file, files->tensors[i].name,
                              architecture(name, import->series, import->member));
     ft_model_close(model);
     return result;

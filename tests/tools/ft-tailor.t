@@ -59,6 +59,8 @@ test_expect_success 'maps that are smaller than a kernel, of --input and of a st
     printf "\\$(printf %o ${#header})\\0\\0\\0\\0\\0\\0\\0%s\\0\\0\\0\\0" "$header" >small-maps/model.safetensors &&
     printf "{\"model_type\": \"efficientnet\", \"width_coefficient\": 0.25, \"depth_coefficient\": 0.5, \"hidden_dim\": 320, \"image_size\": 64}" >small-maps/config.json &&
     $tailor -m small-maps | grep -F -q "[2, 2, 80]" && test_expect_code 2 ft-tailor -m small-maps --input 16 2>err && test_grep "images of 16 x 16 are too small" err &&
+    sed "s/64}/64, \"num_hidden_layers\": 32}/" small-maps/config.json >numbered.json && mkdir numbered && cp small-maps/model.safetensors numbered && mv numbered.json numbered/config.json &&
+    test_expect_code 2 ft-tailor -m numbered --layers 2 -o x 2>err && test_grep "layers 2: blocks of this family cannot be left out by their number; --embedding NODE" err &&
     sed -i "s/64}/1}/" small-maps/config.json && test_expect_code 3 ft-tailor -m small-maps 2>err && test_grep "images of 1 x 1 are too small" err
 '
 
