@@ -228,6 +228,20 @@ int ft_preprocess_read_timm(struct ft_preprocess *p, const json_t *config, const
     return triple_read(config, path, "std", 0, p->std);
 }
 
+int ft_preprocess_read_open_clip(struct ft_preprocess *p, const json_t *config, const char *path, size_t size)
+{
+    const char *mode = ft_json_text(config, "resize_mode"), *filter = ft_json_text(config, "interpolation");
+
+    *p = ft_preprocess_clip(size);
+    if (mode && !in_words("shortest squash", mode))
+        return ft_fail(FT_BAD, "%s: resize_mode %s is not covered: expected shortest or squash", path, mode);
+    if (filter && !in_words("bicubic bilinear random", filter))
+        return ft_fail(FT_BAD, "%s: interpolation is \"%s\", expected bicubic, bilinear or random", path, filter);
+    p->rule = mode && strcmp(mode, "squash") == 0 ? FT_RESIZE_EXACT : FT_RESIZE_SHORTEST;
+    p->filter = filter && strcmp(filter, "bilinear") == 0 ? FT_FILTER_BILINEAR : FT_FILTER_BICUBIC;   /* random: in training alone */
+    return triple_read(config, path, "mean", -INFINITY, p->mean) < 0 ? -1 : triple_read(config, path, "std", 0, p->std);
+}
+
 int ft_preprocess_read(struct ft_preprocess *p, const json_t *root, const char *path, const char *model)
 {
     const json_t *timm = json_object_get(root, "data_config");

@@ -49,6 +49,9 @@ int ft_preprocess_read(struct ft_preprocess *p, const json_t *root, const char *
 /* timm's pretrained_cfg. */
 int ft_preprocess_read_timm(struct ft_preprocess *p, const json_t *config, const char *path);
 
+/* open_clip's preprocess_cfg (or NULL), of a model that takes size x size. */
+int ft_preprocess_read_open_clip(struct ft_preprocess *p, const json_t *config, const char *path, size_t size);
+
 /* Of a picture of width x height: to what size it is resized, and where in that the crop begins, negative where black comes before it.
  * FT_BAD when the resized picture would be too large. */
 int ft_preprocess_place(const struct ft_preprocess *p, size_t width, size_t height, size_t *new_width, size_t *new_height, ptrdiff_t *left, ptrdiff_t *top);

@@ -10,7 +10,7 @@
 /* A run in training has no config.json yet; who opens it says so better than "not found" would. */
 static bool is_model(struct ft_arena *arena, const char *directory)
 {
-    static const char *const marks[] = {"config.json", "modules.json", "ft.json", "adapter_config.json", "run/run.json"};
+    static const char *const marks[] = {"config.json", "modules.json", "ft.json", "adapter_config.json", "run/run.json", "open_clip_config.json"};
     const char *weights, *tokenizer;
 
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {

@@ -86,7 +86,16 @@ const struct ft_family_pair *ft_family_pair_find(const char *name);   /* NULL wh
 
 const struct ft_family *ft_family_find(const char *name);        /* NULL: FT_BAD, and the message lists the known ones */
 
-extern const struct ft_family_pair ft_pair_clip;
+extern const struct ft_family_pair ft_pair_clip, ft_pair_open_clip;
+
+/* Which families config.json is for: its model_type, or open_clip's, whose own config says none; NULL: neither. */
+#define FT_OPEN_CLIP "open_clip"
+const char *ft_family_type(const json_t *config);
+
+/* Does open_clip_config.json count in a directory? Where there is no config.json, or no weights to it. Then the file with its weights, where that has
+ * open_clip's name. */
+bool ft_open_clip_is(const char *directory);
+const char *ft_open_clip_weights(struct ft_arena *arena, const char *directory);
 
 /* timm's "architecture" of a config.json, which a tailored model that timm must not load has under FT_TAILORED_ARCHITECTURE; NULL: neither is there. */
 #define FT_TAILORED_ARCHITECTURE "ft_architecture"

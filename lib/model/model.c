@@ -107,14 +107,14 @@ static int says_static(struct ft_model *model, bool *says)
 
     if (ft_modules_read(&model->arena, model->directory, &modules) < 0)
         return -1;
-    *says = model->weights_file || modules.items[0].type == FT_MODULE_STATIC;
+    *says = model->tokenizer_file || modules.items[0].type == FT_MODULE_STATIC;
     return 0;
 }
 
 /* The family that config.json names (transformers by model_type, timm by an architecture), or ft.json in its stead. */
 static const struct ft_family *find_family(const struct ft_model *model, const json_t *config, const char *path, bool is_static, int tower)
 {
-    const char *name = ft_json_text(config, "model_type"), *tailored = model->tailored ? model->tailored->family : NULL;
+    const char *name = ft_family_type(config), *tailored = model->tailored ? model->tailored->family : NULL;
     const char *architecture = ft_architecture_text(config);
     const struct ft_family_pair *pair = name ? ft_family_pair_find(name) : NULL;
     const struct ft_family *family = NULL;
@@ -159,7 +159,7 @@ static int build_family(struct ft_builder *build, const struct ft_family *family
 static int build_nodes(struct ft_builder *build, const struct ft_tailoring *how, int tower)
 {
     struct ft_model *model = build->model;
-    const char *path = ft_arena_print(&model->arena, "%s/config.json", model->weights);
+    const char *path = ft_arena_print(&model->arena, "%s/%s", model->weights, ft_open_clip_is(model->weights) ? "open_clip_config.json" : "config.json");
     const struct ft_family *family;
     json_t *json = NULL;
     bool is_static;
@@ -193,13 +193,15 @@ static int find_places(struct ft_model *model, const char *directory)
             return -1;
         if (!ft_file_exists(modules))
             model->directory = base;
-    } else if (!ft_file_exists(modules) && !ft_file_exists(config) &&
+    } else if (!ft_file_exists(modules) && !ft_file_exists(config) && !ft_open_clip_is(directory) &&
                ft_wordllama_find(arena, directory, &model->weights_file, &model->tokenizer_file) < 0) {
         return -1;
     }
     if (ft_modules_read(arena, base, &own) < 0 || !(model->weights = ft_model_path(arena, base, own.items[0].path)) ||
         ft_modules_read(arena, model->directory, &own) < 0)
         return -1;
+    if (ft_open_clip_is(model->weights))
+        model->weights_file = ft_open_clip_weights(arena, model->weights);
     model->body = own.items[0].path;
     return 0;
 }

@@ -1,7 +1,7 @@
 /* place.c - a model directory that appears whole or not at all. */
 #include "base/error.h"
 #include "base/file.h"
-#include "model/model.h"
+#include "model/model-build.h"
 #include "model/place.h"
 
 #include <errno.h>
@@ -24,7 +24,7 @@ static int check_target(struct ft_arena *arena, const char *directory, bool forc
         return ft_fail(FT_USAGE, "%s is there and no directory", directory);
     if (ft_file_exists(run))
         return ft_fail(FT_USAGE, "%s is a run: choose another name", directory);
-    if (!ft_file_exists(config) && !ft_file_exists(modules) && !ft_file_exists(own))
+    if (!ft_file_exists(config) && !ft_file_exists(modules) && !ft_file_exists(own) && !ft_open_clip_is(directory))
         return ft_fail(FT_USAGE, "%s is there and no model: choose another name", directory);
     return force ? 0 : ft_fail(FT_USAGE, "%s is there already: --force replaces it", directory);
 }

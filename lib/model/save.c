@@ -210,7 +210,8 @@ static int save_weights(struct ft_arena *arena, const struct ft_model *model, co
     const struct ft_model *first = model->tower_count ? model->towers[0] : model;
     const char *from = ft_model_path(arena, first->directory, file);
     const char *to = ft_model_path(arena, directory, *file ? file : first->body);
-    const char *path = to ? ft_arena_print(arena, "%s/model.safetensors", to) : NULL;
+    bool own = !*file && ft_open_clip_is(first->weights);
+    const char *path = to ? ft_arena_print(arena, "%s/%s", to, own ? "open_clip_model.safetensors" : "model.safetensors") : NULL;
     struct ft_safetensors source;
     struct ft_safetensor *tensors;
     bool *used;
@@ -281,7 +282,8 @@ static int save_small_files(struct ft_arena *arena, const struct ft_model *model
 {
     static const char *const body_files[] = {
         "config*.json", "tokenizer*.json", "vocab.*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "sentence_*_config.json",
-        "tokenizer.model", "*.bpe.model", "spiece.model", "preprocessor_config.json", "processor_config.json", "modules.json", NULL};
+        "tokenizer.model", "*.bpe.model", "spiece.model", "preprocessor_config.json", "processor_config.json", "modules.json",
+        "open_clip_config.json", NULL};
     static const char *const top_files[] = {"config_sentence_transformers.json", "modules.json", "ft.json", NULL};
     const char *from = ft_model_path(arena, model->directory, model->body), *to = ft_model_path(arena, directory, model->body);
     const char *tokenizer = to ? ft_arena_print(arena, "%s/tokenizer.json", to) : NULL;

@@ -135,7 +135,8 @@ static int remove_model(const char *directory)
 {
     static const char *const patterns[] = {
         "model.safetensors", "config*.json", "modules.json", "ft.json", "tokenizer*.json", "tokenizer.model", "vocab.*", "merges.txt", "*.bpe.model",
-        "spiece.model", "preprocessor_config.json", "processor_config.json", "special_tokens_map.json", "added_tokens.json", "sentence_*_config.json", "[0-9]_*", "[0-9][0-9]_*", "adapter", NULL};
+        "spiece.model", "preprocessor_config.json", "processor_config.json", "special_tokens_map.json", "added_tokens.json", "sentence_*_config.json", "[0-9]_*", "[0-9][0-9]_*", "adapter",
+        "open_clip_config.json", "open_clip_model.safetensors", NULL};
     DIR *list = opendir(directory);
     struct dirent *entry;
     int result = 0;

@@ -27,13 +27,15 @@ static struct ft_model *open_case(const struct golden *g)
     static const char *const files[] = {"config.json", "preprocessor_config.json", "open_clip_config.json"};
     const char *directory = ft_arena_print(&arena, "%s/%s", place, g->name);
     int tower = strcmp(g->architecture, "text") == 0 ? FT_TOWER_TEXT : strcmp(g->architecture, "image") == 0 ? FT_TOWER_IMAGE : -1;
+    bool own = strcmp(g->library, "open_clip") == 0;
     struct ft_model *model;
 
     ft_directory_make(directory);
     for (int i = 0; i < 3; i++)
         copy(ft_arena_print(&arena, "tests/golden/clip/%s/%s", g->name, files[i]), ft_arena_print(&arena, "%s/%s", directory, files[i]));
     copy(ft_arena_print(&arena, "tests/golden/tokenizer/general/%s.json", g->mode), ft_arena_print(&arena, "%s/tokenizer.json", directory));
-    write_weights(ft_arena_print(&arena, "%s/model.safetensors", directory), find(g->library, g->name), (struct content){.numbers = true});
+    write_weights(ft_arena_print(&arena, "%s/%s", directory, own ? "open_clip_model.safetensors" : "model.safetensors"), find(g->library, g->name),
+                  (struct content){.numbers = true});
     if (!(model = tower < 0 ? ft_model_open(directory, NULL) : ft_model_open_tower(directory, tower)))
         printf("# %s\n", ft_error());
     return model;
@@ -62,12 +64,19 @@ static int pack(const struct ft_model *model, const struct golden *g, struct ft_
 
 /* ---- saved ---- */
 
+static int open_weights(struct ft_safetensors *files, const char *directory)
+{
+    const char *own = ft_open_clip_weights(&arena, directory);
+
+    return ft_tensors_open(files, own ? own : directory);
+}
+
 static bool same_tensors(const char *one, const char *other, size_t *count)
 {
     struct ft_safetensors before = {0}, after = {0};
     size_t same = 0;
 
-    if (ft_tensors_open(&before, one) < 0 || ft_tensors_open(&after, other) < 0)
+    if (open_weights(&before, one) < 0 || open_weights(&after, other) < 0)
         return false;
     for (size_t i = 0; i < before.count && before.count == after.count; i++) {
         const struct ft_safetensor *a = &before.tensors[i], *b = &after.tensors[i];

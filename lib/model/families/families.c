@@ -14,7 +14,7 @@ static const struct ft_family *const families[] = {
 
 /* Models of two towers. */
 static const struct ft_family_pair *const pairs[] = {
-    &ft_pair_clip,
+    &ft_pair_clip, &ft_pair_open_clip,
     NULL,
 };
 
@@ -55,6 +55,11 @@ const struct ft_family *ft_family_find(const char *name)
     }
     ft_fail(FT_BAD, "model_type '%.64s' is not supported, expected one of: %s", name, known);
     return NULL;
+}
+
+const char *ft_family_type(const json_t *config)
+{
+    return json_is_object(json_object_get(config, "model_cfg")) ? FT_OPEN_CLIP : ft_json_text(config, "model_type");
 }
 
 const char *ft_architecture_text(const json_t *config)

@@ -147,6 +147,18 @@ int ft_vision_squeeze(struct ft_builder *b, int input, size_t narrow, enum ft_ac
     return same_size(b, ft_build_node(b, FT_OP_SCALE, width, input, node, -1, "%s.scale", prefix), input);
 }
 
+void ft_vision_input_given(struct ft_builder *b, const struct ft_preprocess *p)
+{
+    struct ft_model *model = b->model;
+
+    model->input = FT_INPUT_IMAGE;
+    model->preprocess = p;
+    model->height = b->side ? b->side : p->height;
+    model->across = b->side ? b->side : p->width;
+    model->rows_each = 1;
+    model->max_length = 0;
+}
+
 int ft_vision_input_or(struct ft_builder *b, const struct ft_preprocess *otherwise, const char *whose)
 {
     struct ft_model *model = b->model;
@@ -162,14 +174,9 @@ int ft_vision_input_or(struct ft_builder *b, const struct ft_preprocess *otherwi
         if (ft_preprocess_open_sized(model->weights, b->side, p) < 0)
             return -1;
     }
-    model->input = FT_INPUT_IMAGE;
-    model->preprocess = p;
+    ft_vision_input_given(b, p);
     if (!found)
         ft_build_note(b, "%s: no preprocessor_config.json: %zu x %zu pixels, as %s", model->directory, p->height, p->width, whose);
-    model->height = b->side ? b->side : p->height;
-    model->across = b->side ? b->side : p->width;
-    model->rows_each = 1;
-    model->max_length = 0;
     return 0;
 }
 
@@ -224,7 +231,7 @@ bool ft_build_has(struct ft_builder *b, const char *const *prefixes, const char 
     bool found = false;
 
     if (!b->files) {
-        if (!(b->files = calloc(1, sizeof *b->files)) || ft_tensors_open(b->files, b->model->weights) < 0) {
+        if (!(b->files = calloc(1, sizeof *b->files)) || ft_model_weights(b->model, b->files) < 0) {
             free(b->files);
             b->files = NULL;
             b->failed = true;

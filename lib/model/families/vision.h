@@ -41,6 +41,7 @@ int ft_vision_input(struct ft_builder *b, size_t otherwise, size_t resize);
 
 /* The same of a family that has its own way where no file says one: `whose`, for the note that says so. */
 struct ft_preprocess;
+void ft_vision_input_given(struct ft_builder *b, const struct ft_preprocess *preprocess);   /* what the family has read itself; it lives as long */
 int ft_vision_input_or(struct ft_builder *b, const struct ft_preprocess *otherwise, const char *whose);
 
 /* A convolutional family's end: the last map is what is pooled, and how many images go through at once follows from the list. */

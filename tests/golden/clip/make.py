@@ -128,5 +128,32 @@ own = dict(vocab_size=1037, max_position_embeddings=20, eos_token_id=1036, proje
 single("clip-text", CLIPTextModelWithProjection(CLIPTextConfig(**own)), 0)
 single("clip-image", CLIPVisionModelWithProjection(CLIPVisionConfig(image_size=40, projection_dim=18, **tiny_image)), 40)
 
+# ---- open_clip ----
+
+def open_clip_case(name, size, dim, text, vision, ready, **more):
+    """Its tokenizer pads with 0 to the context's length; a projection of its own form lies transposed."""
+    from open_clip.model import CLIP, CustomTextCLIP
+    config = dict(embed_dim=dim, vision_cfg=dict(image_size=size, **vision), text_cfg=dict(vocab_size=1037, context_length=20, **text), **more)
+    custom = config.pop("custom_text", False)
+    model = fill((CustomTextCLIP if custom else CLIP)(**config).eval())
+    if custom:
+        config["custom_text"] = True
+    write(f"{name}/open_clip_config.json", {"model_cfg": config, "preprocess_cfg": ready})
+    list_names("open_clip", name, model.state_dict())
+    turned = lambda key: key in ("text_projection", "text.text_projection", "visual.proj")
+    ids = torch.zeros(ITEMS, 20, dtype=torch.long)
+    for row, one in zip(ids, tokenizer("clip-hf")(TEXTS, truncation=True, max_length=20).input_ids):
+        row[:len(one)] = torch.tensor(one)
+    case(name, "open_clip", "text", 0, "clip-hf", model, model.encode_text(ids), short_name(["text."], ("logit_scale", "visual.")), turned)
+    values = ready.get("mean", CLIP_VALUES[0]), ready.get("std", CLIP_VALUES[1])
+    case(name, "open_clip", "image", size, "-", model, model.encode_image(prepared(size, values)),
+         lambda key: key[7:] if key.startswith("visual.") else None, turned)
+
+
+open_clip_case("open-clip", 48, 16, dict(width=24, heads=3, layers=2), dict(width=32, head_width=8, layers=2, patch_size=8, mlp_ratio=1.5), {}, quick_gelu=True)
+open_clip_case("open-clip-custom", 44, 20, dict(width=24, heads=4, layers=2, proj_bias=True, pool_type="eos", eos_id=1036, act_kwargs={"approximate": "tanh"}),
+               dict(width=32, head_width=16, layers=1, patch_size=8, no_ln_pre=True, norm_kwargs={"eps": 1e-4}),
+               {"mean": [.5, .5, .5], "std": [.4, .5, .6], "interpolation": "bilinear", "resize_mode": "squash"}, custom_text=True)
+
 open("expected.txt", "w").write("\n".join(out) + "\n")
 open("names.txt", "w").write("\n".join(names) + "\n")
