@@ -29,6 +29,7 @@ static const struct kind kinds[] = {
     {"DeiT", "deit", true, 256, false, FT_FILTER_BICUBIC, 224, HALF},
     {"Beit", "beit data2vec-vision", true, 224, false, FT_FILTER_BICUBIC, 0, HALF},
     {"CLIP", "clip clip_vision_model altclip groupvit", false, 224, true, FT_FILTER_BICUBIC, 224, CLIP},
+    {"ChineseCLIP", "chinese_clip chinese_clip_vision_model", false, 224, true, FT_FILTER_BICUBIC, 224, CLIP},
     {"Bit", "bit dinov2 focalnet hiera", false, 224, true, FT_FILTER_BICUBIC, 224, CLIP},
     {"Siglip", "siglip siglip_vision_model", false, 224, false, FT_FILTER_BICUBIC, 0, HALF},
     {"ConvNext", "convnext convnextv2 resnet regnet cvt", false, 384, true, FT_FILTER_BICUBIC, 0, HALF},
@@ -67,7 +68,7 @@ static const struct kind *kind_find(const json_t *root, const char *path, const 
     for (size_t i = 0; i < count; i++)
         if (strlen(kinds[i].name) == size && strncmp(kinds[i].name, name, size) == 0)
             return &kinds[i];
-    ft_fail(FT_BAD, "%s: image processor %s is not covered: expected that of ViT, DeiT, Beit, CLIP, Bit, Siglip, ConvNext or EfficientNet", path, name);
+    ft_fail(FT_BAD, "%s: image processor %s is not covered: expected that of ViT, DeiT, Beit, CLIP, ChineseCLIP, Bit, Siglip, ConvNext or EfficientNet", path, name);
     return NULL;
 }
 

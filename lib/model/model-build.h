@@ -86,7 +86,8 @@ const struct ft_family_pair *ft_family_pair_find(const char *name);   /* NULL wh
 
 const struct ft_family *ft_family_find(const char *name);        /* NULL: FT_BAD, and the message lists the known ones */
 
-extern const struct ft_family_pair ft_pair_clip, ft_pair_open_clip;
+extern const struct ft_family ft_family_m_clip;
+extern const struct ft_family_pair ft_pair_clip, ft_pair_open_clip, ft_pair_chinese_clip;
 
 /* Which families config.json is for: its model_type, or open_clip's, whose own config says none; NULL: neither. */
 #define FT_OPEN_CLIP "open_clip"

@@ -10,11 +10,12 @@ static const struct ft_family *const families[] = {
     &ft_family_mpnet, &ft_family_model2vec, &ft_family_static, &ft_family_modernbert,
     &ft_family_t5, &ft_family_mt5, &ft_family_umt5,
     &ft_family_resnet, &ft_family_efficientnet, &ft_family_vit,
+    &ft_family_m_clip,
 };
 
 /* Models of two towers. */
 static const struct ft_family_pair *const pairs[] = {
-    &ft_pair_clip, &ft_pair_open_clip,
+    &ft_pair_clip, &ft_pair_open_clip, &ft_pair_chinese_clip,
     NULL,
 };
 

@@ -16,7 +16,7 @@ torch.set_default_dtype(torch.float64)
 source = open("../vision/make.py").read()   # its functions, not its models
 exec(compile(source[source.index("def mix("):source.index("\nout, names = [], []")], "make.py", "exec"), globals())
 from transformers import (CLIPConfig, CLIPModel, CLIPTextConfig, CLIPVisionConfig, CLIPTextModelWithProjection, CLIPTextModel, CLIPVisionModelWithProjection,
-                          PreTrainedTokenizerFast)
+                          PreTrainedTokenizerFast, ChineseCLIPConfig, ChineseCLIPModel, XLMRobertaConfig, XLMRobertaModel)
 
 TEXTS = open("texts.txt", encoding="utf-8").read().splitlines()
 out, names = [], []
@@ -85,7 +85,7 @@ def short_name(prefixes, other=("logit_scale", "logit_bias")):
 
 def images(name, size, values, kind="CLIPImageProcessor"):
     edge = {"size": {"shortest_edge": size}, "crop_size": {"height": size, "width": size}, "do_center_crop": True} if kind == "CLIPImageProcessor" else \
-        {"size": {"height": size, "width": size}}
+        {"size": {"height": size, "width": size}, "do_center_crop": False}
     write(f"{name}/preprocessor_config.json", {"image_processor_type": kind, "image_mean": values[0], "image_std": values[1], "resample": 3, **edge})
 
 
@@ -154,6 +154,48 @@ open_clip_case("open-clip", 48, 16, dict(width=24, heads=3, layers=2), dict(widt
 open_clip_case("open-clip-custom", 44, 20, dict(width=24, heads=4, layers=2, proj_bias=True, pool_type="eos", eos_id=1036, act_kwargs={"approximate": "tanh"}),
                dict(width=32, head_width=16, layers=1, patch_size=8, no_ln_pre=True, norm_kwargs={"eps": 1e-4}),
                {"mean": [.5, .5, .5], "std": [.4, .5, .6], "interpolation": "bilinear", "resize_mode": "squash"}, custom_text=True)
+
+# ---- Chinese-CLIP, M-CLIP ----
+
+def chinese_clip(name, size, dim):
+    text = dict(vocab_size=420, max_position_embeddings=24, pad_token_id=1,   # padding has no gradient, and <s> is 0
+                 hidden_dropout_prob=0., attention_probs_dropout_prob=0., **tiny_text)
+    model = fill(ChineseCLIPModel(ChineseCLIPConfig(text_config=text, vision_config=dict(image_size=size, **tiny_image), projection_dim=dim)).eval())
+    write(f"{name}/config.json", config_of(model))
+    images(name, size, CLIP_VALUES, "ChineseCLIPImageProcessor")
+    list_names("transformers", name, model.state_dict())
+    tokens = tokenizer("mpnet", pad_token="<pad>")(TEXTS, padding=True, truncation=True, max_length=24, return_tensors="pt")
+    tokens.pop("token_type_ids", None)
+    case(name, "transformers", "text", 0, "mpnet", model, model.get_text_features(**tokens).pooler_output, short_name(["text_model."]))
+    case(name, "transformers", "image", size, "-", model, model.get_image_features(prepared(size, CLIP_VALUES)).pooler_output, short_name(["vision_model."]))
+
+
+class MultilingualCLIP(torch.nn.Module):
+    """As multilingual_clip 1.0.10 has it."""
+    def __init__(self, config, dim):
+        super().__init__()
+        self.transformer = XLMRobertaModel(config)
+        self.LinearTransformation = torch.nn.Linear(config.hidden_size, dim)
+
+    def forward(self, tokens):
+        e, mask = self.transformer(**tokens)[0], tokens["attention_mask"]
+        return self.LinearTransformation((e * mask.unsqueeze(2)).sum(dim=1) / mask.sum(dim=1)[:, None])
+
+
+def m_clip(name, dim):
+    """No config of it says a rate of dropout: XLM-R's own are 0.1, and the numbers here are without."""
+    model = fill(MultilingualCLIP(XLMRobertaConfig(vocab_size=401, hidden_size=128, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48,
+                                                   max_position_embeddings=30, type_vocab_size=1, layer_norm_eps=1e-5, pad_token_id=1), dim).eval())
+    write(f"{name}/config.json", {"architectures": ["MultilingualCLIP"], "model_type": "M-CLIP", "modelBase": "xlm-roberta-base", "numDims": dim,
+                                  "transformerDimensions": 128})
+    list_names("transformers", name, model.state_dict())
+    tokens = tokenizer("xlmr", pad_token="<pad>")(TEXTS, padding=True, truncation=True, max_length=28, return_tensors="pt")
+    tokens.pop("token_type_ids", None)
+    case(name, "transformers", "-", 0, "xlmr", model, model(tokens), short_name(["transformer."]))
+
+
+chinese_clip("chinese-clip", 40, 18)
+m_clip("m-clip", 20)
 
 open("expected.txt", "w").write("\n".join(out) + "\n")
 open("names.txt", "w").write("\n".join(names) + "\n")
