@@ -96,6 +96,7 @@ const char *ft_family_type(const json_t *config);
 /* Does open_clip_config.json count in a directory? Where there is no config.json, or no weights to it. Then the file with its weights, where that has
  * open_clip's name. */
 bool ft_open_clip_is(const char *directory);
+const char *ft_config_name(const char *directory);   /* "config.json", or open_clip's */
 const char *ft_open_clip_weights(struct ft_arena *arena, const char *directory);
 
 /* timm's "architecture" of a config.json, which a tailored model that timm must not load has under FT_TAILORED_ARCHITECTURE; NULL: neither is there. */

@@ -159,7 +159,7 @@ static int build_family(struct ft_builder *build, const struct ft_family *family
 static int build_nodes(struct ft_builder *build, const struct ft_tailoring *how, int tower)
 {
     struct ft_model *model = build->model;
-    const char *path = ft_arena_print(&model->arena, "%s/%s", model->weights, ft_open_clip_is(model->weights) ? "open_clip_config.json" : "config.json");
+    const char *path = ft_arena_print(&model->arena, "%s/%s", model->weights, ft_config_name(model->weights));
     const struct ft_family *family;
     json_t *json = NULL;
     bool is_static;

@@ -45,11 +45,14 @@ static int read_towers(struct ft_arena *arena, const json_t *json, const char *p
     return 0;
 }
 
-/* A config.json that cannot be read is for who opens the model to complain of. */
-static void find_pair(const char *config, struct ft_towers *towers)
+/* A config.json that cannot be read is for who opens the model to complain of. sentence-transformers before 5 has it in a directory that modules.json names. */
+static void find_pair(struct ft_arena *arena, const char *directory, struct ft_towers *towers)
 {
-    json_t *json = ft_file_exists(config) ? ft_json_read(config) : NULL;
-    const char *type = ft_json_text(json, "model_type");
+    struct ft_modules modules;
+    const char *body = ft_modules_read(arena, directory, &modules) == 0 ? ft_model_path(arena, directory, modules.items[0].path) : NULL;
+    const char *config = body ? ft_arena_print(arena, "%s/%s", body, ft_config_name(body)) : NULL;
+    json_t *json = config && ft_file_exists(config) ? ft_json_read(config) : NULL;
+    const char *type = ft_family_type(json);
 
     ft_error_clear();
     if (type && (towers->pair = ft_family_pair_find(type)))
@@ -59,17 +62,17 @@ static void find_pair(const char *config, struct ft_towers *towers)
 
 int ft_towers_find(struct ft_arena *arena, const char *directory, struct ft_towers *towers)
 {
-    const char *own = ft_arena_print(arena, "%s/ft.json", directory), *config = ft_arena_print(arena, "%s/config.json", directory);
+    const char *own = ft_arena_print(arena, "%s/ft.json", directory);
     json_t *json = NULL, *said;
     int result = 0;
 
     *towers = (struct ft_towers){.kind = FT_TOWERS_NONE};
-    if (!own || !config || (ft_file_exists(own) && !(json = ft_json_read(own))))
+    if (!own || (ft_file_exists(own) && !(json = ft_json_read(own))))
         return -1;
     if ((said = json_object_get(json, "towers")))
         result = read_towers(arena, said, own, towers);
     else
-        find_pair(config, towers);
+        find_pair(arena, directory, towers);
     json_decref(json);
     return result;
 }

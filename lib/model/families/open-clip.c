@@ -56,6 +56,11 @@ bool ft_open_clip_is(const char *directory)
     return is;
 }
 
+const char *ft_config_name(const char *directory)
+{
+    return ft_open_clip_is(directory) ? "open_clip_config.json" : "config.json";
+}
+
 /* ---- the config ---- */
 
 /* Keys beside those that are known must be null or false: what they ask for is not covered. */
