@@ -280,10 +280,10 @@ static bool hash_content(const struct ft_content *content, struct ft_hash *hash)
 
     if (content->text.size)
         *hash = ft_hash_bytes(content->text.data, content->text.size);
-    else if (content->uri.size)
-        *hash = hash_field(1, content->uri);
     else if (content->blob.data)
         *hash = hash_field(2, content->blob);
+    else if (content->uri.size)
+        *hash = hash_field(1, content->uri);
     else if (tensor_bytes(content->tensor, &bytes))
         *hash = hash_field(3, bytes);
     else

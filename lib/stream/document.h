@@ -37,7 +37,7 @@ int ft_document_read(struct ft_arena *arena, const msgpack_object *object, struc
 /* The hash of what a document is (its content, else its chunks, else its embedding): equal contents, equal hashes. */
 struct ft_hash ft_document_hash(const struct ft_document *document);
 
-/* Of a content by itself: its text, else its uri, else its blob or tensor bytes. One without any of these is as an empty text. */
+/* Of a content by itself: its text, else its blob's bytes, else its uri, else its tensor's bytes. One without any of these is as an empty text. */
 struct ft_hash ft_content_hash(const struct ft_content *content);
 bool ft_content_empty(const struct ft_content *content);
 bool ft_content_image(const struct ft_content *content);     /* no text, but an address or bytes */
