@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 static const char *model_name, *index_path, *distance_name, *before_name, *qrels_path, *output;
-static const char *task_name, *metric_names = "usual", *judged_run, *run_path, *each_path, *dim_list;
+static const char *modality, *task_name, *metric_names = "usual", *judged_run, *run_path, *each_path, *dim_list;
 static struct ft_list minima, prompts;
 static bool json, normalize, force;
 static const char *precision_name = "fp32";
@@ -31,6 +31,7 @@ static const struct ft_option options[] = {
     {0, "before", FT_TEXT, &before_name, "MODEL|RESULT.json", "compare with this model, or this earlier --json result", NULL},
     {0, "task", FT_CHOICE, &task_name, NULL, "what to measure (default: by what the documents are)", FT_TASKS},
     {0, "index", FT_TEXT, &index_path, "FILE", "documents to find, or to learn from (default: the queries themselves)", NULL},
+    {0, "modality", FT_TEXT, &modality, "M[:M]", "of the documents only texts or images; text:image: queries:answers (default: all; of pairs both ways)", NULL},
     {0, "qrels", FT_TEXT, &qrels_path, "FILE", "what is relevant (default: equal labels, or pairs)", NULL},
     {0, "judge", FT_TEXT, &judged_run, "RUN", "judge this TREC run by --qrels, without documents", NULL},
     {'k', NULL, FT_COUNT, &k, "N", "neighbours that count for the metrics at k", NULL},
@@ -72,7 +73,8 @@ static struct ft_tool tool = {
 /* Everything of one run. */
 struct world {
     struct ft_study study;
-    struct ft_measures measures;
+    struct ft_measures measures, cross;
+    struct ft_modalities modalities;
     struct ft_arena arena;             /* of judged runs */
     size_t dim[FT_DIMS], dims;
     bool before_is_result;
@@ -107,10 +109,12 @@ static int read_minimum(const char *text, char name[64], double *least)
     if (ft_number_parse(equals + 1, least) < 0)
         return ft_error_prefix("--min %s: ", text);
     ft_error_save(&error);
-    if (ft_measure_parse(name, (size_t)k, &measure) == 0)
-        ft_measure_name(&measure, name);
-    else
+    if (ft_measure_parse(name, (size_t)k, &measure) < 0)
         ft_error_restore(&error);
+    else if (ft_measure_median(&measure))
+        return ft_fail(FT_USAGE, "--min %s: of %s less is better", text, name);
+    else
+        ft_measure_name(&measure, name);
     return 0;
 }
 
@@ -123,7 +127,8 @@ static int read_minima(struct world *w)
 
         if (read_minimum(minima.items[i], name, &least) < 0)
             return -1;
-        if (!ft_task_has(task_name, name) && ft_measures_add(&w->measures, name, (size_t)k) < 0)
+        if (!ft_task_has(task_name, name) &&
+            (ft_measures_add(&w->measures, name, (size_t)k) < 0 || ft_measures_add(&w->cross, name, (size_t)k) < 0))
             return ft_error_prefix("--min %s: ", minima.items[i]);
     }
     return 0;
@@ -146,7 +151,8 @@ static int check_minima(struct world *w)
         if (isnan(figure->value))
             ft_tool_warn(&tool, "%s is not defined here, expected at least %g", name, least);
         else
-            ft_tool_warn(&tool, "%s is %.6g, expected at least %g", name, figure->value, least);
+            ft_tool_warn(&tool, "%s%s%s is %.6g, expected at least %g", w->report[0].modality ? w->report[0].modality : "",
+                         w->report[0].modality ? " " : "", name, figure->value, least);
         w->status = FT_NO;
     }
     return 0;
@@ -181,7 +187,7 @@ static int check_judge(void)
 {
     if (!qrels_path)
         return ft_fail(FT_USAGE, "--judge needs --qrels FILE: what is relevant");
-    if (tool.argc || model_name || index_path || task_name || dim_list || distance_name || run_path || normalize || max_length || prompts.count)
+    if (tool.argc || model_name || index_path || task_name || modality || dim_list || distance_name || run_path || normalize || max_length || prompts.count)
         return ft_fail(FT_USAGE, "--judge takes rankings as they are: no FILE, and no option for documents or embeddings");
     return 0;
 }
@@ -200,7 +206,9 @@ static int check_usage(struct world *w)
         return ft_fail(FT_USAGE, "-k 0: expected 1 or more");
     if (bootstrap > 100000)
         return ft_fail(FT_USAGE, "--bootstrap %ld: expected 100000 or less", bootstrap);
-    if (read_dims(w) < 0 || ft_measures_add(&w->measures, metric_names, (size_t)k) < 0 || read_minima(w) < 0 ||
+    if (read_dims(w) < 0 || ft_measures_add(&w->measures, metric_names, (size_t)k) < 0 ||
+        ft_measures_add(&w->cross, ft_tool_given(&tool, &metric_names) ? metric_names : "cross-modal", (size_t)k) < 0 || read_minima(w) < 0 ||
+        (modality && ft_modalities_parse(modality, &w->modalities) < 0) ||
         check_output(output) < 0 || check_output(each_path) < 0 || check_output(run_path) < 0 || (judged_run && check_judge() < 0))
         return -1;
     if (w->dims > 1 && (w->before_is_result || each_path || run_path))
@@ -236,7 +244,7 @@ static int write_result(struct world *w)
 
 static const double *row(const double *each, size_t unit, const struct world *w)
 {
-    return each ? each + unit * w->measures.count : NULL;
+    return each ? each + unit * w->report[0].count : NULL;
 }
 
 /* A query that is left out has no figure that is a number. */
@@ -259,7 +267,7 @@ static int write_each(struct world *w)
     for (size_t q = 0; result == 0 && q < m->units; q++) {
         struct ft_string id;
 
-        if (!counts(row(m->each, q, w), w->measures.count))
+        if (!counts(row(m->each, q, w), w->report[0].count))
             continue;
         result = ft_study_query_id(&w->study, q, &w->query_id, &id);
         if (result == 0)
@@ -296,15 +304,31 @@ static int add_to_run(void *argument, size_t query, const struct ft_match *match
 
 /* ---- documents ---- */
 
-static int measure(struct world *w)
+/* All numbers of dimensions. */
+static int measure_way(struct world *w)
 {
     size_t blocks = w->dims ? w->dims : 1;
 
-    if (run_path && (w->run_fd = ft_file_begin(run_path, w->run_temporary)) < 0)
-        return -1;
     for (size_t i = 0; i < blocks; i++)
         if (ft_study_measure(&w->study, i, w->report) < 0 || add_result(w) < 0 || check_minima(w) < 0)
             return -1;
+    return 0;
+}
+
+static int measure(struct world *w)
+{
+    if (run_path && (w->run_fd = ft_file_begin(run_path, w->run_temporary)) < 0)
+        return -1;
+    if (w->study.ways == 2)
+        ft_tool_say(&tool, "pairs of a text and an image: text:image, then image:text");
+    if (measure_way(w) < 0)
+        return -1;
+    if (w->study.ways == 2) {
+        ft_tool_say(&tool, "%s", w->study.said);
+        ft_study_turn(&w->study);
+        if (measure_way(w) < 0)
+            return -1;
+    }
     for (size_t i = 0; i < w->study.warnings; i++)
         ft_tool_warn(&tool, "%s", w->study.warning[i]);
     ft_tool_say(&tool, "%s", w->study.said);
@@ -328,7 +352,8 @@ static int study(struct world *w)
         .index = index_path, .qrels = qrels_path, .distance = distance_name, .prompts = &prompts,
         .embed = {.max_length = (size_t)max_length, .normalize = normalize, .precision = precision},
         .dims = w->dims, .k = (size_t)k, .measures = &w->measures, .each = each_path != NULL, .run = run_path != NULL,
-        .bootstrap = (size_t)bootstrap, .seed = (uint64_t)seed};
+        .bootstrap = (size_t)bootstrap, .seed = (uint64_t)seed, .cross = &w->cross, .modalities = w->modalities,
+        .alone = w->before_is_result ? "--before RESULT.json" : each_path ? "--per-query" : run_path ? "--run" : NULL};
 
     memcpy(how.dim, w->dim, sizeof w->dim);
     if (task_name && !(how.task = ft_task_find(task_name)))
@@ -349,21 +374,20 @@ static int study(struct world *w)
 
 /* ---- rankings ---- */
 
-static void report_judged(const struct world *w, const struct ft_judged *judged, struct ft_report *report)
+static void report_judged(const struct world *w, const struct ft_judged *judged, const struct ft_means *means, struct ft_report *report)
 {
-    const struct ft_means means = {judged->each, judged->queries, w->measures.count};
     double value[FT_FIGURES];
     char name[40];
 
     *report = (struct ft_report){.unit = "queries", .units = judged->queries, .k = (size_t)k};
-    ft_means_of(&means, NULL, NULL, value);
+    ft_means_of(means, NULL, NULL, value);
     for (size_t m = 0; m < w->measures.count; m++) {
         ft_measure_name(&w->measures.item[m], name);
         ft_report_add(report, name, value[m]);
     }
 }
 
-static int judge_run(struct world *w, const char *path, struct ft_judged *judged, struct ft_report *report)
+static int judge_run(struct world *w, const char *path, struct ft_judged *judged, struct ft_means *means, struct ft_report *report)
 {
     if (ft_run_judge(&w->arena, path, qrels_path, &w->measures, judged) < 0)
         return -1;
@@ -373,7 +397,11 @@ static int judge_run(struct world *w, const char *path, struct ft_judged *judged
         ft_tool_warn(&tool, "%s: %zu queries are not judged", path, judged->unjudged);
     if (judged->left_out)
         ft_tool_warn(&tool, "%s: %zu queries have nothing relevant and are left out", qrels_path, judged->left_out);
-    report_judged(w, judged, report);
+    *means = (struct ft_means){.each = judged->each, .units = judged->queries, .figures = w->measures.count};
+    for (size_t f = 0; f < means->figures; f++)
+        if (ft_measure_median(&w->measures.item[f]) && ft_means_median(means, &w->arena, f) < 0)
+            return -1;
+    report_judged(w, judged, means, report);
     return 0;
 }
 
@@ -398,16 +426,14 @@ static int judge(struct world *w)
     struct ft_resampling how = {.figures = w->measures.count, .statistic = ft_means_of, .data = {&means[0], NULL},
                                 .times = (size_t)bootstrap, .seed = (uint64_t)seed};
 
-    if (judge_run(w, judged_run, &judged, &w->report[0]) < 0)
+    if (judge_run(w, judged_run, &judged, &means[0], &w->report[0]) < 0)
         return -1;
     w->before_is_result = before_name && ft_report_is_json(before_name);
     if (before_name && !w->before_is_result) {
-        if (judge_run(w, before_name, &before, &w->report[1]) < 0)
+        if (judge_run(w, before_name, &before, &means[1], &w->report[1]) < 0)
             return -1;
         how.data[1] = &means[1];
     }
-    means[0] = (struct ft_means){judged.each, judged.queries, w->measures.count};
-    means[1] = (struct ft_means){before.each, judged.queries, w->measures.count};
     how.units = judged.queries;
     if ((bootstrap && ft_resample(&how, &w->report[0], how.data[1] ? &w->report[1] : NULL) < 0) || add_result(w) < 0 || check_minima(w) < 0 ||
         (each_path && write_judged(w, &judged, &before) < 0))

@@ -5,17 +5,20 @@
 #include "base/file.h"
 #include "base/pool.h"
 #include "base/tool.h"
+#include "data/image.h"
 #include "eval/matches.h"
 #include "eval/relevance.h"
 #include "eval/search.h"
 #include "eval/vote.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-static const char *model_name, *index_path, *distance_name, *output;
+static const char *model_name, *index_path, *distance_name, *modality, *output;
+static struct ft_modalities modalities;
 static struct ft_list prompts;
 static bool json, normalize, force, vote;
 static const char *precision_name = "fp32";
@@ -26,6 +29,7 @@ static const struct ft_option options[] = {
     {0, "index", FT_TEXT, &index_path, "FILE", "documents to search in", NULL},
     {'m', "model", FT_TEXT, &model_name, "MODEL", "embed queries with it, and the index where it is not embedded by it", NULL},
     {'k', NULL, FT_COUNT, &k, "N", "matches of a query", NULL},
+    {0, "modality", FT_TEXT, &modality, "M[:M]", "texts or images: text:image: of queries and of what is searched in (default: all)", NULL},
     {0, "distance", FT_CHOICE, &distance_name, NULL, "how near (default: the model's, else cosine)", FT_DISTANCES},
     {0, "vote", FT_FLAG, &vote, NULL, "predict the label that most of a query's matches have", NULL},
     {0, "json", FT_FLAG, &json, NULL, "one line of JSON a query", NULL},
@@ -44,6 +48,7 @@ static const char *const examples[] = {
     "ft-search -m tuned --index packages.ft 'edit photos' 'play chess'",
     "ft-ingest questions.csv | ft-search -m tuned --index answers.ft -k 3 | ft-cat",
     "ft-ingest questions.csv | ft-search -m tuned --index train.ft -k 20 --vote | ft-cat",
+    "ft-search -m both --index pictures.ft --modality text:image 'a happy cat'",
     NULL,
 };
 
@@ -89,6 +94,8 @@ static int check_usage(void)
         return ft_fail(FT_USAGE, "queries and --index cannot both be standard input");
     if (!model_name && (normalize || truncate_dim || max_length || prompts.count || ft_tool_given(&tool, &precision_name)))
         return ft_fail(FT_USAGE, "--normalize, --truncate-dim, --max-length, --prompt and --precision need -m MODEL");
+    if (modality && ft_modalities_parse(modality, &modalities) < 0)
+        return -1;
     if (!streams() && output && strcmp(output, "-") != 0 && !force && ft_file_exists(output))
         return ft_fail(FT_USAGE, "%s exists: add --force to replace it", output);
     return 0;
@@ -110,7 +117,7 @@ static int set_up(struct world *w)
     w->queries = (struct ft_collection){.shared = &w->contents, .side = FT_QUERIES, .views = 1,
                                         .view = {{.encoder = encoder}}};
     w->index = (struct ft_collection){.shared = &w->contents, .side = FT_INDEX, .views = 1,
-                                      .view = {{.encoder = encoder}}};
+                                      .view = {{.encoder = encoder}}, .modality = modalities.answers};
     if (distance_name && ft_distance_parse(distance_name, &w->distance) < 0)
         return -1;
     if (!distance_name && (!encoder || ft_distance_parse(encoder->model->distance, &w->distance) < 0))
@@ -127,6 +134,26 @@ static int set_up(struct world *w)
 
 /* ---- queries ---- */
 
+/* Does a file of this name begin as a picture does? */
+static bool is_picture(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    char begin[64];
+    ssize_t size = fd < 0 ? -1 : read(fd, begin, sizeof begin);
+
+    if (fd >= 0)
+        close(fd);
+    return size > 0 && ft_image_format((struct ft_string){begin, (size_t)size});
+}
+
+/* Where the model reads both, what --modality says, else what it is. */
+static bool asks_with_image(const struct ft_model *model, const char *query)
+{
+    if (model->input == FT_INPUT_TEXT || model->input == FT_INPUT_IMAGE)
+        return model->input == FT_INPUT_IMAGE;
+    return modality ? modalities.queries == FT_MODALITY_IMAGE : is_picture(query);
+}
+
 static int read_operands(struct world *w)
 {
     static const msgpack_object nothing = {.type = MSGPACK_OBJECT_MAP};
@@ -140,7 +167,7 @@ static int read_operands(struct world *w)
         const struct ft_string query = ft_string_of(tool.argv[i]);
         struct ft_document document = {.role = FT_NO_ROLE, .object = &nothing};
 
-        *(w->encoder.model->input == FT_INPUT_IMAGE ? &document.content.uri : &document.content.text) = query;
+        *(asks_with_image(w->encoder.model, tool.argv[i]) ? &document.content.uri : &document.content.text) = query;
         tool.in++;
         if (ft_corpus_add(w->records, query) < 0 || ft_collection_add(&w->queries, &document) < 0)
             return -1;
@@ -148,21 +175,44 @@ static int read_operands(struct world *w)
     return ft_collection_flush(&w->queries);
 }
 
+/* The chunk of the modality that asks. */
+static const struct ft_document *find_query(const struct ft_document *document)
+{
+    const struct ft_document *found = NULL;
+    size_t count = 0;
+
+    for (size_t i = 0; i < document->chunk_count; i++)
+        if (modality && ft_document_modality(&document->chunks[i]) == modalities.queries && count++ == 0)
+            found = &document->chunks[i];
+    if (count == 1)
+        return found;
+    if (modality)
+        ft_fail(FT_BAD, "%zu chunks are %ss: expected one, which asks", count, ft_modality_name(modalities.queries));
+    else
+        ft_fail(FT_BAD, "has chunks: queries are plain documents, or, with --modality, one of the chunks");
+    return NULL;
+}
+
 static int add_query(struct world *w, struct ft_arena *arena, const struct ft_record *record)
 {
+    const struct ft_document *query;
     struct ft_document document;
 
     tool.in++;
     ft_arena_reset(arena);
     if (ft_document_read(arena, &record->object, &document) < 0)
         return -1;
-    if (document.chunk_count)
-        return ft_fail(FT_BAD, "document %.*s has chunks: queries are plain documents",
-                       (int)(document.id.size < 200 ? document.id.size : 200), document.id.data);
+    query = document.chunk_count ? find_query(&document) : &document;
+    if (query && modality && ft_document_modality(query) != modalities.queries) {
+        ft_fail(FT_BAD, "no %s, which --modality %s asks with", ft_modality_name(modalities.queries), modality);
+        query = NULL;
+    }
+    if (!query)
+        return ft_error_prefix("document %.*s: ", (int)(document.id.size < 200 ? document.id.size : 200), document.id.data ? document.id.data : "");
     /* With --json only the text is wanted again. */
-    if (ft_corpus_add(w->records, json ? ft_content_name(&document.content) : record->bytes) < 0)
+    if (ft_corpus_add(w->records, json ? ft_content_name(&query->content) : record->bytes) < 0)
         return -1;
-    return ft_collection_add(&w->queries, &document);
+    return ft_collection_add(&w->queries, query);
 }
 
 static int read_documents(struct world *w)

@@ -15,6 +15,7 @@ void ft_contents_free(struct ft_contents *contents)
     ft_groups_free(&contents->contents);
     ft_groups_free(&contents->labels);
     ft_corpus_close(contents->label_names);
+    free(contents->pair);
     *contents = (struct ft_contents){.model = ""};
 }
 
@@ -111,14 +112,12 @@ static int choose_content(struct ft_collection *c, const struct ft_model *model,
 
     if (ft_item_check(model, all) < 0 || (model->input == FT_INPUT_VECTOR && (!numbers || ft_item_vector(model, all, numbers) < 0)))
         return -1;
-    if (model->input == FT_INPUT_BOTH)
-        *read = *all;
-    else if (model->input == FT_INPUT_TEXT)
-        read->text = all->text;
-    else if (model->input == FT_INPUT_IMAGE)
+    if (model->input == FT_INPUT_VECTOR)
+        read->tensor = all->tensor;
+    else if (model->input == FT_INPUT_IMAGE || (model->input != FT_INPUT_TEXT && ft_content_image(all)))
         read->uri = all->uri, read->blob = all->blob;
     else
-        read->tensor = all->tensor;
+        read->text = all->text;
     return 0;
 }
 
@@ -167,10 +166,11 @@ static int keep_whole(struct ft_collection *c, const struct ft_document *documen
     return result;
 }
 
+/* The length of the id, whose lowest bit says that what follows it is an image's address. */
 static int keep_text(struct ft_collection *c, struct ft_string id, const struct ft_document *document)
 {
     struct ft_string text = c->ids_only ? FT_STRING("") : ft_content_name(&document->content);
-    uint64_t size = id.size;
+    uint64_t size = id.size * 2 + (ft_document_modality(document) == FT_MODALITY_IMAGE);
     char *bytes = ft_arena_take(&c->arena, sizeof size + id.size + text.size), *at = bytes + sizeof size;
 
     if (!bytes)
@@ -183,8 +183,7 @@ static int keep_text(struct ft_collection *c, struct ft_string id, const struct 
     return ft_corpus_add(c->kept, (struct ft_string){bytes, sizeof size + id.size + text.size});
 }
 
-int ft_collection_text(struct ft_collection *c, size_t item, struct ft_buffer *into, struct ft_string *id,
-                       struct ft_string *text)
+int ft_collection_kept(struct ft_collection *c, size_t item, struct ft_buffer *into, struct ft_kept *kept)
 {
     uint64_t size;
 
@@ -192,8 +191,9 @@ int ft_collection_text(struct ft_collection *c, size_t item, struct ft_buffer *i
     if (ft_corpus_read(c->kept, item, into) < 0)
         return -1;
     memcpy(&size, into->data, sizeof size);
-    *id = (struct ft_string){into->data + sizeof size, (size_t)size};
-    *text = (struct ft_string){id->data + size, into->size - sizeof size - (size_t)size};
+    kept->image = size % 2;
+    kept->id = (struct ft_string){into->data + sizeof size, (size_t)(size / 2)};
+    kept->name = (struct ft_string){kept->id.data + kept->id.size, into->size - sizeof size - kept->id.size};
     return 0;
 }
 
@@ -248,13 +248,13 @@ uint32_t ft_collection_find(const struct ft_collection *c, uint32_t content)
     return content < c->place_count && c->place[content].item ? c->place[content].item - 1 : FT_NO_ITEM;
 }
 
-/* And one query where one of them is an anchor. */
+/* And one query where one of them asks. */
 static int add_chunk(struct ft_collection *c, const struct ft_document *parent,
-                     const struct ft_document *chunk, uint32_t content)
+                     const struct ft_document *chunk, uint32_t content, bool asks)
 {
     if (add_once(c, chunk, chunk->id.size ? chunk->id : parent->id, FT_ID_CHUNK, content) < 0)
         return -1;
-    if (chunk->role != FT_ANCHOR || c->place[content].anchor)
+    if (!asks || c->place[content].anchor)
         return 0;
     if (ft_grow(&c->anchor, &c->anchor_capacity, c->anchor_count + 1, sizeof *c->anchor) < 0)
         return -1;
@@ -311,29 +311,46 @@ static void decide_tuples(struct ft_collection *c, const struct ft_document *doc
         c->tuples_wanted = document->chunk_count == 2 && document->scored ? FT_TUPLES_SCORED : FT_TUPLES_NONE;
 }
 
+/* Anchor and positive are alike; and a pair, both ways round. */
+static int unite_pair(struct ft_collection *c, uint32_t anchor, uint32_t positive)
+{
+    struct ft_contents *shared = c->shared;
+
+    ft_groups_unite(&shared->contents, anchor, positive);
+    if (!c->lists_pairs)
+        return 0;
+    if (ft_grow(&shared->pair, &shared->pair_capacity, shared->pair_count + 2, sizeof *shared->pair) < 0)
+        return -1;
+    shared->pair[shared->pair_count++] = (struct ft_content_pair){anchor, positive};
+    shared->pair[shared->pair_count++] = (struct ft_content_pair){positive, anchor};
+    return 0;
+}
+
 static int add_chunks(struct ft_collection *c, const struct ft_document *document)
 {
     bool tuples = c->tuples_wanted != FT_TUPLES_NONE;
     uint32_t *content = ft_arena_take(&c->arena, document->chunk_count * sizeof *content);
-    const struct ft_document *chunk = document->chunks;
-    size_t anchor = SIZE_MAX;
+    size_t anchor = ft_document_anchor(document);
 
     if (!content)
         return -1;
     c->chunked = true;
-    for (size_t i = 0; i < document->chunk_count; i++) {
-        if (ft_groups_add(&c->shared->contents, ft_document_hash(&chunk[i]), &content[i]) < 0)
+    for (size_t i = 0; i < document->chunk_count; i++)
+        if (ft_groups_add(&c->shared->contents, ft_document_hash(&document->chunks[i]), &content[i]) < 0)
             return -1;
-        if (chunk[i].role == FT_ANCHOR && anchor == SIZE_MAX)
-            anchor = i;
-    }
     if (anchor == SIZE_MAX && c->side == FT_QUERIES && !tuples)
         return ft_fail(FT_BAD, "no chunk is an anchor: nothing says what is asked and what answers it");
     for (size_t i = 0; i < document->chunk_count; i++) {
-        if (anchor != SIZE_MAX && (chunk[i].role == FT_POSITIVE || chunk[i].role == FT_ANCHOR))
+        const struct ft_document *chunk = &document->chunks[i];
+        bool asks = ft_chunk_asks(document, i, c->modality), wanted = !c->modality || ft_document_modality(chunk) == c->modality;
+
+        enum ft_role role = ft_chunk_role(document, i);
+
+        if (anchor != SIZE_MAX && role == FT_ANCHOR)
             ft_groups_unite(&c->shared->contents, content[anchor], content[i]);
-        if ((tuples || !c->anchors_only || chunk[i].role == FT_ANCHOR) &&
-            add_chunk(c, document, &chunk[i], content[i]) < 0)
+        if (anchor != SIZE_MAX && role == FT_POSITIVE && unite_pair(c, content[anchor], content[i]) < 0)
+            return -1;
+        if ((tuples || (c->anchors_only ? asks : wanted)) && add_chunk(c, document, chunk, content[i], asks) < 0)
             return ft_error_prefix("chunks[%zu]: ", i);
     }
     return tuples ? add_tuples(c, document, content) : 0;
@@ -349,6 +366,10 @@ static int add_document(struct ft_collection *c, const struct ft_document *docum
         return add_chunks(c, document);
     if (c->tuples_wanted != FT_TUPLES_NONE)
         return ft_fail(FT_BAD, "no chunks, expected %s", c->tuples_wanted == FT_TUPLES_SCORED ? "a pair with a score" : "a triplet");
+    if (c->modality && ft_document_modality(document) != c->modality) {
+        c->passed_over++;
+        return 0;
+    }
     if (c->passing) {
         if (!ft_groups_seek(&c->shared->contents, ft_document_hash(document), &content))
             content = FT_NO_CONTENT;
@@ -362,8 +383,11 @@ static int add_document(struct ft_collection *c, const struct ft_document *docum
 
 int ft_collection_add(struct ft_collection *c, const struct ft_document *document)
 {
+    int (*first)(void *, const struct ft_document *) = c->first;
+
     ft_arena_reset(&c->arena);
-    if (add_document(c, document) == 0)
+    c->first = NULL;
+    if ((!first || first(c->first_argument, document) == 0) && (c->closed || add_document(c, document) == 0))
         return 0;
     if (!document->id.size)
         return -1;

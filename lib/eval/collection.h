@@ -2,7 +2,8 @@
  * same.
  *
  * A plain document is one item. A document with chunks (a pair, a triplet) gives its chunks, equal contents
- * one item only; its anchors are united with its positives. Of each item its vectors are kept, 24 bytes, and
+ * one item only; its anchors are united with its positives, and where it is wished each such pair is listed.
+ * A collection may be of one modality: what is of the other is passed over. Of each item its vectors are kept, 24 bytes, and
  * (ft-search) what is to be printed, in a temporary file when it is much. Contents that a model embeds on the
  * way are held for a window of items only.
  *
@@ -13,10 +14,17 @@
 #include "data/corpus.h"
 #include "data/groups.h"
 #include "eval/encoder.h"
-#include "stream/document.h"
+#include "stream/modality.h"
+
+/* Two contents that were an anchor and its positive. */
+struct ft_content_pair {
+    uint32_t from, to;
+};
 
 /* What collections that are compared with each other share. Zero-initialised is empty. */
 struct ft_contents {
+    struct ft_content_pair *pair;      /* [pair_count] both ways round, of the collections that list them; in any order, perhaps twice */
+    size_t pair_count, pair_capacity;
     struct ft_groups contents;         /* united: alike */
     struct ft_groups labels;           /* numbers for labels; never united */
     struct ft_corpus *label_names;     /* [labels.count] what they are called, where the caller opened it */
@@ -45,7 +53,7 @@ struct ft_view {
 
 struct ft_chunk_place {
     uint32_t item;                     /* its number + 1, 0 = none */
-    bool anchor;                       /* it is in the list of anchors */
+    bool anchor;                       /* it is in the list of those that ask */
 };
 
 /* A document with chunks as it came, for tasks that look at pairs and triplets rather than at rankings. */
@@ -61,21 +69,27 @@ struct ft_collection {
     /* Set by the caller before the first stream. */
     struct ft_contents *shared;
     enum ft_side side;
-    bool anchors_only;                 /* of chunks only the anchors become items */
+    bool anchors_only;                 /* of chunks only those that ask (ft_chunk_asks) become items */
+    enum ft_modality modality;         /* only what is of it becomes items; FT_MODALITY_ANY: all does */
+    bool lists_pairs;                  /* into shared->pair */
+    bool closed;                       /* takes nothing */
+    int (*first)(void *argument, const struct ft_document *document);      /* sees the first document before it is added; or NULL */
+    void *first_argument;
     bool distinct;                     /* equal contents are one item, as those of chunks are */
     bool whole;                        /* `kept` takes the document itself, msgpack, without `embedding` and `matches` */
     enum ft_tuples_wanted tuples_wanted;
     bool passing;                      /* plain documents of new contents are not remembered by content */
     struct ft_view view[2];
     int views;
-    struct ft_corpus *kept;            /* id and text of each item go there, or NULL; the caller's */
+    struct ft_corpus *kept;            /* id and text, or an image's address, of each item go there, or NULL; the caller's */
     bool ids_only;                     /* without the text */
 
     struct ft_item *item;
     size_t count, capacity;
+    size_t passed_over;                /* plain documents of another modality */
     size_t gone;                       /* the first items, whose vectors were given away */
     bool chunked;                      /* a document had chunks */
-    uint32_t *anchor;                  /* [anchor_count] items that are anchors */
+    uint32_t *anchor;                  /* [anchor_count] items that ask */
     size_t anchor_count, anchor_capacity;
     struct ft_tuple *tuple;            /* [tuple_count] where they are wanted, a triplet for each negative */
     size_t tuple_count, tuple_capacity;
@@ -107,8 +121,11 @@ void ft_collection_free(struct ft_collection *collection);      /* not `shared`,
 /* The item of a content that came as a chunk or is `distinct`; FT_NO_ITEM: none. */
 uint32_t ft_collection_find(const struct ft_collection *collection, uint32_t content);
 
-/* Id and text of an item as `kept` holds them, pointing into `into`; not of `whole`. */
-int ft_collection_text(struct ft_collection *collection, size_t item, struct ft_buffer *into,
-                       struct ft_string *id, struct ft_string *text);
+/* What is to be printed of an item, as `kept` holds it, pointing into `into`; not of `whole`. */
+struct ft_kept {
+    struct ft_string id, name;
+    bool image;                        /* the name is an image's address, not a text */
+};
+int ft_collection_kept(struct ft_collection *collection, size_t item, struct ft_buffer *into, struct ft_kept *kept);
 
 #endif

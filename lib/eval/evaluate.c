@@ -19,6 +19,8 @@ struct work {
     bool shallow;               /* they are all that the measures look at: the ranks are theirs, and nobody ranks the rest */
     size_t voted;
     uint32_t *votes;
+    struct ft_arena all;
+    double *ranks[FT_MEASURES]; /* [queries so far] of metrics with a median, else NULL */
 
     /* Of the block. */
     struct ft_rank *rank;
@@ -102,6 +104,8 @@ static int add_query(struct work *w, size_t query, const struct ft_rank *rank, s
             each[m] = value;
         if (!isnan(value))
             w->result->value[m] += value;
+        if (w->ranks[m] && all)
+            w->ranks[m][w->result->queries] = value;
         voted |= knn && !isnan(value);
     }
     w->voted += voted;
@@ -210,6 +214,30 @@ static int evaluate_all(struct work *w)
     return 0;
 }
 
+static int compare_values(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* Of a metric's values, which ascend then. */
+static double median_of(double *value, size_t count)
+{
+    qsort(value, count, sizeof *value, compare_values);
+    return count ? (value[(count - 1) / 2] + value[count / 2]) / 2 : NAN;
+}
+
+/* Room for the values of metrics of which the median stands for all; NULL of others, and where memory is out. */
+static int take_medians(struct work *w)
+{
+    for (size_t m = 0; m < w->result->measures.count; m++)
+        if (ft_measure_median(&w->result->measures.item[m]) &&
+            !(w->ranks[m] = ft_arena_take(&w->all, (w->e->nearest.query_count + 1) * sizeof(double))))
+            return -1;
+    return 0;
+}
+
 int ft_evaluate(const struct ft_evaluation *e, struct ft_result *result)
 {
     struct work w = {.e = e, .result = result, .votes = zero_votes(e)};
@@ -224,14 +252,15 @@ int ft_evaluate(const struct ft_evaluation *e, struct ft_result *result)
     depth = ft_measures_depth(&result->measures);
     w.kept = neighbours(e, &result->measures, depth);
     w.shallow = depth != SIZE_MAX && (w.kept >= depth || w.kept == e->nearest.index_count);
-    if (status == 0)
+    if (status == 0 && (status = take_medians(&w)) == 0)
         status = evaluate_all(&w);
     for (size_t m = 0; m < result->measures.count; m++) {
         size_t over = result->measures.item[m].metric == FT_METRIC_KNN ? w.voted : result->queries;
 
-        result->value[m] = over ? result->value[m] / (double)over : NAN;
+        result->value[m] = w.ranks[m] ? median_of(w.ranks[m], result->queries) : over ? result->value[m] / (double)over : NAN;
     }
     ft_arena_free(&w.block);
+    ft_arena_free(&w.all);
     free(w.votes);
     return status;
 }

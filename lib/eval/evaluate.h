@@ -23,7 +23,7 @@ struct ft_evaluation {
 struct ft_result {
     size_t k, queries, left_out;       /* queries in the means; those without a relevant item */
     struct ft_measures measures;
-    double value[FT_MEASURES];         /* NaN where not defined. Of the usual ones in the order of enum ft_metric */
+    double value[FT_MEASURES];         /* means, or the median (ft_measure_median); NaN where not defined. Of the usual ones in the order of enum ft_metric */
 };
 
 int ft_evaluate(const struct ft_evaluation *evaluation, struct ft_result *result);

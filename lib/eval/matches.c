@@ -74,15 +74,15 @@ static size_t columns_of(const char *text, size_t size)
 int ft_matches_text(struct ft_buffer *out, const struct ft_matches *m, size_t width)
 {
     struct ft_buffer bytes = {NULL, 0, 0};
-    struct ft_string id, text;
+    struct ft_kept kept;
     int result = 0;
 
     for (size_t i = 0; result == 0 && i < m->k && m->match[i].item != FT_NO_ITEM; i++) {
         size_t from = out->size, used, room = 0;
 
-        if (ft_collection_text(m->index, m->match[i].item, &bytes, &id, &text) < 0 ||
+        if (ft_collection_kept(m->index, m->match[i].item, &bytes, &kept) < 0 ||
             ft_buffer_print(out, "%.4f\t", ft_distance_shown(m->distance, m->match[i].score)) < 0 ||
-            ft_line_add(out, id, 0) < 0 || ft_buffer_print(out, "\t") < 0) {
+            ft_line_add(out, kept.id, 0) < 0 || ft_buffer_print(out, "\t") < 0) {
             result = -1;
             break;
         }
@@ -91,7 +91,7 @@ int ft_matches_text(struct ft_buffer *out, const struct ft_matches *m, size_t wi
             used = 8 + (columns_of(out->data + from, out->size - from - 1) - 6 + 8) / 8 * 8;
             room = width > used + 16 ? width - used : 16;
         }
-        result = ft_line_add(out, text, room) < 0 ? -1 : ft_buffer_print(out, "\n");
+        result = ft_line_add(out, kept.name, room) < 0 ? -1 : ft_buffer_print(out, "\n");
     }
     ft_buffer_free(&bytes);
     return result;
@@ -123,11 +123,11 @@ int ft_text_json(struct ft_buffer *out, struct ft_string text)
 static int add_match_json(struct ft_buffer *out, const struct ft_matches *m, size_t i, struct ft_buffer *bytes)
 {
     double score = ft_distance_shown(m->distance, m->match[i].score);
-    struct ft_string id, text;
+    struct ft_kept kept;
 
-    if (ft_collection_text(m->index, m->match[i].item, bytes, &id, &text) < 0 ||
-        ft_buffer_print(out, "%s{\"id\": ", i ? ", " : "") < 0 || ft_text_json(out, id) < 0 ||
-        ft_buffer_print(out, ", \"score\": %.8g, \"text\": ", score) < 0 || ft_text_json(out, text) < 0)
+    if (ft_collection_kept(m->index, m->match[i].item, bytes, &kept) < 0 ||
+        ft_buffer_print(out, "%s{\"id\": ", i ? ", " : "") < 0 || ft_text_json(out, kept.id) < 0 ||
+        ft_buffer_print(out, ", \"score\": %.8g, \"%s\": ", score, kept.image ? "uri" : "text") < 0 || ft_text_json(out, kept.name) < 0)
         return -1;
     return ft_buffer_print(out, "}");
 }
@@ -158,15 +158,15 @@ int ft_matches_pack(msgpack_packer *pk, const struct ft_matches *m)
         count++;
     msgpack_pack_array(pk, count);
     for (size_t i = 0; result == 0 && i < count; i++) {
-        struct ft_string id, text;
+        struct ft_kept kept;
 
-        if ((result = ft_collection_text(m->index, m->match[i].item, &bytes, &id, &text)) < 0)
+        if ((result = ft_collection_kept(m->index, m->match[i].item, &bytes, &kept)) < 0)
             break;
         msgpack_pack_map(pk, 3);
         ft_pack_text(pk, "id");
-        ft_pack_string(pk, id);
-        ft_pack_text(pk, "text");
-        ft_pack_string(pk, text);
+        ft_pack_string(pk, kept.id);
+        ft_pack_text(pk, kept.image ? "uri" : "text");
+        ft_pack_string(pk, kept.name);
         ft_pack_text(pk, "scores");
         msgpack_pack_map(pk, 1);
         ft_pack_text(pk, ft_distance_name(m->distance));

@@ -13,17 +13,17 @@ struct ft_matches {
     size_t k;
 };
 
-/* "score<TAB>id<TAB>text" a line; tabs, line ends and other controls in texts become blanks. `width` columns
+/* "score<TAB>id<TAB>text" a line, of images the address; tabs, line ends and other controls in texts become blanks. `width` columns
  * at most, 0 = no bound. */
 int ft_matches_text(struct ft_buffer *out, const struct ft_matches *matches, size_t width);
 
-/* {"query": text, "matches": [{"id": ..., "score": ..., "text": ...}]} and a newline, with what `votes` (NULL: nothing; vote.h) says
+/* {"query": text, "matches": [{"id": ..., "score": ..., "text": ...}]} and a newline, of images "uri" for "text", with what `votes` (NULL: nothing; vote.h) says
  * between. Bytes that are no UTF-8 become U+FFFD. */
 struct ft_votes;
 int ft_matches_json(struct ft_buffer *out, struct ft_string query, const struct ft_votes *votes, const struct ft_matches *matches);
 
-/* The array for a document's `matches`, as DocArray has it: [{"id", "text", "scores": {"cosine": {"value":
- * x}}}]. */
+/* The array for a document's `matches`, as DocArray has it: [{"id", "text" or "uri", "scores": {"cosine":
+ * {"value": x}}}]. */
 int ft_matches_pack(msgpack_packer *pk, const struct ft_matches *matches);
 
 /* A text as a JSON string with its quotes. Bytes that are no UTF-8 become U+FFFD. */

@@ -25,6 +25,7 @@ static const struct {
     [FT_METRIC_MRR_AT] = {"mrr", true},
     [FT_METRIC_MAP_AT] = {"map", true},
     [FT_METRIC_DCG] = {"dcg", true},
+    [FT_METRIC_MEDIAN_RANK] = {"median_rank", false},
     [FT_METRIC_PRECISION_AT_K] = {"precision_at_k", false},
     [FT_METRIC_RECALL_AT_K] = {"recall_at_k", false},
     [FT_METRIC_F1_SCORE_AT_K] = {"f1_score_at_k", false},
@@ -95,6 +96,8 @@ static int add_named(struct ft_measures *measures, const char *name, size_t k)
     } several[] = {{"usual", 0, FT_METRICS_USUAL}, {"finetuner", FT_METRIC_FINETUNER, FT_METRICS}, {"all", 0, FT_METRICS}};
     struct ft_measure measure;
 
+    if (strcmp(name, "cross-modal") == 0)
+        return ft_measures_add(measures, "recall@1,recall@5,recall@10,hit@1,hit@5,hit@10,mrr,median_rank", k);
     for (size_t s = 0; s < sizeof several / sizeof *several; s++)
         if (strcmp(name, several[s].name) == 0) {
             for (int m = several[s].from; m < several[s].to; m++)
@@ -132,6 +135,7 @@ size_t ft_measures_depth(const struct ft_measures *measures)
         case FT_METRIC_MRR:
         case FT_METRIC_MAP:
         case FT_METRIC_RPRECISION:
+        case FT_METRIC_MEDIAN_RANK:
             return SIZE_MAX;
         case FT_METRIC_ACCURACY:
             break;
@@ -139,6 +143,11 @@ size_t ft_measures_depth(const struct ft_measures *measures)
             depth = measures->item[m].k > depth ? measures->item[m].k : depth;
         }
     return depth;
+}
+
+bool ft_measure_median(const struct ft_measure *measure)
+{
+    return measure->metric == FT_METRIC_MEDIAN_RANK;
 }
 
 /* ---- of one query ---- */
@@ -224,6 +233,8 @@ double ft_measure_of(const struct ft_measure *measure, const struct ft_ranking *
         return at > 0;
     case FT_METRIC_MRR:
         return r->count ? 1.0 / r->rank[0].rank : 0;
+    case FT_METRIC_MEDIAN_RANK:
+        return r->count ? (double)r->rank[0].rank : (double)r->length + 1;
     case FT_METRIC_MRR_AT:
     case FT_METRIC_RECIPROCAL_RANK:
         return at ? 1.0 / r->rank[0].rank : 0;

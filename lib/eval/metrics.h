@@ -9,6 +9,8 @@
  *   f1@k          the harmonic mean of the two, 0 where both are
  *   hit@k         rank_1 <= k
  *   mrr           1 / rank_1, over the whole ranking; mrr@k: 0 where rank_1 is beyond k
+ *   median_rank   rank_1, over the whole ranking; one more than was ranked where nothing relevant was. Of queries the median, where all
+ *                 others have the mean. The less, the better
  *   map           average precision over the whole ranking: the mean of i / rank_i over all R (trec_eval's map);
  *                 map@k: of the ranks at most k only, still over R (trec_eval's map_cut)
  *   rprecision    precision at R: how many ranks are at most R, over R
@@ -20,6 +22,9 @@
  *                 are labels too. Where there are none: NaN
  *
  * map, mrr and rprecision need the ranks of all relevant items, however far down; nothing is cut at k.
+ *
+ * Texts that ask for images, and images for texts (cross-modal): recall, hit and their k of 1, 5 and 10, mrr, median_rank. What papers on
+ * captions call R@k is hit@k: one of an image's captions is enough. Where nothing has two answers it is recall@k.
  *
  * Finetuner's seven, as DocArray 0.21 computes them, look at the k nearest only:
  *
@@ -52,6 +57,7 @@ enum ft_metric {
     FT_METRIC_MRR_AT,
     FT_METRIC_MAP_AT,
     FT_METRIC_DCG,
+    FT_METRIC_MEDIAN_RANK,
     FT_METRIC_FINETUNER,               /* from here on Finetuner's */
     FT_METRIC_PRECISION_AT_K = FT_METRIC_FINETUNER,
     FT_METRIC_RECALL_AT_K,
@@ -81,7 +87,7 @@ void ft_measure_name(const struct ft_measure *measure, char name[40]);
 /* From "precision@10", "precision" (at the k given), "mrr", "average_precision". FT_USAGE lists what is known. */
 int ft_measure_parse(const char *name, size_t k, struct ft_measure *measure);
 
-/* Add those of a list with commas between; "usual", "finetuner" and "all" stand for several. One that is there already is not added
+/* Add those of a list with commas between; "usual", "finetuner", "cross-modal" and "all" stand for several. One that is there already is not added
  * again. */
 int ft_measures_add(struct ft_measures *measures, const char *names, size_t k);
 
@@ -97,6 +103,9 @@ struct ft_ranking {
 
 /* How far down a ranking the measures look; SIZE_MAX: to its end. */
 size_t ft_measures_depth(const struct ft_measures *measures);
+
+/* Of queries the median stands for all, and less is better. */
+bool ft_measure_median(const struct ft_measure *measure);
 
 /* NaN for knn. */
 double ft_measure_of(const struct ft_measure *measure, const struct ft_ranking *ranking);

@@ -348,6 +348,95 @@ static int relevant_by_qrels(struct ft_relevance *r, const struct ft_collection 
     return 0;
 }
 
+/* ---- by pairs ---- */
+
+static int compare_content_pairs(const void *a, const void *b)
+{
+    const struct ft_content_pair *x = a, *y = b;
+
+    if (x->from != y->from)
+        return x->from < y->from ? -1 : 1;
+    return x->to < y->to ? -1 : x->to > y->to;
+}
+
+static int compare_items(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* Those from one content lie side by side, none twice: those of content c begin at start[c]. */
+static int sort_pairs(struct ft_relevance *r, struct ft_contents *shared, size_t **start)
+{
+    size_t kept = 0;
+
+    qsort(shared->pair, shared->pair_count, sizeof *shared->pair, compare_content_pairs);
+    for (size_t i = 0; i < shared->pair_count; i++)
+        if (!kept || compare_content_pairs(&shared->pair[i], &shared->pair[kept - 1]) != 0)
+            shared->pair[kept++] = shared->pair[i];
+    shared->pair_count = kept;
+    if (!(*start = ft_arena_zero(&r->arena, shared->contents.count + 2, sizeof **start)))
+        return -1;
+    for (size_t i = 0; i < kept; i++)
+        (*start)[shared->pair[i].from + 1]++;
+    for (size_t c = 0; c < shared->contents.count; c++)
+        (*start)[c + 1] += (*start)[c];
+    return 0;
+}
+
+/* The items of the index that a content was paired with, ascending. */
+static int paired_items(struct ft_relevance *r, const struct ft_content_pair *pair, size_t count, const struct classes *by_content,
+                        struct ft_items *items)
+{
+    uint32_t *list;
+    size_t all = 0;
+
+    *items = (struct ft_items){NULL, 0};
+    for (size_t i = 0; i < count; i++)
+        all += slice(by_content, pair[i].to).count;
+    if (!all)
+        return 0;
+    if (!(list = ft_arena_take(&r->arena, all * sizeof *list)))
+        return -1;
+    all = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct ft_items of = slice(by_content, pair[i].to);
+
+        if (of.count)
+            memcpy(list + all, of.item, of.count * sizeof *list);
+        all += of.count;
+    }
+    qsort(list, all, sizeof *list, compare_items);
+    *items = (struct ft_items){list, all};
+    return 0;
+}
+
+static int relevant_by_pairs(struct ft_relevance *r, const struct ft_collection *queries, const struct ft_collection *index)
+{
+    struct ft_items *relevant = ft_arena_zero(&r->arena, r->query_count + 1, sizeof *relevant);
+    uint32_t *content = ft_arena_take(&r->arena, index->count * sizeof *content);
+    struct ft_contents *shared = queries->shared;
+    struct classes by_content;
+    size_t *start;
+
+    if (!relevant || !content)
+        return -1;
+    for (size_t i = 0; i < index->count; i++)
+        content[i] = index->item[i].content;
+    if (sort_by_class(&r->arena, content, index->count, shared->contents.count, &by_content) < 0 || sort_pairs(r, shared, &start) < 0)
+        return -1;
+    for (size_t q = 0; q < r->query_count; q++) {
+        uint32_t from = queries->item[item_of(r, q)].content;
+
+        if (paired_items(r, shared->pair + start[from], start[from + 1] - start[from], &by_content, &relevant[q]) < 0)
+            return -1;
+    }
+    r->by = "pairs";
+    r->relevant = relevant;
+    return 0;
+}
+
 int ft_relevance_build(struct ft_relevance *r, const struct ft_collection *queries,
                        const struct ft_collection *index, const char *path)
 {
@@ -365,6 +454,8 @@ int ft_relevance_build(struct ft_relevance *r, const struct ft_collection *queri
             return -1;
         return relevant_by_qrels(r, queries, index, path);
     }
+    if (ft_modalities_differ((struct ft_modalities){queries->modality, index->modality}) && shared->pair_count && (queries->chunked || !labels))
+        return relevant_by_pairs(r, queries, index);
     if (queries->chunked) {
         r->by = "groups";
         count = ft_groups_number(&shared->contents);

@@ -1,7 +1,8 @@
 /* relevance.h - which items of the index are relevant for which query, and which are the query itself.
  *
  * By --qrels; else, where the queries are anchors of pairs or triplets, by groups: all that is united with
- * the anchor's content (groups.h); else by equal labels. A query's own document, the same id and the same
+ * the anchor's content (groups.h); where texts ask for images or images for texts, by pairs: all that was in one
+ * pair with an equal content, and nothing beyond; else by equal labels. A query's own document, the same id and the same
  * content, takes no part in its answers and is never relevant. An anchor has no id of its own: its content
  * alone says that it is the same. */
 #ifndef FT_EVAL_RELEVANCE_H
@@ -14,7 +15,7 @@
 struct ft_relevance {
     struct ft_arena arena;
     bool same_id;                      /* set by the caller: the same id alone makes a document the query's own, as in BEIR */
-    const char *by;                    /* "labels", "groups" or "qrels" */
+    const char *by;                    /* "labels", "groups", "pairs" or "qrels" */
     size_t query_count;
     const uint32_t *query;             /* [query_count] item numbers in the collection of queries; NULL: 0, 1, 2, ... */
     const struct ft_items *relevant;   /* [query_count] */

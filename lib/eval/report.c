@@ -69,7 +69,8 @@ int ft_report_json(struct ft_buffer *out, const struct ft_report *report, const 
 {
     const size_t value = offsetof(struct ft_figure, value);
 
-    if (ft_buffer_print(out, "{") < 0 || (report->task && ft_buffer_print(out, "\"task\": \"%s\", ", report->task) < 0) ||
+    if (ft_buffer_print(out, "{") < 0 || (report->modality && ft_buffer_print(out, "\"modality\": \"%s\", ", report->modality) < 0) ||
+        (report->task && ft_buffer_print(out, "\"task\": \"%s\", ", report->task) < 0) ||
         ft_buffer_print(out, "\"%s\": %zu", report->unit, report->units) < 0 ||
         (report->k && ft_buffer_print(out, ", \"k\": %zu", report->k) < 0) ||
         (report->dim && ft_buffer_print(out, ", \"dim\": %zu", report->dim) < 0) ||
@@ -143,8 +144,10 @@ static int add_table(struct ft_buffer *out, const struct ft_report *report, cons
 int ft_report_text(struct ft_buffer *out, const struct ft_report *report, const struct ft_report *before)
 {
     char a[32], b[32];
-    int status = report->dim ? ft_buffer_print(out, "dim\t%zu\n", report->dim) : 0;
+    int status = report->modality ? ft_buffer_print(out, "modality\t%s\n", report->modality) : 0;
 
+    if (status == 0 && report->dim)
+        status = ft_buffer_print(out, "dim\t%zu\n", report->dim);
     if (before)
         return status < 0 ? -1 : add_table(out, report, before);
     for (size_t i = 0; i < report->count && status == 0; i++) {
@@ -177,14 +180,17 @@ static int read_figures(const char *path, const json_t *metrics, const struct ft
 int ft_report_read(const char *path, const struct ft_report *report, struct ft_report *before)
 {
     json_t *json = ft_json_read(path);
-    const char *task;
+    const char *task, *modality;
     int status = -1;
 
     *before = (struct ft_report){.task = report->task, .unit = report->unit};
     if (!json)
         return -1;
     task = ft_json_text(json, "task");
-    if (strcmp(task ? task : "retrieval", report->task ? report->task : "retrieval") != 0)
+    modality = ft_json_text(json, "modality");
+    if (strcmp(modality ? modality : "", report->modality ? report->modality : "") != 0)
+        ft_fail(FT_USAGE, "%s: is of %s, now it is %s", path, modality ? modality : "one modality", report->modality ? report->modality : "one modality");
+    else if (strcmp(task ? task : "retrieval", report->task ? report->task : "retrieval") != 0)
         ft_fail(FT_USAGE, "%s: is of the task %s, now it is %s", path, task ? task : "retrieval", report->task ? report->task : "retrieval");
     else if (ft_json_size(json, path, report->unit, 0, (size_t)1 << 40, false, &before->units) < 0 ||
              ft_json_size(json, path, "k", 1, (size_t)1 << 40, !report->k, &before->k) < 0)

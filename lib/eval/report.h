@@ -2,6 +2,7 @@
  *
  *   {"queries": 4500, "k": 20, "metrics": {"acc@1": 0.91, ..., "knn@20": 0.93}, "before": {"acc@1": ...}}
  *
+ * Where texts ask for images, or images for texts, "modality": "text:image" comes first.
  * A figure that is not defined (knn without labels) is null, in text "-". With intervals there are also
  * "intervals": {"acc@1": [low, high], ...}, and with both "before_intervals", "changes": {"acc@1": [low, high], ...} and
  * "p": {"acc@1": ...}. Other tasks than retrieval begin with "task", and call what they count by its name. */
@@ -24,6 +25,7 @@ struct ft_figure {
 
 struct ft_report {
     const char *task;                  /* NULL: retrieval */
+    const char *modality;              /* "text:image": what asked and what answered; NULL: not said */
     const char *unit;                  /* "queries": what `units` counts */
     size_t units, k, dim;              /* k and dim 0: not said */
     bool intervals, changes;           /* changes: of the report after, which has those of both */

@@ -16,6 +16,63 @@ struct draws {
     double *column;                    /* [times] */
 };
 
+struct column {
+    const double *each;
+    size_t figures;
+};
+
+/* Numbers before NaN, equal ones in their order. */
+static int compare_units(const void *a, const void *b, void *argument)
+{
+    const struct column *c = argument;
+    uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
+    double x = c->each[i * c->figures], y = c->each[j * c->figures];
+
+    if (isnan(x) != isnan(y))
+        return isnan(x) ? 1 : -1;
+    if (x < y || x > y)
+        return x < y ? -1 : 1;
+    return i < j ? -1 : i > j;
+}
+
+int ft_means_median(struct ft_means *means, struct ft_arena *arena, size_t figure)
+{
+    struct column column = {means->each + figure, means->figures};
+    uint32_t *order = ft_arena_take(arena, (means->units + 1) * sizeof *order);
+
+    if (!means->order && !(means->order = ft_arena_zero(arena, means->figures, sizeof *means->order)))
+        return -1;
+    if (!order)
+        return -1;
+    for (size_t u = 0; u < means->units; u++)
+        order[u] = (uint32_t)u;
+    qsort_r(order, means->units, sizeof *order, compare_units, &column);
+    means->order[figure] = order;
+    return 0;
+}
+
+/* Each unit as often as its weight. */
+static double median_of(const struct ft_means *means, size_t figure, const uint32_t *weight)
+{
+    const uint32_t *order = means->order[figure];
+    size_t all = 0, before = 0, numbers = 0;
+    double low = NAN;
+
+    for (; numbers < means->units && !isnan(means->each[order[numbers] * means->figures + figure]); numbers++)
+        all += weight ? weight[order[numbers]] : 1;
+    for (size_t i = 0; i < numbers; i++) {
+        double one = means->each[order[i] * means->figures + figure];
+        size_t times = weight ? weight[order[i]] : 1;
+
+        if (before <= (all - 1) / 2 && before + times > (all - 1) / 2)
+            low = one;
+        if (before <= all / 2 && before + times > all / 2)
+            return (low + one) / 2;
+        before += times;
+    }
+    return NAN;
+}
+
 void ft_means_of(const void *data, const uint32_t *weight, double *room, double *value)
 {
     const struct ft_means *means = data;
@@ -25,6 +82,10 @@ void ft_means_of(const void *data, const uint32_t *weight, double *room, double 
         const double *each = means->each + f;
         double sum = 0, count = 0;
 
+        if (means->order && means->order[f]) {
+            value[f] = median_of(means, f, weight);
+            continue;
+        }
         for (size_t u = 0; u < means->units; u++) {
             double times = weight ? weight[u] : 1, one = each[u * means->figures];
 

@@ -26,11 +26,14 @@ struct ft_resampling {
 /* Fills the intervals of the reports, and with two the changes of `report`. */
 int ft_resample(const struct ft_resampling *resampling, struct ft_report *report, struct ft_report *before);
 
-/* The statistic of values that are averaged: each figure the mean over the units where it is not NaN. */
+/* The statistic of values that are averaged: each figure the mean, or the median (of an even number the mean of the two in the middle), over the
+ * units where it is not NaN. */
 struct ft_means {
     const double *each;                /* [units][figures] */
     size_t units, figures;
+    const uint32_t **order;            /* [figures] of a median the units, smallest first, those without a number last; else NULL. NULL: all are means */
 };
+int ft_means_median(struct ft_means *means, struct ft_arena *arena, size_t figure);    /* from the arena; `each` is full */
 void ft_means_of(const void *means, const uint32_t *weight, double *room, double *value);
 
 #endif

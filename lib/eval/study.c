@@ -39,14 +39,72 @@ static int open_encoder(struct ft_study *s, struct ft_encoder *encoder, const ch
     return ft_encoder_open(encoder, &how);
 }
 
-/* One collection is both unless there is an index, or its texts have a prompt of their own. */
+static bool prompted(const struct ft_study *s)
+{
+    return s->encoder[0].embedder[FT_QUERIES] != s->encoder[0].embedder[FT_INDEX] ||
+           s->encoder[1].embedder[FT_QUERIES] != s->encoder[1].embedder[FT_INDEX];
+}
+
+static bool crossed(const struct ft_study *s)
+{
+    return ft_modalities_differ((struct ft_modalities){s->queries->modality, s->index->modality});
+}
+
+/* Texts ask and images answer; then, where nothing says which, the other way round: so what asks in the one must be all of it. */
+static int choose_both(struct ft_study *s)
+{
+    struct ft_collection *c = s->collection;
+
+    const char *alone = s->options.index ? "--index" : s->options.qrels ? "--qrels" : s->options.alone;
+
+    if (alone)
+        return ft_fail(FT_USAGE, "pairs of a text and an image are measured both ways, and %s goes with one: add --modality text:image, or image:text",
+                       alone);
+    if (prompted(s))
+        return ft_fail(FT_USAGE, "texts have one prompt as queries and another as documents: add --modality text:image, or image:text");
+    s->ways = 2;
+    c[FT_QUERIES].modality = FT_MODALITY_TEXT;
+    c[FT_INDEX].modality = FT_MODALITY_IMAGE;
+    c[FT_QUERIES].lists_pairs = true;
+    c[FT_QUERIES].anchors_only = false;
+    s->index = &c[FT_INDEX];
+    return 0;
+}
+
+/* Nobody said what asks for what: the first document does. */
+static int see_first(void *argument, const struct ft_document *document)
+{
+    struct ft_study *s = argument;
+
+    if (ft_document_text_image(document))
+        return choose_both(s);
+    s->collection[FT_INDEX].closed = s->index == s->queries;
+    return 0;
+}
+
+/* One collection is both unless there is an index, its texts have a prompt of their own, or one asks for the other. */
+static void set_up_sides(struct ft_study *s)
+{
+    const struct ft_study_options *o = &s->options;
+    bool said = o->modalities.queries != FT_MODALITY_ANY, retrieval = !s->task || !s->task->names;
+
+    s->ways = 1;
+    s->queries = &s->collection[FT_QUERIES];
+    s->index = o->index || s->folder || prompted(s) || ft_modalities_differ(o->modalities) ? &s->collection[FT_INDEX] : s->queries;
+    s->queries->modality = o->modalities.queries;
+    s->index->modality = o->modalities.answers;
+    s->queries->lists_pairs = s->index->lists_pairs = ft_modalities_differ(o->modalities);
+    s->queries->anchors_only = s->index != s->queries;
+    if (!said && retrieval && !s->folder) {
+        s->queries->first = see_first;
+        s->queries->first_argument = s;
+    }
+}
+
 static int set_up(struct ft_study *s)
 {
     const struct ft_study_options *o = &s->options;
-    bool prompted = false;
 
-    for (int v = 0; v < 2; v++)
-        prompted |= s->encoder[v].embedder[FT_QUERIES] != s->encoder[v].embedder[FT_INDEX];
     for (int side = FT_QUERIES; side <= FT_INDEX; side++) {
         struct ft_collection *c = &s->collection[side];
 
@@ -60,10 +118,18 @@ static int set_up(struct ft_study *s)
             return -1;
         c->ids_only = true;
     }
-    s->queries = &s->collection[FT_QUERIES];
-    s->index = o->index || s->folder || prompted ? &s->collection[FT_INDEX] : s->queries;
-    s->queries->anchors_only = s->index != s->queries;
+    set_up_sides(s);
     return 0;
+}
+
+void ft_study_turn(struct ft_study *s)
+{
+    struct ft_collection *queries = s->queries;
+
+    s->queries = s->index;
+    s->index = queries;
+    ft_relevance_free(&s->relevance);
+    s->related = false;
 }
 
 int ft_study_open(struct ft_study *s, const struct ft_study_options *options)
@@ -72,6 +138,9 @@ int ft_study_open(struct ft_study *s, const struct ft_study_options *options)
     s->folder = options->input && ft_directory_exists(options->input);
     if (s->task && s->task->index && !options->index)
         return ft_fail(FT_USAGE, "--task %s learns from documents with labels: add --index FILE", s->task->name);
+    if (s->task && s->task->names && ft_modalities_differ(options->modalities))
+        return ft_fail(FT_USAGE, "--modality %s:%s: the task %s takes one modality", ft_modality_name(options->modalities.queries),
+                       ft_modality_name(options->modalities.answers), s->task->name);
     if (s->folder && (options->index || (s->task && strcmp(s->task->name, "retrieval") != 0)))
         return ft_fail(FT_USAGE, "%s is a folder, queries and documents of BEIR: it takes no --index, and no --task but retrieval", options->input);
     if ((options->model && open_encoder(s, &s->encoder[0], options->model) < 0) ||
@@ -109,9 +178,9 @@ static int read_folder(struct ft_study *s, unsigned long *records)
 
 static int read_streams(struct ft_study *s, unsigned long *records)
 {
-    struct ft_collection *both[2] = {s->queries, s->index};
+    struct ft_collection *both[2] = {&s->collection[FT_QUERIES], &s->collection[FT_INDEX]};
     const char *index = s->options.index;
-    size_t count = index || s->index == s->queries ? 1 : 2;
+    size_t count = index || (s->index == s->queries && !s->queries->first) ? 1 : 2;
 
     if (ft_collections_read(both, count, s->options.input, records) < 0)
         return -1;
@@ -144,6 +213,13 @@ static int check_task(const struct ft_study *s)
     return 0;
 }
 
+static int fail_empty(const struct ft_collection *c, const char *name)
+{
+    if (c->modality == FT_MODALITY_ANY)
+        return ft_fail(FT_BAD, "%s is empty", name);
+    return ft_fail(FT_BAD, "%s has no %ss%s", name, ft_modality_name(c->modality), c->side == FT_QUERIES ? " that ask" : "");
+}
+
 int ft_study_read(struct ft_study *s, unsigned long *records)
 {
     if (s->task && check_task(s) < 0)
@@ -151,17 +227,22 @@ int ft_study_read(struct ft_study *s, unsigned long *records)
     if ((s->folder ? read_folder(s, records) : read_streams(s, records)) < 0)
         return -1;
     if (!s->queries->count || !s->index->count)
-        return ft_fail(FT_BAD, "%s is empty", s->queries->count && s->options.index ? s->options.index : input_name(s));
+        return fail_empty(s->queries->count ? s->index : s->queries, s->queries->count && s->options.index ? s->options.index : input_name(s));
+    if (s->queries->passed_over && !crossed(s))
+        ft_study_warn(s, "%zu documents are no %ss and are left out", s->queries->passed_over, ft_modality_name(s->queries->modality));
+    if (crossed(s) && s->options.cross)
+        s->options.measures = s->options.cross;
     choose_task(s);
     return check_task(s);
 }
 
 static int id_of(struct ft_collection *c, uint32_t item, struct ft_buffer *into, struct ft_string *id)
 {
-    struct ft_string text;
+    struct ft_kept kept;
 
-    if (ft_collection_text(c, item, into, id, &text) < 0)
+    if (ft_collection_kept(c, item, into, &kept) < 0)
         return -1;
+    *id = kept.id;
     return id->size ? 0 : ft_fail(FT_BAD, "document %u has no id", item + 1);
 }
 
@@ -258,6 +339,11 @@ static size_t figures_of(const struct ft_study *s)
     return s->task->names ? s->task->figures : s->options.measures->count;
 }
 
+const char *ft_study_way(const struct ft_study *s)
+{
+    return !crossed(s) ? NULL : s->queries->modality == FT_MODALITY_TEXT ? "text:image" : "image:text";
+}
+
 static int fill_report(struct ft_study *s, const struct ft_measured *m, struct ft_report *report)
 {
     double value[FT_FIGURES], *room = ft_arena_zero(&s->dim_arena, m->room + 1, sizeof *room);
@@ -266,7 +352,7 @@ static int fill_report(struct ft_study *s, const struct ft_measured *m, struct f
 
     if (!room)
         return -1;
-    *report = (struct ft_report){.task = retrieval ? NULL : s->task->name, .unit = s->task->unit, .units = m->counted,
+    *report = (struct ft_report){.task = retrieval ? NULL : s->task->name, .unit = s->task->unit, .units = m->counted, .modality = ft_study_way(s),
                                  .k = retrieval ? s->options.k : 0, .dim = s->options.dims > 1 ? s->dim : 0};
     m->statistic(m->data, NULL, room, value);
     for (size_t f = 0; f < figures_of(s); f++)

@@ -3,6 +3,7 @@
  *
  *     ft_study_open      models                      ft_study_read     documents, embedded on the way
  *     ft_study_measure   report[0], and report[1] of the model before, of one number of dimensions
+ *     ft_study_turn      pairs of texts and images are measured both ways: first texts ask for images, then images for texts
  *
  * Everything is held in memory: the vectors, 24 bytes a document, the lists of what is relevant. Scores never are, but a block's. */
 #ifndef FT_EVAL_STUDY_H
@@ -27,7 +28,9 @@ struct ft_study_options {
     struct ft_embed_options embed;     /* its prompt and truncate_dim are not looked at */
     size_t dim[FT_DIMS], dims;         /* none: whole embeddings */
     size_t k;
-    const struct ft_measures *measures;
+    const struct ft_measures *measures, *cross;    /* cross: instead of them where texts ask for images or images for texts */
+    struct ft_modalities modalities;   /* any: all that the documents are, pairs of texts and images both ways */
+    const char *alone;                 /* an option that goes with one way only, or NULL */
     bool each, run;                    /* keep the figures of every query; their ids; the matches' */
     size_t bootstrap;                  /* draws; 0: no intervals */
     uint64_t seed;
@@ -53,6 +56,7 @@ struct ft_study {
     struct ft_collection collection[2];/* queries, index; without --index and differing prompts the first is both */
     struct ft_collection *queries, *index;
     bool folder, related;              /* input is a BEIR folder; relevance was built */
+    int ways;                          /* 2: both */
     struct ft_relevance relevance;
     struct ft_measured measured[2];
     size_t dim;                        /* in hand; 0: whole embeddings */
@@ -65,7 +69,9 @@ struct ft_study {
 };
 
 int ft_study_open(struct ft_study *study, const struct ft_study_options *options);
-int ft_study_read(struct ft_study *study, unsigned long *records);
+int ft_study_read(struct ft_study *study, unsigned long *records);      /* then `ways` is known */
+const char *ft_study_way(const struct ft_study *study);                 /* "text:image" (queries:answers); NULL where both are alike */
+void ft_study_turn(struct ft_study *study);                             /* what asked answers, and what answered asks */
 /* `number`: which of options.dim, 0 where there is none. */
 int ft_study_measure(struct ft_study *study, size_t number, struct ft_report report[2]);
 void ft_study_close(struct ft_study *study);

@@ -54,6 +54,11 @@ static int rank(struct ft_study *s, int view, double *each, struct ft_result *re
     return e.nearest.query && ft_evaluate(&e, result) == 0 ? 0 : -1;
 }
 
+static const char *kind_name(enum ft_modality modality, const char *otherwise)
+{
+    return modality == FT_MODALITY_TEXT ? "texts" : modality == FT_MODALITY_IMAGE ? "images" : otherwise;
+}
+
 static int measure_retrieval(struct ft_study *s, int view, struct ft_measured *m)
 {
     struct ft_result result;
@@ -65,14 +70,17 @@ static int measure_retrieval(struct ft_study *s, int view, struct ft_measured *m
     *means = (struct ft_means){.units = s->relevance.query_count, .figures = s->options.measures->count};
     if (!(means->each = each = ft_arena_zero(&s->dim_arena, means->units * means->figures + 1, sizeof *each)) || rank(s, view, each, &result) < 0)
         return -1;
+    for (size_t f = 0; f < means->figures; f++)
+        if (ft_measure_median(&s->options.measures->item[f]) && ft_means_median(means, &s->dim_arena, f) < 0)
+            return -1;
     if (result.left_out)
         ft_study_warn(s, "%zu of %zu queries have nothing relevant in the index and are left out", result.left_out,
                       s->relevance.query_count);
     if (!result.queries)
         return ft_fail(FT_BAD, "no query has anything relevant in the index");
     *m = (struct ft_measured){.units = means->units, .counted = result.queries, .statistic = ft_means_of, .data = means, .each = each};
-    snprintf(s->said, sizeof s->said, "%zu queries, %zu documents, relevant by %s, %s", result.queries, s->index->count, s->relevance.by,
-             ft_distance_name(ft_study_distance(s, 0)));
+    snprintf(s->said, sizeof s->said, "%zu %s, %zu %s, relevant by %s, %s", result.queries, kind_name(s->queries->modality, "queries"), s->index->count,
+             kind_name(s->index->modality, "documents"), s->relevance.by, ft_distance_name(ft_study_distance(s, 0)));
     return 0;
 }
 
@@ -139,7 +147,7 @@ static int measure_triplets(struct ft_study *s, int view, struct ft_measured *m)
     if (!means || !each || sides_of(s, view, &sides) < 0)
         return -1;
     ft_triplets_of(s->queries->tuple, count, &sides, each);
-    *means = (struct ft_means){each, count, FT_TRIPLET_FIGURES};
+    *means = (struct ft_means){.each = each, .units = count, .figures = FT_TRIPLET_FIGURES};
     *m = (struct ft_measured){.units = count, .counted = count, .statistic = ft_means_of, .data = means};
     snprintf(s->said, sizeof s->said, "%zu triplets", count);
     return 0;

@@ -169,6 +169,22 @@ void ft_losses_bound(const struct ft_loss_layout *layout, float *weights)
     }
 }
 
+bool ft_losses_unlabelled(const struct ft_losses *losses)
+{
+    struct ft_loss_tensor scratch[FT_LOSS_TENSORS];
+    size_t learning = 0;
+
+    for (size_t i = 0; i < losses->count; i++) {
+        const struct ft_chosen *chosen = &losses->losses[i];
+        size_t count = chosen->loss->tensors ? chosen->loss->tensors(chosen->value, 1, 1, scratch) : 0;
+
+        if (chosen->memory || (count && !chosen->loss->unlabelled))
+            return false;
+        learning += count;
+    }
+    return learning > 0;
+}
+
 static bool remembers(const struct ft_losses *losses)
 {
     for (size_t i = 0; i < losses->count; i++)

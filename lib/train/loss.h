@@ -58,6 +58,9 @@ unsigned ft_losses_asks(const struct ft_losses *losses);
 /* The same without a kind of batch in view, for what is asked before one has come: no default, and any loss passes. */
 struct ft_losses *ft_losses_parse_any(struct ft_arena *arena, const struct ft_list *loss);
 
+/* Do they learn something, and all of it without labels? */
+bool ft_losses_unlabelled(const struct ft_losses *losses);
+
 /* What losses learn (a vector for each class, a temperature) and what they remember (embeddings of batches before): one array of 4-byte cells for all losses
  * of a run, what is learnt first. It is the run's: ft_trainer's to change, checkpoints hold it, and ft-loss reads it. */
 struct ft_loss_tensor {

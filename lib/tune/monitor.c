@@ -36,6 +36,20 @@ static bool ends_in_loss(const char *name)
     return size >= 4 && strcmp(name + size - 4, "loss") == 0;
 }
 
+static bool less_is_better(const char *name)
+{
+    struct ft_measure measure;
+    struct ft_error_copy error;
+    bool less;
+
+    if (ends_in_loss(name))
+        return true;
+    ft_error_save(&error);
+    less = ft_measure_parse(name, FT_SCORE_NEIGHBOURS, &measure) == 0 && ft_measure_median(&measure);
+    ft_error_restore(&error);
+    return less;
+}
+
 /* The name that evaluations have for it: "precision" is precision@20. */
 static int set_metric(struct ft_monitor *m, const char *name)
 {
@@ -76,7 +90,7 @@ int ft_monitor_parse(struct ft_monitor *m, const char *text)
         return ft_fail(FT_USAGE, "%s:baseline=%g: expected a number", m->metric, m->best);
     if (strcmp(mode, "auto") != 0 && strcmp(mode, "min") != 0 && strcmp(mode, "max") != 0)
         return ft_fail(FT_USAGE, "%s:mode=%s: expected auto, min or max", m->metric, mode);
-    m->less = strcmp(mode, "auto") == 0 ? ends_in_loss(m->metric) : strcmp(mode, "min") == 0;
+    m->less = strcmp(mode, "auto") == 0 ? less_is_better(m->metric) : strcmp(mode, "min") == 0;
     m->patience = (long)patience;
     return 0;
 }

@@ -1,6 +1,6 @@
 /* monitor.h - a metric that is watched from evaluation to evaluation: has it become better, and has it stopped doing so?
  *
- * Better is more than min-delta above the best so far, or below it where less is better (mode auto: names that end in "loss"). The
+ * Better is more than min-delta above the best so far, or below it where less is better (mode auto: names that end in "loss", and median_rank). The
  * best so far begins with the first evaluation, that of the model before training, or with `baseline` where one is set: then nothing
  * that does not beat it is better. After `patience` evaluations of the training in a row that were not better it is time to stop. These are the keys, and
  * patience 2 and min-delta 0 the defaults, of Finetuner's EarlyStopping. A value that is not defined (NaN) is not better. */

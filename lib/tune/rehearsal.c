@@ -50,7 +50,7 @@ static int try_batches(const struct ft_rehearsal *r, struct ft_arena *arena, str
 
 static int try_evaluation(const struct ft_rehearsal *r, struct trial *t)
 {
-    const struct ft_validation_batches batches = {t->first.kind, r->source->rows, r->settings->per_class, ft_trainer_seconds(t->trainer)};
+    const struct ft_validation_batches batches = {t->first.kind, r->source->rows, r->settings->per_class, ft_trainer_seconds(t->trainer), ft_trainer_weights(t->trainer)};
     double start = ft_seconds();
     struct ft_scores scores;
     size_t queries;

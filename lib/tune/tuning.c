@@ -213,7 +213,8 @@ static int take_batch(struct work *w, struct ft_arena *arena, const struct ft_ba
 static void look_at(struct work *w, const struct ft_batch *b)
 {
     w->looked = true;
-    w->batches = (struct ft_validation_batches){b->kind, w->tuning->source->rows, w->tuning->run->settings.per_class, ft_trainer_seconds(w->trainer)};
+    w->batches = (struct ft_validation_batches){b->kind, w->tuning->source->rows, w->tuning->run->settings.per_class, ft_trainer_seconds(w->trainer),
+                                                ft_trainer_weights(w->trainer)};
 }
 
 static int next_batch(struct work *w, struct ft_arena *arena)

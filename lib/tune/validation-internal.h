@@ -13,6 +13,7 @@ struct ft_validation {
     bool *leaked;                      /* [leaked_count] by content */
     size_t leaked_count, leaks;
     char example[64];                  /* the first leak */
+    bool text_image;                   /* the first is a pair of a text and an image: texts ask for images */
     bool no_metrics, no_loss;          /* these documents do not have them */
     char warning[2][600];              /* to be said once; "" = nothing */
 };

@@ -8,6 +8,7 @@
 #include "train/loss.h"
 #include "train/sampler.h"
 #include "train/teacher.h"
+#include "train/weights.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ struct ranking {
     struct ft_contents contents;
     struct ft_collection collection[2], *queries, *index;
     struct ft_relevance relevance;
+    bool text_image;
 };
 
 static int add_document(void *argument, const struct ft_document *document, struct ft_string bytes)
@@ -36,6 +38,8 @@ static int fill(struct ft_corpus *corpus, struct ranking *r, enum ft_side side)
     c->shared = &r->contents;
     c->side = side;
     c->anchors_only = side == FT_QUERIES && r->index != r->queries;
+    c->modality = !r->text_image ? FT_MODALITY_ANY : side == FT_QUERIES ? FT_MODALITY_TEXT : FT_MODALITY_IMAGE;
+    c->lists_pairs = r->text_image;
     c->view[0].encoder = &r->encoder;
     c->views = 1;
     if (ft_collection_start(c, &header) < 0 || ft_documents_again(corpus, add_document, c) < 0)
@@ -44,13 +48,13 @@ static int fill(struct ft_corpus *corpus, struct ranking *r, enum ft_side side)
 }
 
 /* The usual ones, and those that --stop and --best go by. */
-static int choose_measures(const struct ft_callbacks *c, struct ft_measures *measures)
+static int choose_measures(const struct ft_callbacks *c, bool text_image, struct ft_measures *measures)
 {
     const char *const watched[] = {c->stop, c->best};
     struct ft_monitor monitor;
     struct ft_measure measure;
 
-    if (ft_measures_add(measures, "usual", FT_SCORE_NEIGHBOURS) < 0)
+    if (ft_measures_add(measures, text_image ? "usual,cross-modal" : "usual", FT_SCORE_NEIGHBOURS) < 0)
         return -1;
     for (size_t i = 0; i < 2; i++)
         if (watched[i] && ft_monitor_parse(&monitor, watched[i]) == 0 && ft_measure_parse(monitor.metric, FT_SCORE_NEIGHBOURS, &measure) == 0 &&
@@ -84,14 +88,14 @@ static int rank(struct ranking *r, const struct ft_measures *measures, struct ft
     return result->queries ? 0 : ft_fail(FT_BAD, "no query has anything relevant in the index");
 }
 
-/* One collection is both unless there is an index, or its texts have a prompt of their own: as in ft-eval. */
+/* One collection is both unless there is an index, its texts have a prompt of their own, or they ask for images: as in ft-eval. */
 static int measure(struct ft_validation *v, struct ranking *r, const struct ft_measures *measures, struct ft_result *result)
 {
     struct ft_corpus *corpus = v->corpus[FT_INDEX];
     bool prompted = r->encoder.embedder[FT_QUERIES] != r->encoder.embedder[FT_INDEX], own = ft_corpus_count(corpus) > 0;
 
     r->queries = &r->collection[FT_QUERIES];
-    r->index = own || prompted ? &r->collection[FT_INDEX] : r->queries;
+    r->index = own || prompted || r->text_image ? &r->collection[FT_INDEX] : r->queries;
     if (fill(v->corpus[FT_QUERIES], r, FT_QUERIES) < 0 ||
         (r->index != r->queries && fill(own ? corpus : v->corpus[FT_QUERIES], r, FT_INDEX) < 0))
         return -1;
@@ -102,11 +106,11 @@ static int add_metrics(struct ft_validation *v, struct ft_model *model, const st
                        struct ft_scores *scores, size_t *queries)
 {
     const struct ft_encoder_options options = {.embed = *how};
-    struct ranking r = {.queries = NULL};
+    struct ranking r = {.text_image = v->text_image};
     struct ft_measures measures = {0};
     struct ft_result result;
     char name[FT_SCORE_NAME];
-    int status = choose_measures(callbacks, &measures) < 0 || ft_encoder_over(&r.encoder, model, &options) < 0 ? -1 : measure(v, &r, &measures, &result);
+    int status = choose_measures(callbacks, v->text_image, &measures) < 0 || ft_encoder_over(&r.encoder, model, &options) < 0 ? -1 : measure(v, &r, &measures, &result);
 
     for (size_t m = 0; status == 0 && m < result.measures.count; m++) {
         ft_measure_name(&result.measures.item[m], name);
@@ -129,8 +133,18 @@ static int sample_document(void *argument, const struct ft_document *document, s
     return ft_sampler_add(argument, document, bytes);
 }
 
+/* What was learnt by labels is of the labels of training, numbered there; a temperature is of any batch. */
+static int give_learnt(struct ft_arena *arena, const struct ft_losses *loss, struct ft_weights *weights, struct ft_loss_input *input)
+{
+    if (!weights || !ft_losses_unlabelled(loss))
+        return 0;
+    ft_weights_give(weights, input);
+    input->weights_gradient = ft_arena_zero(arena, ft_weights_layout(weights)->learnt + 1, sizeof(float));
+    return input->weights_gradient ? 0 : -1;
+}
+
 static int batch_loss(struct ft_arena *arena, struct ft_embedder *embedder, const struct ft_model *model, const struct ft_settings *s,
-                      struct ft_teacher *const *second, const struct ft_batch *b, double *value)
+                      const struct ft_validation_batches *how, const struct ft_batch *b, double *value)
 {
     float *embedding = ft_arena_take(arena, b->items * model->dim * sizeof *embedding);
     float *gradient = ft_arena_take(arena, b->items * model->dim * sizeof *gradient);
@@ -140,13 +154,14 @@ static int batch_loss(struct ft_arena *arena, struct ft_embedder *embedder, cons
 
     input.seed = s->seed;
     if (!embedding || !gradient || !loss || ft_batch_roles(arena, b, &role) < 0 ||
-        ft_embedder_run(embedder, b->content, role, b->items, embedding) < 0 || ft_second_ask(arena, second, b, &input) < 0)
+        ft_embedder_run(embedder, b->content, role, b->items, embedding) < 0 || ft_second_ask(arena, how->second, b, &input) < 0 ||
+        give_learnt(arena, loss, how->weights, &input) < 0)
         return -1;
     return ft_losses_compute(loss, &input, value, gradient, NULL);
 }
 
 static int all_losses(struct ft_sampler *sampler, struct ft_embedder *embedder, const struct ft_model *model, const struct ft_settings *s,
-                      struct ft_teacher *const *second, double *mean)
+                      const struct ft_validation_batches *how, double *mean)
 {
     struct ft_arena arena = {0};
     struct ft_batch batch;
@@ -156,7 +171,7 @@ static int all_losses(struct ft_sampler *sampler, struct ft_embedder *embedder, 
 
     while ((more = ft_sampler_next(sampler, &batch, &documents)) > 0) {
         ft_arena_reset(&arena);
-        if (batch_loss(&arena, embedder, model, s, second, &batch, &value) < 0) {
+        if (batch_loss(&arena, embedder, model, s, how, &batch, &value) < 0) {
             more = -1;
             break;
         }
@@ -182,7 +197,7 @@ static int add_loss(struct ft_validation *v, const struct ft_model *model, const
 
     if (sampler && embedder && ft_documents_again(v->corpus[FT_QUERIES], sample_document, sampler) == 0 &&
         ft_sampler_plan(sampler, &arena, &header) == 0)
-        result = all_losses(sampler, embedder, model, s, batches->second, &mean);
+        result = all_losses(sampler, embedder, model, s, batches, &mean);
     if (result == 0)
         ft_scores_add(scores, "val_loss", mean);
     ft_embedder_close(embedder);

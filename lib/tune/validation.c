@@ -1,6 +1,7 @@
 /* validation.c - documents kept apart: what they are, and whether training saw them. */
 #include "tune/validation-internal.h"
 #include "base/error.h"
+#include "stream/modality.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +70,8 @@ int ft_validation_add(struct ft_validation *v, enum ft_side side, const struct f
 {
     if (side == FT_QUERIES && each_content(document, remember, v) < 0)
         return -1;
+    if (side == FT_QUERIES && !ft_corpus_count(v->corpus[side]))
+        v->text_image = ft_document_text_image(document);
     mix_in(v, side, document);
     return ft_corpus_add(v->corpus[side], bytes);
 }

@@ -37,6 +37,7 @@ struct ft_validation_batches {
     enum ft_batch_kind kind;
     uint64_t rows, per_class;    /* 0: the defaults */
     struct ft_teacher *const *second;    /* [FT_SECONDS], what the run's losses look at besides */
+    struct ft_weights *weights;          /* what they learn, or NULL */
 };
 
 /* Evaluate the model as it is now. Metrics that documents of this sort do not have are left out, and why is said once by ft_validation_warning;

@@ -83,7 +83,7 @@ static void test_intervals(void)
 {
     FILE *file = open_golden("tests/golden/eval/intervals.golden");
     double x[VALUES], y[VALUES], z[VALUES], want[6];
-    const struct ft_means mx = {x, VALUES, 1}, my = {y, VALUES, 1}, mz = {z, VALUES, 1};
+    const struct ft_means mx = {x, VALUES, 1, NULL}, my = {y, VALUES, 1, NULL}, mz = {z, VALUES, 1, NULL};
     struct ft_report report = {.unit = "u"}, before = {.unit = "u"}, other;
     struct ft_resampling how = {VALUES, 1, ft_means_of, {&my, &mx}, 0, 20000, 7};
 

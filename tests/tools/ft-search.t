@@ -65,7 +65,7 @@ test_expect_success 'queries that cannot be: without embedding, with chunks, of 
     test_expect_code 3 ft-search --index index <bad 2>messages >out && test_grep "standard input: document b: no embedding" messages &&
     test_expect_code 3 ft-cat out &&
     echo "{\"id\":\"c\",\"chunks\":[{\"text\":\"t\"}]}" | ft-cat -q --from-text >bad &&
-    test_expect_code 3 ft-search --index index <bad 2>messages >out && test_grep "document c has chunks" messages &&
+    test_expect_code 3 ft-search --index index <bad 2>messages >out && test_grep "document c: has chunks" messages &&
     echo "{\"id\":\"d\",\"embedding\":{\"\$tensor\":\"<f4\",\"shape\":[1],\"data\":\"AACAPw==\"}}" | ft-cat -q --from-text >bad &&
     test_expect_code 3 ft-search --index index <bad 2>messages >out && test_grep "queries have 1 dimensions, the index 2" messages
 '
