@@ -31,7 +31,7 @@ static const struct ft_option options[] = {
     {0, "before", FT_TEXT, &before_name, "MODEL|RESULT.json", "compare with this model, or this earlier --json result", NULL},
     {0, "task", FT_CHOICE, &task_name, NULL, "what to measure (default: by what the documents are)", FT_TASKS},
     {0, "index", FT_TEXT, &index_path, "FILE", "documents to find, or to learn from (default: the queries themselves)", NULL},
-    {0, "modality", FT_TEXT, &modality, "M[:M]", "of the documents only texts or images; text:image: queries:answers (default: all; of pairs both ways)", NULL},
+    {0, "modality", FT_TEXT, &modality, "M[:M]", "text, image, or what asks and what answers: text:image (default: all)", NULL},
     {0, "qrels", FT_TEXT, &qrels_path, "FILE", "what is relevant (default: equal labels, or pairs)", NULL},
     {0, "judge", FT_TEXT, &judged_run, "RUN", "judge this TREC run by --qrels, without documents", NULL},
     {'k', NULL, FT_COUNT, &k, "N", "neighbours that count for the metrics at k", NULL},

@@ -29,7 +29,7 @@ static const struct ft_option options[] = {
     {0, "index", FT_TEXT, &index_path, "FILE", "documents to search in", NULL},
     {'m', "model", FT_TEXT, &model_name, "MODEL", "embed queries with it, and the index where it is not embedded by it", NULL},
     {'k', NULL, FT_COUNT, &k, "N", "matches of a query", NULL},
-    {0, "modality", FT_TEXT, &modality, "M[:M]", "texts or images: text:image: of queries and of what is searched in (default: all)", NULL},
+    {0, "modality", FT_TEXT, &modality, "M[:M]", "text, image, or what asks and what answers: text:image (default: all)", NULL},
     {0, "distance", FT_CHOICE, &distance_name, NULL, "how near (default: the model's, else cosine)", FT_DISTANCES},
     {0, "vote", FT_FLAG, &vote, NULL, "predict the label that most of a query's matches have", NULL},
     {0, "json", FT_FLAG, &json, NULL, "one line of JSON a query", NULL},
