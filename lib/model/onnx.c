@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "model/onnx-graph.h"
 #include "model/place.h"
+#include "model/towers.h"
 
 #include <math.h>
 
@@ -177,22 +178,42 @@ static void write_node(struct ft_onnx *o, int i)
     o->value[i] = writers[n->op](o, n, form);
 }
 
+/* 1 where `condition` is met and there is a token. */
+static void mask_more(struct ft_onnx *o, const char *condition)
+{
+    ft_onnx_int(o, "to", FT_ONNX_INT64);
+    o->mask = ft_onnx_node(o, "Mul", o->mask, ft_onnx_node(o, "Cast", condition, NULL), NULL);
+}
+
+/* A text ends with the first of its end tokens, which may be what it is padded with too. */
+static void mask_after(struct ft_onnx *o, int32_t end)
+{
+    const char *last, *before;
+
+    if (end < 0)
+        ft_onnx_list(o, "axes", FT_ONNX_LIST(1));
+    last = ft_onnx_node(o, "Equal", o->ids, end < 0 ? ft_onnx_node(o, "ReduceMax", o->ids, NULL) : ft_onnx_whole(o, end), NULL);
+    ft_onnx_int(o, "to", FT_ONNX_INT64);
+    last = ft_onnx_node(o, "Cast", last, NULL);
+    ft_onnx_int(o, "exclusive", 1);
+    before = ft_onnx_node(o, "CumSum", last, ft_onnx_whole(o, 1), NULL);
+    mask_more(o, ft_onnx_node(o, "Equal", before, ft_onnx_whole(o, 0), NULL));
+}
+
 /* Tokens that a model of static embeddings leaves out are as if masked. */
 static void text_inputs(struct ft_onnx *o)
 {
     int32_t left_out = o->model->tokenizer ? ft_tokenizer_left_out(o->model->tokenizer) : -1;
-    const char *known;
 
     ft_onnx_input(o, "input_ids", FT_ONNX_INT64, 2, token_dims);
     ft_onnx_input(o, "attention_mask", FT_ONNX_INT64, 2, token_dims);
     o->ids = "input_ids";
     o->mask = "attention_mask";
-    if (left_out < 0)
-        return;
-    o->place = "known";
-    known = ft_onnx_node(o, "Not", ft_onnx_node(o, "Equal", o->ids, ft_onnx_whole(o, left_out), NULL), NULL);
-    ft_onnx_int(o, "to", FT_ONNX_INT64);
-    o->mask = ft_onnx_node(o, "Mul", o->mask, ft_onnx_node(o, "Cast", known, NULL), NULL);
+    o->place = "mask";
+    if (left_out >= 0)
+        mask_more(o, ft_onnx_node(o, "Not", ft_onnx_node(o, "Equal", o->ids, ft_onnx_whole(o, left_out), NULL), NULL));
+    if (o->model->tokenizer_way.ends)
+        mask_after(o, o->model->tokenizer_way.end);
 }
 
 /* The tokens as they were last before they were pooled, where a model has any; the embedding. */
@@ -237,20 +258,46 @@ static int make_graph(struct ft_onnx *o)
 int ft_onnx_write(const struct ft_model *model, const char *path, uint64_t limit)
 {
     struct ft_onnx o = {.model = model, .place = ""};
-    int result = make_graph(&o) < 0 ? -1 : ft_onnx_save(&o, path, limit);
+    int result;
 
+    if (model->tower_count)
+        return ft_fail(FT_USAGE, "%s has two towers, of which each is a graph: expected a directory for them, not %s", model->directory, path);
+    result = make_graph(&o) < 0 ? -1 : ft_onnx_save(&o, path, limit);
     ft_onnx_free(&o);
+    return result;
+}
+
+static int make_one(const struct ft_model *model, const char *directory)
+{
+    struct ft_arena arena = {0};
+    const char *path = ft_arena_print(&arena, "%s/model.onnx", directory);
+    int result = !path || ft_model_save_around(model, directory) < 0 ? -1 : ft_onnx_write(model, path, FT_ONNX_LIMIT);
+
+    ft_arena_free(&arena);
+    return result;
+}
+
+/* A directory for each tower, each whole by itself. */
+static int make_towers(const struct ft_model *model, const char *directory)
+{
+    struct ft_arena arena = {0};
+    int result = ft_model_save_around(model, directory);
+
+    for (int t = 0; result == 0 && t < model->tower_count; t++) {
+        const char *inside = model->tower_path[t] ? model->tower_path[t] : ft_tower_name((enum ft_tower)t);
+        const char *path = ft_arena_print(&arena, "%s/%s", directory, inside);
+
+        result = path ? make_one(model->towers[t], path) : -1;
+    }
+    ft_arena_free(&arena);
     return result;
 }
 
 static int make_directory(const void *what, const char *directory)
 {
-    struct ft_arena arena = {0};
-    const char *path = ft_arena_print(&arena, "%s/model.onnx", directory);
-    int result = !path || ft_model_save_around(what, directory) < 0 ? -1 : ft_onnx_write(what, path, FT_ONNX_LIMIT);
+    const struct ft_model *model = what;
 
-    ft_arena_free(&arena);
-    return result;
+    return model->tower_count ? make_towers(model, directory) : make_one(model, directory);
 }
 
 int ft_onnx_place(const struct ft_model *model, const char *directory, bool force)

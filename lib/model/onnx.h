@@ -21,7 +21,7 @@ int ft_onnx_write(const struct ft_model *model, const char *path, uint64_t limit
 
 /* `directory` with model.onnx and beside it what came with the model but its weights: config.json, tokenizer, image processor, modules (these with their
  * weights), so that libraries which run ONNX for transformers or sentence-transformers find all they ask for. It appears complete; `force` as for
- * ft_model_place. */
+ * ft_model_place. Of two towers each has such a directory inside: text/model.onnx, image/model.onnx. */
 int ft_onnx_place(const struct ft_model *model, const char *directory, bool force);
 
 #endif

@@ -304,13 +304,21 @@ static int save_pair(struct ft_arena *arena, const struct ft_model *model, const
                ? -1 : save_all_weights(arena, model, directory, own);
 }
 
+/* Of joined towers, what says that they are. */
+static int save_around_towers(struct ft_arena *arena, const struct ft_model *model, const char *directory)
+{
+    ft_towers_tell_saved(model);
+    return ft_directory_make(directory) < 0 ? -1 : ft_towers_write(arena, model, directory);
+}
+
 static int save(struct ft_arena *arena, const struct ft_model *model, const char *directory, bool own)
 {
     static const char *const module_files[] = {"config.json", NULL};
     struct ft_modules modules;
 
     if (model->tower_count)
-        return model->tower_path[0] ? ft_towers_save(arena, model, directory) : save_pair(arena, model, directory, own);
+        return !model->tower_path[0] ? save_pair(arena, model, directory, own) :
+               own ? ft_towers_save(arena, model, directory) : save_around_towers(arena, model, directory);
     if (ft_modules_read(arena, model->directory, &modules) < 0 || save_small_files(arena, model, directory) < 0)
         return -1;
     if (model->tailored && model->tailored->fresh)

@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "model/onnx.h"
-#include "model/tailor.h"
+#include "model/towers.h"
 #include "vision-names.h"
 #include "onnx-check.h"
 #include "../tap.h"
@@ -97,24 +97,33 @@ struct golden {
     size_t nodes;
 };
 
-/* Of pictures there are directories without weights, which are made here. */
-static struct ft_model *open_golden(const char *name)
+/* A directory without weights, which are made here; texts are CLIP's. */
+static const char *make_golden(const char *from, const char *name)
 {
-    const char *from = ft_arena_print(&arena, "tests/golden/%s", name), *architecture = strrchr(name, '/') + 1, *directory = from;
     static const char *const files[] = {"config.json", "preprocessor_config.json"};
+    const char *directory = ft_arena_print(&arena, "%s/%s", place, name);
+    size_t size;
+    void *bytes;
 
-    if (strncmp(name, "vision/", 7) == 0) {
-        directory = ft_arena_print(&arena, "%s/%s", place, architecture);
-        ft_directory_make(directory);
-        for (int i = 0; i < 2; i++) {
-            size_t size;
-            char *bytes = read_all(ft_arena_print(&arena, "%s/%s", from, files[i]), &size);
-
+    ft_directory_make(directory);
+    for (int i = 0; i < 2; i++)
+        if (ft_file_exists(ft_arena_print(&arena, "%s/%s", from, files[i]))) {
+            bytes = read_all(ft_arena_print(&arena, "%s/%s", from, files[i]), &size);
             ft_file_write(ft_arena_print(&arena, "%s/%s", directory, files[i]), bytes, size);
         }
-        write_weights(ft_arena_print(&arena, "%s/model.safetensors", directory), find("transformers", architecture), (struct content){.numbers = true});
-    }
-    return ft_model_open(directory, NULL);
+    bytes = read_all("tests/golden/tokenizer/general/clip-hf.json", &size);
+    ft_file_write(ft_arena_print(&arena, "%s/tokenizer.json", directory), bytes, size);
+    write_weights(ft_arena_print(&arena, "%s/model.safetensors", directory), find("transformers", name), (struct content){.numbers = true});
+    return directory;
+}
+
+/* "vision/vit", "clip/clip:text": a tower. */
+static struct ft_model *open_golden(const char *name)
+{
+    const char *colon = strchr(name, ':'), *from = ft_arena_print(&arena, "tests/golden/%.*s", (int)strcspn(name, ":"), name);
+    const char *directory = strncmp(name, "vision/", 7) == 0 || strncmp(name, "clip/", 5) == 0 ? make_golden(from, strrchr(from, '/') + 1) : from;
+
+    return colon ? ft_model_open_tower(directory, strcmp(colon, ":text") == 0 ? FT_TOWER_TEXT : FT_TOWER_IMAGE) : ft_model_open(directory, NULL);
 }
 
 static void test_golden(const struct golden *g)
@@ -131,7 +140,7 @@ static void test_golden(const struct golden *g)
         return;
     }
     check_file(model, path, false, g->model);
-    ok(gives("sentence_embedding") && gives("last_hidden_state") == (model->input == FT_INPUT_TEXT || strstr(g->model, "vit")), "%s: outputs", g->model);
+    ok(gives("sentence_embedding") && gives("last_hidden_state") == (model->input == FT_INPUT_TEXT || strstr(g->model, "vit") || strstr(g->model, "clip")), "%s: outputs", g->model);
     bytes = read_all(path, &size);
     crc = ft_crc32c(0, bytes, size);
     if (!ok(crc == g->crc && onnx.node_count == g->nodes, "%s: the bytes that were run", g->model))
@@ -149,7 +158,7 @@ static void test_families(void)
     char *all = read_all("tests/golden/onnx/files.txt", &size);
     struct golden g;
 
-    ok(all && read_lists("tests/golden/vision/names-tiny.txt") == 0, "golden numbers are there");
+    ok(all && read_lists("tests/golden/vision/names-tiny.txt") == 0 && read_lists("tests/golden/clip/names.txt") == 0, "golden numbers are there");
     for (char *line = all; line && *line; line = strchr(line, '\n') + 1)
         if (sscanf(line, "%x %zu %127s", &g.crc, &g.nodes, g.model) == 3)
             test_golden(&g);
@@ -176,6 +185,26 @@ static void test_refused(const char *path)
     model = ft_model_open("tests/golden/model/mean", NULL);
     model->node_count = model->body_nodes;
     ok(ft_onnx_write(model, path, FT_ONNX_LIMIT) < 0 && strstr(ft_error(), "no embedding") && !ft_file_exists(path), "token vectors alone: %s", ft_error());
+    ft_model_close(model);
+}
+
+/* ---- two towers ---- */
+
+static void test_towers(void)
+{
+    static const char *const names[] = {"text", "image"};
+    struct ft_model *model = ft_model_join("tests/golden/model/mean", "tests/golden/pictures/resnet", &(struct ft_list){(const char *[]){"dim=8"}, 1}, 1);
+    const char *directory = ft_arena_print(&arena, "%s/towers", place), *file = ft_arena_print(&arena, "%s/towers.onnx", place);
+
+    if (!ok(model && ft_onnx_place(model, directory, false) == 0, "two towers: a directory"))
+        printf("# %s\n", ft_error());
+    for (int t = 0; model && t < FT_TOWERS; t++) {
+        check_file(model->towers[t], ft_arena_print(&arena, "%s/%s/model.onnx", directory, names[t]), false, names[t]);
+        ok(!ft_file_exists(ft_arena_print(&arena, "%s/%s/model.safetensors", directory, names[t])), "%s: no other weights", names[t]);
+    }
+    ok(ft_onnx_place(model, directory, false) < 0 && ft_onnx_place(model, directory, true) == 0, "replaced when forced");
+    ok(ft_onnx_write(model, file, FT_ONNX_LIMIT) < 0 && ft_error_status() == FT_USAGE && strstr(ft_error(), "two towers") && !ft_file_exists(file),
+       "one file is refused: %s", ft_error());
     ft_model_close(model);
 }
 
@@ -250,6 +279,7 @@ int main(int argc, char **argv)
     test_families();
     test_refused(path);
     test_again(path);
+    test_towers();
     test_full(FT_ONNX_LIMIT, "one file");
     test_full(0, "two files");
     ft_directory_remove(place);

@@ -58,6 +58,15 @@ test_expect_success 'a stream of steps names the run; a finished run is a model'
     test_no_file tuned-onnx/run
 '
 
+test_expect_success 'two towers: a directory each, and no one file' '
+    ft-tailor -q -m model -m "$GOLDEN/pictures/resnet" --dim 16 -o both && ft-export -m both --to onnx -o both-onnx &&
+    for tower in text image; do
+        test -s both-onnx/$tower/model.onnx && test -f both-onnx/$tower/config.json && test_no_file both-onnx/$tower/model.safetensors || return 1
+    done &&
+    test -f both-onnx/text/tokenizer.json && test -f both-onnx/image/preprocessor_config.json && ft-export -m both --to onnx -o both-onnx --force &&
+    test_expect_code 2 ft-export -m both -o both.onnx 2>err && test_grep "two towers" err && test_no_file both.onnx
+'
+
 # ---- onnxruntime, where it is ----
 
 python=${FT_PYTHON:-python3}
@@ -73,7 +82,7 @@ if $python -c 'import numpy, onnx, onnxruntime, tokenizers' 2>/dev/null; then
         "${FT_BUILD:-$TOP/build}"/tests/model/test-onnx model beside.onnx 0 && test -s beside.onnx.data && $compare model@beside.onnx
     '
     if $python -c 'import PIL, transformers' 2>/dev/null; then
-        test_expect_success 'pictures, read by transformers' '$compare "$GOLDEN/pictures/resnet" "$GOLDEN/tailor/cats"'
+        test_expect_success 'pictures, read by transformers' '$compare "$GOLDEN/pictures/resnet" "$GOLDEN/tailor/cats" both'
     else
         test_skip 'pictures, read by transformers' 'no Pillow, or no transformers'
     fi

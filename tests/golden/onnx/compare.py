@@ -52,7 +52,9 @@ def texts(model, directory, session, work):
     config = settings(directory, "config.json")
     static = not config or config.get("model_type") in ("model2vec", "static") or "StaticEmbedding" in json.dumps(settings(directory, "modules.json"))
     first = (config.get("pad_token_id", 1) + 1) if config.get("model_type") in ("roberta", "xlm-roberta", "camembert") else 2 if config.get("model_type") == "mpnet" else 0
-    limit = min(600, settings(directory, "sentence_bert_config.json").get("max_seq_length") or 600, config.get("max_position_embeddings", 1000) - first,
+    inner = config.get("text_config", config)
+    padding = inner.get("pad_token_id") or 0
+    limit = min(600, settings(directory, "sentence_bert_config.json").get("max_seq_length") or 600, inner.get("max_position_embeddings", 1000) - first,
                 int(settings(directory, "tokenizer_config.json").get("model_max_length") or 600))
     characters = 1 << 30
     if not static:
@@ -71,7 +73,7 @@ def texts(model, directory, session, work):
         length = max(1, max(len(codes[i].ids) for i in which)) + more
         feeds = {name: np.zeros((len(which), length), np.int64) for name in names}
         if "input_ids" in feeds:
-            feeds["input_ids"][:] = config.get("pad_token_id") or 0
+            feeds["input_ids"][:] = padding
         for row, i in enumerate(which):
             n = len(codes[i].ids)
             at = slice(length - n, length) if left else slice(0, n)
@@ -131,16 +133,23 @@ def vectors(model, directory, session, work):
         yield session.run(["sentence_embedding"], {"features": numbers[which]})[0], want[which]
 
 
+def graphs(directory):
+    """model.onnx, or that of each tower."""
+    found = [os.path.join(directory, inside) for inside in ("text", "image") if os.path.exists(os.path.join(directory, inside, "model.onnx"))]
+    return found or [directory]
+
+
 def compare(name, work):
     model, _, given = name.partition("@")
     directory = os.path.join(work, "model")
     run("ft-export", "-q", "-m", model, "--to", "onnx", "--force", "-o", directory, stderr=subprocess.DEVNULL)
-    session = session_of(given or os.path.join(directory, "model.onnx"))
-    kind = {"input_ids": texts, "pixel_values": pictures, "features": vectors}[session.get_inputs()[0].name]
     worst = 0.0
-    for got, want in kind(model, directory, session, work):
-        assert got.shape == want.shape and np.isfinite(got).all(), (got.shape, want.shape)
-        worst = max(worst, float(np.abs(got - want).max() / max(1.0, np.abs(want).max())))
+    for inside in graphs(directory):
+        session = session_of(given or os.path.join(inside, "model.onnx"))
+        kind = {"input_ids": texts, "pixel_values": pictures, "features": vectors}[session.get_inputs()[0].name]
+        for got, want in kind(model, inside, session, work):
+            assert got.shape == want.shape and np.isfinite(got).all(), (got.shape, want.shape)
+            worst = max(worst, float(np.abs(got - want).max() / max(1.0, np.abs(want).max())))
     return worst
 
 
