@@ -267,9 +267,10 @@ struct files {
     struct ft_arena arena;
     const char *path[FILES];
     json_t *root[FILES];
+    const char *model;           /* whose pictures they are of */
 };
 
-static int files_open(struct files *files, const char *directory)
+static int files_open(struct files *files, const char *directory, const char *model)
 {
     static const char *const names[FILES] = {"config.json", "preprocessor_config.json", "processor_config.json"};
 
@@ -278,6 +279,7 @@ static int files_open(struct files *files, const char *directory)
         if (!(files->path[i] = ft_arena_print(&files->arena, "%s/%s", directory, names[i])) ||
             (ft_file_exists(files->path[i]) && !(files->root[i] = ft_json_read(files->path[i]))))
             return -1;
+    files->model = model ? model : ft_json_text(files->root[CONFIG], "model_type");
     return 0;
 }
 
@@ -305,13 +307,13 @@ static int files_read(const struct files *files, struct ft_preprocess *p)
 
     if (first == FILES)
         return 0;
-    return ft_preprocess_read(p, files->root[first], files->path[first], first == CONFIG ? NULL : ft_json_text(files->root[CONFIG], "model_type")) < 0 ? -1 : 1;
+    return ft_preprocess_read(p, files->root[first], files->path[first], first == CONFIG ? NULL : files->model) < 0 ? -1 : 1;
 }
 
-int ft_preprocess_open(const char *directory, struct ft_preprocess *p)
+int ft_preprocess_open(const char *directory, const char *model, struct ft_preprocess *p)
 {
     struct files files;
-    int rc = files_open(&files, directory) < 0 ? -1 : files_read(&files, p);
+    int rc = files_open(&files, directory, model) < 0 ? -1 : files_read(&files, p);
 
     files_close(&files);
     return rc;
@@ -387,7 +389,7 @@ static json_t *processor_make(const struct ft_preprocess *p)
 /* Every file that speaks of the size says another one: who asks which is not ours to know. Where none does there comes one. */
 static int files_resize(struct files *files, size_t side, struct ft_preprocess otherwise)
 {
-    const char *model = ft_json_text(files->root[CONFIG], "model_type");
+    const char *model = files->model;
 
     if (files_first(files) == FILES) {
         otherwise.resize_height = scaled(otherwise.resize_height, side, otherwise.height);
@@ -402,19 +404,19 @@ static int files_resize(struct files *files, size_t side, struct ft_preprocess o
     return json_is_integer(json_object_get(files->root[CONFIG], "image_size")) ? set(files->root[CONFIG], "image_size", json_integer((json_int_t)side)) : 0;
 }
 
-int ft_preprocess_open_sized(const char *directory, size_t side, struct ft_preprocess *p)
+int ft_preprocess_open_sized(const char *directory, const char *model, size_t side, struct ft_preprocess *p)
 {
     struct files files;
-    int rc = files_open(&files, directory) < 0 || files_resize(&files, side, *p) < 0 ? -1 : files_read(&files, p);
+    int rc = files_open(&files, directory, model) < 0 || files_resize(&files, side, *p) < 0 ? -1 : files_read(&files, p);
 
     files_close(&files);
     return rc < 0 ? -1 : 0;
 }
 
-int ft_preprocess_save_sized(const char *directory, const struct ft_preprocess *p)
+int ft_preprocess_save_sized(const char *directory, const char *model, const struct ft_preprocess *p)
 {
     struct files files;
-    int rc = files_open(&files, directory) < 0 || files_resize(&files, p->height, *p) < 0 ? -1 : 0;
+    int rc = files_open(&files, directory, model) < 0 || files_resize(&files, p->height, *p) < 0 ? -1 : 0;
 
     for (int i = 0; rc == 0 && i < FILES; i++)
         if (files.root[i])

@@ -33,15 +33,16 @@ struct ft_preprocess ft_preprocess_torchvision(size_t size, size_t resize, enum 
 /* As CLIP's towers want it: the shorter edge to `size`, bicubic, `size` x `size` from the center, CLIP's own mean and deviation. */
 struct ft_preprocess ft_preprocess_clip(size_t size);
 
-/* From the directory of a model. 1: found and read; 0: there is none; -1: FT_BAD names the file and what is wrong or not covered. */
-int ft_preprocess_open(const char *directory, struct ft_preprocess *p);
+/* From the directory of a model, of the model_type `model` or, where that is NULL, of config.json's. 1: found and read; 0: there is none; -1: FT_BAD names the
+ * file and what is wrong or not covered. */
+int ft_preprocess_open(const char *directory, const char *model, struct ft_preprocess *p);
 
 /* The same, were its pictures side x side pixels: where a larger one is cropped, that is as many times larger. Where the directory says nothing, `p` is
  * resized, and then what transformers' BitImageProcessor would make of that. */
-int ft_preprocess_open_sized(const char *directory, size_t side, struct ft_preprocess *p);
+int ft_preprocess_open_sized(const char *directory, const char *model, size_t side, struct ft_preprocess *p);
 
 /* Make the files of a directory, the same that ft_preprocess_open_sized had, say `p`. */
-int ft_preprocess_save_sized(const char *directory, const struct ft_preprocess *p);
+int ft_preprocess_save_sized(const char *directory, const char *model, const struct ft_preprocess *p);
 
 /* preprocessor_config.json. `path` is for messages; `kind` is the model_type of config.json where the file itself does not say whose it is, or NULL. */
 int ft_preprocess_read(struct ft_preprocess *p, const json_t *root, const char *path, const char *kind);

@@ -323,8 +323,10 @@ int ft_tailored_write(struct ft_arena *arena, const struct ft_model *model, cons
     const char *edits = ft_arena_print(arena, "%s/ft.json", directory);
     bool alone = why_edits(arena, model) != NULL;
 
-    if (!body || !modules || !edits || write_config(arena, model, body, alone) < 0 || write_limit(arena, model, body) < 0 ||
-        (model->tailored->side && ft_preprocess_save_sized(body, model->preprocess) < 0))
+    /* The size first: while config.json is the one that the pictures were read by. */
+    if (!body || !modules || !edits ||
+        (model->tailored->side && ft_preprocess_save_sized(body, model->tailored->family, model->preprocess) < 0) ||
+        write_config(arena, model, body, alone) < 0 || write_limit(arena, model, body) < 0)
         return -1;
     unlink(modules);   /* as they came with the small files */
     unlink(edits);

@@ -68,7 +68,7 @@ static void test_golden(void)
         if (strcmp(name, "torchvision") == 0)
             p = ft_preprocess_torchvision(11, 14, FT_FILTER_BILINEAR);
         else
-            rc = ft_preprocess_open(directory, &p);
+            rc = ft_preprocess_open(directory, NULL, &p);
         if (ok(rc == 1, "%s: read%s%s", name, rc < 0 ? ": " : "", rc < 0 ? ft_error() : ""))
             check(&p, name, width, height, &text);
         else
@@ -83,15 +83,15 @@ static void test_places(void)
 
     file_set("config.json", "-");
     file_set("preprocessor_config.json", "-");
-    ok(ft_preprocess_open(directory, &p) == 0, "a directory that says nothing of pictures");
+    ok(ft_preprocess_open(directory, NULL, &p) == 0, "a directory that says nothing of pictures");
     file_set("processor_config.json", "{\"image_processor\":{\"image_processor_type\":\"CLIPImageProcessorFast\",\"size\":{\"shortest_edge\":7},"
              "\"crop_size\":6},\"processor_class\":\"CLIPProcessor\"}");
-    ok(ft_preprocess_open(directory, &p) == 1 && p.resize_height == 7 && p.width == 6, "inside of processor_config.json");
+    ok(ft_preprocess_open(directory, NULL, &p) == 1 && p.resize_height == 7 && p.width == 6, "inside of processor_config.json");
     file_set("preprocessor_config.json", "{\"size\":9}");
-    ok(ft_preprocess_open(directory, &other) == 1 && other.width == 9, "preprocessor_config.json comes first");
+    ok(ft_preprocess_open(directory, NULL, &other) == 1 && other.width == 9, "preprocessor_config.json comes first");
     file_set("processor_config.json", "-");
     file_set("preprocessor_config.json", "{\"image_processor_type\":\"TimmWrapperImageProcessor\",\"data_config\":{\"input_size\":[3,8,8]}}");
-    ok(ft_preprocess_open(directory, &p) == 1 && p.width == 8 && p.resize_height == 9 && p.filter == FT_FILTER_BICUBIC && p.even, "transformers around timm");
+    ok(ft_preprocess_open(directory, NULL, &p) == 1 && p.width == 8 && p.resize_height == 9 && p.filter == FT_FILTER_BICUBIC && p.even, "transformers around timm");
 }
 
 static void refused(const char *json, const char *why)
@@ -143,9 +143,9 @@ static void sized(const char *config, const char *processor, size_t side, size_t
 
     file_set("config.json", config);
     file_set("preprocessor_config.json", processor);
-    rc = ft_preprocess_open(directory, &was);
+    rc = ft_preprocess_open(directory, NULL, &was);
     p = was;
-    rc = rc < 0 || ft_preprocess_open_sized(directory, side, &p) < 0 || ft_preprocess_save_sized(directory, &p) < 0 ? -1 : ft_preprocess_open(directory, &again);
+    rc = rc < 0 || ft_preprocess_open_sized(directory, NULL, side, &p) < 0 || ft_preprocess_save_sized(directory, NULL, &p) < 0 ? -1 : ft_preprocess_open(directory, NULL, &again);
     ok(rc == 1 && p.height == side && p.width == side && (p.rule == FT_RESIZE_NONE || (p.resize_height == height && p.resize_width == width)) &&
        p.filter == was.filter && p.scale == was.scale && memcmp(p.mean, was.mean, sizeof p.mean) == 0 && memcmp(p.std, was.std, sizeof p.std) == 0,
        "%s %s: %zu pixels from %zu x %zu%s%s", config, processor, side, p.resize_height, p.resize_width, rc < 0 ? ": " : "", rc < 0 ? ft_error() : "");

@@ -120,7 +120,7 @@ static void test_made(void)
         printf("# %s\n", ft_error());
     ok(ft_tensors_open(&files, directory) == 0 && files.count == list->count, "with all %zu tensors", list->count);
     ft_safetensors_close(&files);
-    ok(ft_preprocess_open(directory, &p) == 1 && p.height == 224 && p.width == 224 && p.resize_height == 256 && p.filter == FT_FILTER_BICUBIC &&
+    ok(ft_preprocess_open(directory, NULL, &p) == 1 && p.height == 224 && p.width == 224 && p.resize_height == 256 && p.filter == FT_FILTER_BICUBIC &&
        p.rule == FT_RESIZE_SHORTEST && fabs(p.mean[1] * 255 - 127) < 1e-12 && fabs(p.std[2] * 255 - 128) < 1e-12, "and TensorFlow's pixels");
     model = ft_model_open_nodes(directory);
     ok(model && model->dim == 1280 && model->height == 224, "it opens");

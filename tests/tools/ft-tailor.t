@@ -257,6 +257,13 @@ test_expect_success 'its maps pooled by a generalised mean, and cut after its se
     $tailor -m cats --embedding encoder.stages.1.layers.0.act --pool max -o cats-cut && near cats-cut cats-cut && test "$(wc -c <cats-cut/model.safetensors)" -lt 25000
 '
 
+test_expect_success 'whose processor the pictures are made ready by follows from the family where only ft.json says that' '
+    cp -r "$TOP/tests/golden/pictures/resnet" typed && cp -r typed untyped && sed -i /image_processor_type/d untyped/preprocessor_config.json &&
+    for m in typed untyped; do
+        $tailor -m $m --image-size 30 --dim 4 -o $m-4 && ft-embed -q -m $m-4 unseen.ft | ft-export -q --to npy -o $m.npy || return 1
+    done && test_grep ft-tailored untyped-4/config.json && cmp typed.npy untyped.npy
+'
+
 test_expect_success 'and trained: the frozen stages stay as they are, batch norms and all' '
     printf "image,label\n%s/a.png,x\n%s/b.png,x\n%s/c.png,y\n" "$GOLDEN/pictures" "$GOLDEN/pictures" "$GOLDEN/pictures" >pictures.csv &&
     $tailor -m cats --pool gem --freeze below:encoder.stages.3.layers.0.layer.0.convolution --dim 4 -o cats-dim &&

@@ -163,15 +163,16 @@ int ft_vision_input_or(struct ft_builder *b, const struct ft_preprocess *otherwi
 {
     struct ft_model *model = b->model;
     struct ft_preprocess *p = ft_arena_zero(&model->arena, 1, sizeof *p);
+    const char *family = model->tailored ? model->tailored->family : NULL;   /* config.json does not say it then */
     int found;
 
-    if (!p || (found = ft_preprocess_open(model->weights, p)) < 0)
+    if (!p || (found = ft_preprocess_open(model->weights, family, p)) < 0)
         return -1;
     if (!found)
         *p = *otherwise;
     if (model->tailored && model->tailored->side) {
         b->side = model->tailored->side;
-        if (ft_preprocess_open_sized(model->weights, b->side, p) < 0)
+        if (ft_preprocess_open_sized(model->weights, family, b->side, p) < 0)
             return -1;
     }
     ft_vision_input_given(b, p);
