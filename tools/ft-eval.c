@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 static const char *model_name, *index_path, *distance_name, *before_name, *qrels_path, *output;
-static const char *modality, *task_name, *metric_names = "usual", *judged_run, *run_path, *each_path, *dim_list;
-static struct ft_list minima, prompts;
+static const char *modality, *task_name, *metric_names = "usual", *judged_run, *names_path, *run_path, *each_path, *dim_list;
+static struct ft_list minima, prompts, templates;
 static bool json, normalize, force;
 static const char *precision_name = "fp32";
 static enum ft_precision precision;
@@ -33,6 +33,8 @@ static const struct ft_option options[] = {
     {0, "index", FT_TEXT, &index_path, "FILE", "documents to find, or to learn from (default: the queries themselves)", NULL},
     {0, "modality", FT_TEXT, &modality, "M[:M]", "text, image, or what asks and what answers: text:image (default: all)", NULL},
     {0, "qrels", FT_TEXT, &qrels_path, "FILE", "what is relevant (default: equal labels, or pairs)", NULL},
+    {0, "template", FT_LIST, &templates, "TEXT", "of zero-shot: what a label's name is put into, at {}; may repeat (default: {})", NULL},
+    {0, "names", FT_TEXT, &names_path, "FILE", "of zero-shot: label, tab, name a line (default: labels are called as they are)", NULL},
     {0, "judge", FT_TEXT, &judged_run, "RUN", "judge this TREC run by --qrels, without documents", NULL},
     {'k', NULL, FT_COUNT, &k, "N", "neighbours that count for the metrics at k", NULL},
     {0, "metrics", FT_TEXT, &metric_names, "NAME,...", "what to print of rankings: names, or usual, finetuner, all", NULL},
@@ -187,7 +189,7 @@ static int check_judge(void)
 {
     if (!qrels_path)
         return ft_fail(FT_USAGE, "--judge needs --qrels FILE: what is relevant");
-    if (tool.argc || model_name || index_path || task_name || modality || dim_list || distance_name || run_path || normalize || max_length || prompts.count)
+    if (tool.argc || model_name || index_path || task_name || modality || templates.count || names_path || dim_list || distance_name || run_path || normalize || max_length || prompts.count)
         return ft_fail(FT_USAGE, "--judge takes rankings as they are: no FILE, and no option for documents or embeddings");
     return 0;
 }
@@ -349,7 +351,7 @@ static int study(struct world *w)
 {
     struct ft_study_options how = {
         .input = tool.argc ? tool.argv[0] : NULL, .model = model_name, .before = w->before_is_result ? NULL : before_name,
-        .index = index_path, .qrels = qrels_path, .distance = distance_name, .prompts = &prompts,
+        .index = index_path, .qrels = qrels_path, .distance = distance_name, .prompts = &prompts, .templates = &templates, .names = names_path,
         .embed = {.max_length = (size_t)max_length, .normalize = normalize, .precision = precision},
         .dims = w->dims, .k = (size_t)k, .measures = &w->measures, .each = each_path != NULL, .run = run_path != NULL,
         .bootstrap = (size_t)bootstrap, .seed = (uint64_t)seed, .cross = &w->cross, .modalities = w->modalities,

@@ -5,6 +5,7 @@
 #include "base/pool.h"
 #include "eval/beir.h"
 #include "eval/tasks.h"
+#include "eval/zeroshot.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -61,7 +62,8 @@ static int choose_both(struct ft_study *s)
         return ft_fail(FT_USAGE, "pairs of a text and an image are measured both ways, and %s goes with one: add --modality text:image, or image:text",
                        alone);
     if (prompted(s))
-        return ft_fail(FT_USAGE, "texts have one prompt as queries and another as documents: add --modality text:image, or image:text");
+        return ft_fail(FT_USAGE, "a pair of a text and an image, and texts have one prompt as queries and another as documents: add --modality text:image, "
+                       "or image:text");
     s->ways = 2;
     c[FT_QUERIES].modality = FT_MODALITY_TEXT;
     c[FT_INDEX].modality = FT_MODALITY_IMAGE;
@@ -132,12 +134,27 @@ void ft_study_turn(struct ft_study *s)
     s->related = false;
 }
 
+static int check_names(struct ft_study *s)
+{
+    const struct ft_study_options *o = &s->options;
+
+    if (!s->task || !s->task->named)
+        return !o->names && !o->templates->count ? 0 : ft_fail(FT_USAGE, "--template and --names go with --task zero-shot");
+    if (!o->model)
+        return ft_fail(FT_USAGE, "--task %s: add -m MODEL: it embeds the names of the labels", s->task->name);
+    if (ft_templates_check(o->templates) < 0)
+        return -1;
+    return (s->contents.label_names = ft_corpus_open(FT_CORPUS_MEMORY)) ? 0 : -1;
+}
+
 int ft_study_open(struct ft_study *s, const struct ft_study_options *options)
 {
     *s = (struct ft_study){.options = *options, .task = options->task};
     s->folder = options->input && ft_directory_exists(options->input);
     if (s->task && s->task->index && !options->index)
         return ft_fail(FT_USAGE, "--task %s learns from documents with labels: add --index FILE", s->task->name);
+    if (check_names(s) < 0)
+        return -1;
     if (s->task && s->task->names && ft_modalities_differ(options->modalities))
         return ft_fail(FT_USAGE, "--modality %s:%s: the task %s takes one modality", ft_modality_name(options->modalities.queries),
                        ft_modality_name(options->modalities.answers), s->task->name);

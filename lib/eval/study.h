@@ -25,6 +25,8 @@ struct ft_study_options {
     const char *index, *qrels;         /* files, or NULL */
     const char *distance;              /* NULL: the model's, else cosine */
     const struct ft_list *prompts;
+    const struct ft_list *templates;   /* of the task zero-shot: what names of labels are put into */
+    const char *names;                 /* and a file of them, or NULL */
     struct ft_embed_options embed;     /* its prompt and truncate_dim are not looked at */
     size_t dim[FT_DIMS], dims;         /* none: whole embeddings */
     size_t k;

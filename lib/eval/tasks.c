@@ -4,6 +4,7 @@
 #include "eval/clustering.h"
 #include "eval/pairs.h"
 #include "eval/probe.h"
+#include "eval/zeroshot.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -245,13 +246,83 @@ static int measure_clustering(struct ft_study *s, int view, struct ft_measured *
     return 0;
 }
 
+/* ---- names of labels ---- */
+
+/* Where the own class of each document comes among all. `class` is of the documents; rank[count], 0 where there is none. */
+static int rank_classes(struct ft_study *s, const struct ft_vectors *v, const float *names, size_t classes, const uint32_t *class, uint32_t *rank)
+{
+    struct ft_items *own = ft_arena_zero(&s->dim_arena, v->count + 1, sizeof *own);
+    struct ft_rank *found = ft_arena_take(&s->dim_arena, (v->count + 1) * sizeof *found);
+    size_t *count = ft_arena_zero(&s->dim_arena, v->count + 1, sizeof *count), at = 0;
+    const struct ft_nearest nearest = {.distance = FT_COSINE, .dim = v->dim, .index = names, .index_count = classes, .query = v->vector,
+                                       .query_count = v->count};
+
+    if (!own || !found || !count)
+        return -1;
+    for (size_t i = 0; i < v->count; i++)
+        if (class[i] != FT_NO_CLASS)
+            own[i] = (struct ft_items){&class[i], 1};
+    if (vectors_ready("document", FT_COSINE, v) < 0 || ft_nearest_ranks(&nearest, own, found, count, 0, NULL) < 0)
+        return -1;
+    for (size_t i = 0; i < v->count; at += own[i++].count)
+        rank[i] = count[i] ? found[at].rank : 0;
+    return 0;
+}
+
+/* Labels to classes; those that have none, or of which no name is known, take no part. */
+static size_t find_classes(const struct ft_study *s, const struct ft_classes *classes, uint32_t *class, size_t *unnamed)
+{
+    size_t counted = 0;
+
+    *unnamed = 0;
+    for (size_t i = 0; i < s->queries->count; i++) {
+        uint32_t label = s->queries->item[i].label;
+
+        class[i] = label == FT_NO_CLASS ? FT_NO_CLASS : classes->of_label[label];
+        *unnamed += label != FT_NO_CLASS && class[i] == FT_NO_CLASS;
+        counted += class[i] != FT_NO_CLASS;
+    }
+    return counted;
+}
+
+static int measure_zero_shot(struct ft_study *s, int view, struct ft_measured *m)
+{
+    struct ft_guesses *guesses = ft_arena_zero(&s->dim_arena, 1, sizeof *guesses);
+    uint32_t *class = ft_arena_take(&s->dim_arena, (s->queries->count + 1) * sizeof *class);
+    uint32_t *rank = ft_arena_take(&s->dim_arena, (s->queries->count + 1) * sizeof *rank);
+    const struct ft_encoder *encoder = s->queries->view[view].encoder;
+    struct ft_classes classes;
+    struct ft_vectors v;
+    size_t counted, unnamed;
+    float *names;
+
+    if (!guesses || !class || !rank || ft_classes_read(&classes, &s->dim_arena, &s->contents, s->options.names) < 0 ||
+        ft_study_vectors(s, FT_QUERIES, view, &v) < 0 || !(names = ft_arena_take(&s->dim_arena, classes.count * v.dim * sizeof *names)) ||
+        ft_classes_embed(&classes, s->options.templates, encoder, v.dim, names) < 0)
+        return -1;
+    if (!(counted = find_classes(s, &classes, class, &unnamed)))
+        return ft_fail(FT_BAD, "%s: names no label of the documents", s->options.names);
+    if (counted + unnamed < v.count)
+        ft_study_warn(s, "%zu of %zu documents have no label and are left out", v.count - counted - unnamed, v.count);
+    if (unnamed)
+        ft_study_warn(s, "%zu of %zu documents have a label that %s does not name and are left out", unnamed, v.count, s->options.names);
+    if (rank_classes(s, &v, names, classes.count, class, rank) < 0)
+        return -1;
+    *guesses = (struct ft_guesses){class, rank, v.count, classes.count};
+    *m = (struct ft_measured){.units = v.count, .counted = counted, .room = 2 * classes.count, .statistic = ft_guesses_of, .data = guesses};
+    snprintf(s->said, sizeof s->said, "%zu documents, %zu labels by name, %zu template%s", counted, classes.count,
+             s->options.templates->count ? s->options.templates->count : 1, s->options.templates->count > 1 ? "s" : "");
+    return 0;
+}
+
 static const struct ft_task tasks[] = {
-    {"retrieval", "queries", FT_TUPLES_NONE, false, NULL, 0, measure_retrieval},
-    {"sts", "pairs", FT_TUPLES_SCORED, false, ft_sts_names, FT_STS_FIGURES, measure_sts},
-    {"pair-classification", "pairs", FT_TUPLES_SCORED, false, ft_pair_names, FT_PAIR_FIGURES, measure_pairs},
-    {"triplets", "triplets", FT_TUPLES_TRIPLETS, false, ft_triplet_names, FT_TRIPLET_FIGURES, measure_triplets},
-    {"linear-probe", "documents", FT_TUPLES_NONE, true, ft_answer_names, FT_ANSWER_FIGURES, measure_probe},
-    {"clustering", "documents", FT_TUPLES_NONE, false, ft_clustering_names, FT_CLUSTERING_FIGURES, measure_clustering},
+    {"retrieval", "queries", FT_TUPLES_NONE, false, NULL, 0, measure_retrieval, false},
+    {"sts", "pairs", FT_TUPLES_SCORED, false, ft_sts_names, FT_STS_FIGURES, measure_sts, false},
+    {"pair-classification", "pairs", FT_TUPLES_SCORED, false, ft_pair_names, FT_PAIR_FIGURES, measure_pairs, false},
+    {"triplets", "triplets", FT_TUPLES_TRIPLETS, false, ft_triplet_names, FT_TRIPLET_FIGURES, measure_triplets, false},
+    {"linear-probe", "documents", FT_TUPLES_NONE, true, ft_answer_names, FT_ANSWER_FIGURES, measure_probe, false},
+    {"clustering", "documents", FT_TUPLES_NONE, false, ft_clustering_names, FT_CLUSTERING_FIGURES, measure_clustering, false},
+    {"zero-shot", "documents", FT_TUPLES_NONE, false, ft_guess_names, FT_GUESS_FIGURES, measure_zero_shot, true},
 };
 
 const struct ft_task *ft_task_find(const char *name)

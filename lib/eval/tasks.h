@@ -14,9 +14,10 @@ struct ft_task {
 
     /* Measure one view: fill `measured`. Figures are then those of its statistic. */
     int (*measure)(struct ft_study *study, int view, struct ft_measured *measured);
+    bool named;                        /* looks at what labels are called, and embeds that */
 };
 
-#define FT_TASKS "retrieval sts pair-classification triplets linear-probe clustering"
+#define FT_TASKS "retrieval sts pair-classification triplets linear-probe clustering zero-shot"
 const struct ft_task *ft_task_find(const char *name);      /* NULL with FT_USAGE */
 
 /* Has the task, or where NULL any, a figure of this name? Not of retrieval, whose figures are measures. */

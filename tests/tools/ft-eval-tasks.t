@@ -84,7 +84,7 @@ test_expect_success 'tasks refuse what is not theirs' '
 test_expect_success '--metrics: names, groups, their k; what has a minimum is measured too' '
     ft-eval -q --index rank.index --qrels rank.qrels --metrics map,map@5,precision,map rank.docs --min f1@3=0 >actual &&
     cut -f 1 actual | paste -s -d " " - >names && echo "map map@5 precision@20 f1@3" >expect && test_cmp expect names &&
-    ft-eval -q --index rank.index --qrels rank.qrels --metrics all rank.docs >actual && test "$(wc -l <actual)" -eq 20 &&
+    ft-eval -q --index rank.index --qrels rank.qrels --metrics all rank.docs >actual && test "$(wc -l <actual)" -eq 21 &&
     test_expect_code 2 ft-eval --metrics map@0 rank.docs 2>messages && test_grep "known are acc@1 precision@20 .* dcg_at_k" messages &&
     test_expect_code 2 ft-eval --metrics map, rank.docs && test_expect_code 2 ft-eval --metrics precision@5x rank.docs
 '

@@ -5,7 +5,6 @@
   plain      the same texts and images as documents of their own, with qrels
   twins      one text and one image each, in chunks without roles that are an embedding and a modality; R@1, R@5, R@10 and the median rank are
              get_clip_metrics' of open_clip_train (open_clip_torch 3.3.0)
-  zero       labelled images, class vectors by hand: see below
 
 Needs numpy, torch, open_clip_torch."""
 import base64, json, os
