@@ -287,7 +287,7 @@ static int write_batch(const struct ft_record *record, const struct ft_batch *ba
     const char *const drop_second[] = {field, NULL};
     msgpack_packer *pk;
 
-    if (packed && ft_inputs_check(model, batch->items) < 0)
+    if (packed && ft_inputs_check(model, packed) < 0)
         return -1;
     pk = ft_writer_begin(tool.output);
     ft_document_copy(pk, &record->object, is_second() ? drop_second : drop_embedded, 1 + (packed ? ft_inputs_count(model) : 0));
@@ -366,7 +366,7 @@ static int embed_batches(struct batches *b)
     struct ft_batch batch;
     int more = 1;
 
-    if (b->stage && ft_stage_model(b->stage)->input == FT_INPUT_IMAGE &&
+    if (b->stage && ft_lookahead_wanted(ft_stage_model(b->stage)) &&
         !(b->ahead = ft_lookahead_open(ft_stage_model(b->stage), ft_stage_settings(b->stage), next_record, b->reader)))
         return -1;
     while (more > 0 && (more = next_batch(b, &arena, &record, &batch)) > 0) {

@@ -20,6 +20,8 @@ struct ft_packed {
     const uint8_t *pixel;    /* [texts, height, across, 3] of images, or NULL */
     const float *vector;     /* [texts, width] feature vectors, or NULL */
     size_t chunk_rows, shard_rows;   /* about how many rows go into each, as the model says; 0 = what suits texts */
+    const struct ft_packed *towers;  /* of a model of two towers, each one's items; then `texts` counts all, and nothing else is here but: */
+    const size_t *number[2];         /* the numbers of these among all; NULL where there are no towers */
 };
 
 struct ft_span {

@@ -245,41 +245,20 @@ static int embed_pictures(struct ft_embedder *e, struct pictures *p, float *out)
     return result;
 }
 
-/* The items of one tower, and their numbers among all. */
-struct share {
-    struct ft_content *content;
-    uint8_t *role;
-    size_t *number, count;
+/* One tower's items, and whom to tell of a bad one. */
+struct telling {
+    struct ft_share share;
     ft_images_bad *bad;
     void *argument;
 };
 
-static int tell_share(void *share, size_t item)
+static int tell_share(void *telling, size_t item)
 {
-    const struct share *s = share;
+    const struct telling *t = telling;
 
-    if (s->bad)
-        return s->bad(s->argument, s->number[item]);
-    return s->content[item].uri.size ? -1 : ft_error_prefix("item %zu: ", s->number[item] + 1);
-}
-
-static int make_share(struct ft_embedder *e, enum ft_tower tower, const struct ft_content *content, const uint8_t *role, size_t count, struct share *s)
-{
-    s->content = ft_arena_take(&e->arena, count * sizeof *s->content + 1);
-    s->role = ft_arena_take(&e->arena, count + 1);
-    s->number = ft_arena_take(&e->arena, count * sizeof *s->number + 1);
-    if (!s->content || !s->role || !s->number)
-        return -1;
-    for (size_t i = 0; i < count; i++) {
-        if (ft_tower_of(&content[i]) != tower)
-            continue;
-        if (ft_item_check(e->model, &content[i]) < 0)
-            return ft_item_prefix(&content[i], i + 1);
-        s->content[s->count] = content[i];
-        s->role[s->count] = role ? role[i] : FT_NO_ROLE;
-        s->number[s->count++] = i;
-    }
-    return 0;
+    if (t->bad)
+        return t->bad(t->argument, t->share.number[item]);
+    return t->share.content[item].uri.size ? -1 : ft_error_prefix("item %zu: ", t->share.number[item] + 1);
 }
 
 static int embed_towers(struct ft_embedder *e, const struct ft_content *content, const uint8_t *role, size_t count, ft_images_bad *bad, void *argument,
@@ -288,15 +267,15 @@ static int embed_towers(struct ft_embedder *e, const struct ft_content *content,
     size_t dim = ft_embed_dim(e->model, &e->options);
 
     for (int t = 0; t < FT_TOWERS; t++) {
-        struct share s = {.bad = bad, .argument = argument};
+        struct telling one = {.bad = bad, .argument = argument};
         float *own;
 
         ft_arena_reset(&e->arena);
-        if (make_share(e, (enum ft_tower)t, content, role, count, &s) < 0 || !(own = ft_arena_take(&e->arena, s.count * dim * sizeof *own + 1)) ||
-            ft_embedder_try(e->tower[t], s.content, s.role, s.count, tell_share, &s, own) < 0)
+        if (ft_share_make(&e->arena, e->model, (enum ft_tower)t, content, role, count, &one.share) < 0 ||
+            !(own = ft_arena_take(&e->arena, one.share.count * dim * sizeof *own + 1)) ||
+            ft_embedder_try(e->tower[t], one.share.content, one.share.role, one.share.count, tell_share, &one, own) < 0)
             return -1;
-        for (size_t i = 0; i < s.count; i++)
-            memcpy(out + s.number[i] * dim, own + i * dim, dim * sizeof *out);
+        ft_share_put(&one.share, own, dim, out);
     }
     return 0;
 }

@@ -14,14 +14,14 @@ static bool changes(const struct ft_plan *plan, const struct ft_segment *segment
     return segment->slice_count || segment->biases;
 }
 
-/* Segments below the lowest one that changes; between two of them a single value is alive. */
+/* Segments below the lowest one that changes, all of them where none does; between two of them a single value is alive. */
 int ft_plan_prefix(const struct ft_plan *plan)
 {
     int lowest = 0;
 
     while (lowest < plan->segment_count && !changes(plan, &plan->segments[lowest]))
         lowest++;
-    return lowest && lowest < plan->segment_count ? plan->segments[lowest - 1].last : -1;
+    return lowest ? plan->segments[lowest - 1].last : -1;
 }
 
 size_t ft_runner_prefix(const struct ft_runner *r, bool *of_items, const char **random)

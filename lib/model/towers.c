@@ -25,6 +25,37 @@ enum ft_tower ft_tower_of(const struct ft_content *content)
     return ft_content_image(content) ? FT_TOWER_IMAGE : FT_TOWER_TEXT;
 }
 
+int ft_share_make(struct ft_arena *arena, const struct ft_model *model, enum ft_tower tower, const struct ft_content *content, const uint8_t *role,
+                  size_t count, struct ft_share *s)
+{
+    *s = (struct ft_share){.content = ft_arena_take(arena, count * sizeof *s->content + 1), .role = ft_arena_take(arena, count + 1),
+                           .number = ft_arena_take(arena, count * sizeof *s->number + 1)};
+    if (!s->content || !s->role || !s->number)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        if (ft_tower_of(&content[i]) != tower)
+            continue;
+        if (ft_item_check(model, &content[i]) < 0)
+            return ft_item_prefix(&content[i], i + 1);
+        s->content[s->count] = content[i];
+        s->role[s->count] = role ? role[i] : FT_NO_ROLE;
+        s->number[s->count++] = i;
+    }
+    return 0;
+}
+
+void ft_share_put(const struct ft_share *share, const float *rows, size_t width, float *all)
+{
+    for (size_t i = 0; i < share->count; i++)
+        memcpy(all + share->number[i] * width, rows + i * width, width * sizeof *all);
+}
+
+void ft_share_take(const struct ft_share *share, const float *all, size_t width, float *rows)
+{
+    for (size_t i = 0; i < share->count; i++)
+        memcpy(rows + i * width, all + share->number[i] * width, width * sizeof *rows);
+}
+
 /* "towers" of ft.json. */
 static int read_towers(struct ft_arena *arena, const json_t *json, const char *path, struct ft_towers *towers)
 {

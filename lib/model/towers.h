@@ -20,6 +20,20 @@ const char *ft_tower_name(enum ft_tower tower);      /* "text", "image" */
 /* The tower whose item it is: an image's, or else the text's. */
 enum ft_tower ft_tower_of(const struct ft_content *content);
 
+/* The items of one tower among others, in their order: contents, roles (FT_NO_ROLE where none were given), and their numbers among all. From the arena.
+ * FT_BAD names an item that is neither's. */
+struct ft_share {
+    struct ft_content *content;
+    uint8_t *role;
+    size_t *number, count;
+};
+int ft_share_make(struct ft_arena *arena, const struct ft_model *model, enum ft_tower tower, const struct ft_content *content, const uint8_t *role,
+                  size_t count, struct ft_share *share);
+
+/* Rows [share->count, width] to and from their places among those of all items. */
+void ft_share_put(const struct ft_share *share, const float *rows, size_t width, float *all);
+void ft_share_take(const struct ft_share *share, const float *all, size_t width, float *rows);
+
 struct ft_tailoring;
 
 /* How a directory is opened beyond what its files say. model.c's own, which towers.c shares. */

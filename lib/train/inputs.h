@@ -3,7 +3,9 @@
  *
  *     tokens, offsets    of texts
  *     pixels             of images: 8-bit, [items, height, across, 3]
- *     vectors            of vectors: floats, [items, width] */
+ *     vectors            of vectors: floats, [items, width]
+ *
+ * Of a model of two towers a batch has the first two of its texts and the third of its images, each in their order. */
 #ifndef FT_TRAIN_INPUTS_H
 #define FT_TRAIN_INPUTS_H
 
@@ -14,8 +16,12 @@
 int ft_inputs_encode(struct ft_arena *arena, const struct ft_model *model, const struct ft_settings *settings, const struct ft_batch *batch,
                      struct ft_packed *packed);
 
-/* Of so many items a stream can carry the pixels or numbers; else FT_USAGE. */
-int ft_inputs_check(const struct ft_model *model, size_t items);
+/* The same of two towers, where the images' pixels are there already or, `pixel` NULL, are decoded now. */
+int ft_inputs_encode_towers(struct ft_arena *arena, const struct ft_model *model, const struct ft_settings *settings, const struct ft_batch *batch,
+                            const uint8_t *pixel, struct ft_packed *packed);
+
+/* Can a stream carry the pixels or numbers? Else FT_USAGE. */
+int ft_inputs_check(const struct ft_model *model, const struct ft_packed *packed);
 
 /* How many fields ft_inputs_write writes. */
 uint32_t ft_inputs_count(const struct ft_model *model);

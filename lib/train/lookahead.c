@@ -1,6 +1,8 @@
 /* lookahead.c - two batches: at hand, and ahead. */
 #include "train/lookahead.h"
 #include "base/error.h"
+#include "model/towers.h"
+#include "train/inputs.h"
 
 #include <stdlib.h>
 
@@ -14,7 +16,8 @@ struct slot {
 };
 
 struct ft_lookahead {
-    const struct ft_model *model;
+    const struct ft_model *model, *images;   /* images: the model, or its tower, that reads them */
+    const struct ft_settings *settings;
     struct ft_augment augment;
     bool varies;
     uint64_t seed;
@@ -25,6 +28,11 @@ struct ft_lookahead {
     int status;                  /* of the other: 1 filled, 2 not yet, 0 there are no more, -1 */
     struct ft_error_copy error;
 };
+
+bool ft_lookahead_wanted(const struct ft_model *model)
+{
+    return model->input == FT_INPUT_IMAGE || model->input == FT_INPUT_BOTH;
+}
 
 struct ft_lookahead *ft_lookahead_open(const struct ft_model *model, const struct ft_settings *settings, ft_lookahead_next_record *next, void *argument)
 {
@@ -38,6 +46,8 @@ struct ft_lookahead *ft_lookahead_open(const struct ft_model *model, const struc
         return NULL;
     }
     a->model = model;
+    a->images = model->tower_count ? model->towers[FT_TOWER_IMAGE] : model;
+    a->settings = settings;
     a->next = next;
     a->argument = argument;
     a->status = 2;
@@ -86,10 +96,13 @@ static int fill(struct ft_lookahead *a, struct slot *s, bool wait)
 static int begin(const struct ft_lookahead *a, struct slot *s)
 {
     const struct ft_variation varied = {&a->augment, a->seed, s->batch.number};
+    struct ft_share share = {.content = s->batch.content, .count = s->batch.items};
 
-    if (!(s->pixel = ft_arena_take(&s->arena, s->batch.items * ft_item_bytes(a->model))))
+    if (a->model->tower_count && ft_share_make(&s->arena, a->model, FT_TOWER_IMAGE, s->batch.content, NULL, s->batch.items, &share) < 0)
+        return ft_error_prefix("batch %lu: ", (unsigned long)s->batch.number);
+    if (!(s->pixel = ft_arena_take(&s->arena, share.count * ft_item_bytes(a->images) + 1)))
         return -1;
-    s->images = ft_images_begin(a->model, s->batch.content, s->batch.items, a->varies ? &varied : NULL, s->pixel);
+    s->images = ft_images_begin(a->images, share.content, share.count, a->varies ? &varied : NULL, s->pixel);
     return s->images ? 0 : -1;
 }
 
@@ -132,5 +145,7 @@ int ft_lookahead_encode(struct ft_lookahead *a, bool more, struct ft_packed *pac
         return ft_error_prefix("batch %lu: ", (unsigned long)s->batch.number);
     if (more && a->status == 2)
         look_ahead(a);
+    if (a->model->tower_count)
+        return ft_inputs_encode_towers(&s->arena, a->model, a->settings, &s->batch, s->pixel, packed);
     return ft_items_pack(&s->arena, a->model, s->batch.items, s->pixel, NULL, packed);
 }

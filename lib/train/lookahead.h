@@ -12,14 +12,17 @@ struct ft_lookahead;
 /* Give the next batch's record, which is copied: 1; 0 after the last; -1. With `wait` false 2 where it is not there yet. */
 typedef int ft_lookahead_next_record(void *argument, bool wait, struct ft_string *bytes);
 
-/* Images are varied as the settings say. The model must outlive it. NULL: memory. */
+/* Does the model read images at all? */
+bool ft_lookahead_wanted(const struct ft_model *model);
+
+/* Items are encoded as the settings say. The model and these must outlive it. NULL: memory. */
 struct ft_lookahead *ft_lookahead_open(const struct ft_model *model, const struct ft_settings *settings, ft_lookahead_next_record *next, void *argument);
 void ft_lookahead_close(struct ft_lookahead *ahead);       /* NULL is fine */
 
 /* The next batch, and its record: 1, or 0 after the last, or -1. They stay until the next call but one, and are copies of what came. */
 int ft_lookahead_next(struct ft_lookahead *ahead, struct ft_batch *batch, const struct ft_record **record);
 
-/* The images of the batch at hand; then, with `more`, those of the next are begun. A batch that is not asked for is not decoded. */
+/* The images of the batch at hand, and of two towers its texts; then, with `more`, those of the next are begun. A batch that is not asked for is not decoded. */
 int ft_lookahead_encode(struct ft_lookahead *ahead, bool more, struct ft_packed *packed);
 
 #endif

@@ -104,11 +104,16 @@ static long layer_count(const struct ft_model *model, long *first)
     return last < 0 ? 0 : last + 1 - *first;
 }
 
+/* Of two towers each by itself; one that has no numbered layers stays as it is. */
 static void decay_layers(const struct ft_rates *r, const struct ft_model *model, double *each)
 {
     long first, layers = layer_count(model, &first);
     bool above = false;          /* some layer came already */
 
+    for (int t = 0; t < model->tower_count; each += model->towers[t++]->parameter_count)
+        decay_layers(r, model->towers[t], each);
+    if (model->tower_count)
+        return;
     for (int i = 0; i < model->parameter_count; i++) {
         long layer = layer_of(&model->parameters[i]);
 

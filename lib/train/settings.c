@@ -5,6 +5,7 @@
 #include "data/augment.h"
 #include "model/adapter.h"
 #include "model/items.h"
+#include "model/towers.h"
 #include "tensor/kernels.h"
 #include "train/loss.h"
 
@@ -111,9 +112,9 @@ int ft_settings_inputs(const struct ft_settings *s, const struct ft_model *model
 
     for (int role = 0; role <= FT_NO_ROLE; role++)
         prompted |= s->prompts.text[role] && *s->prompts.text[role];
-    if (s->augment && model->input != FT_INPUT_IMAGE)
+    if (s->augment && model->input != FT_INPUT_IMAGE && model->input != FT_INPUT_BOTH)
         return ft_fail(FT_USAGE, "--augment varies images, and the model reads %s", ft_input_name(model->input));
-    if ((s->max_length || prompted) && model->input != FT_INPUT_TEXT)
+    if ((s->max_length || prompted) && model->input != FT_INPUT_TEXT && model->input != FT_INPUT_BOTH)
         return ft_fail(FT_USAGE, "--%s is for texts, and the model reads %s", s->max_length ? "max-length" : "prompt", ft_input_name(model->input));
     return 0;
 }
@@ -130,6 +131,9 @@ int ft_settings_freeze(const struct ft_settings *s, struct ft_model *model)
             return -1;
     }
     model->batch_statistics = s->batch_norm && strcmp(s->batch_norm, "train") == 0;
+    ft_towers_tell(model);
+    if (s->lora && model->tower_count)
+        return ft_fail(FT_USAGE, "--lora is not for a model of two towers: --freeze TOWER or --lr-for say which of them trains how fast");
     if (!s->lora)
         return 0;
     return ft_lora_parse(&model->arena, &lora, s->lora) < 0 ? -1 : ft_model_adapt(model, &lora);

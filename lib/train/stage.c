@@ -1,15 +1,15 @@
 /* stage.c - forward in training mode, on parameters that another process updates between batches. */
 #include "train/stage.h"
 #include "base/error.h"
-#include "model/runner.h"
 #include "train/inputs.h"
+#include "train/passes.h"
 
 #include <stdlib.h>
 
 struct ft_stage {
     struct ft_run *run;
     struct ft_model *model;
-    struct ft_runner *runner;
+    struct ft_passes *passes;
     struct ft_live live;
     struct ft_progress start, seen;
 };
@@ -26,9 +26,9 @@ struct ft_stage *ft_stage_open(struct ft_run *run, int output, void (*waiting)(v
     s->run = run;
     if (ft_precision_parse(&precision, run->settings.precision) == 0 &&
         (s->model = ft_model_open_nodes(run->settings.model)) && ft_settings_freeze(&run->settings, s->model) == 0 &&
-        (s->runner = ft_runner_open(s->model, FT_PLAN_TRAINING, precision)) &&
+        (s->passes = ft_passes_open(s->model, precision)) &&
         ft_live_attach(run, s->model->block_count, output, waiting, argument, &s->live, &s->start) == 0) {
-        s->model->block = s->live.block;
+        ft_model_use_block(s->model, s->live.block);
         return s;
     }
     ft_stage_close(s);
@@ -39,9 +39,9 @@ void ft_stage_close(struct ft_stage *s)
 {
     if (!s)
         return;
-    ft_runner_close(s->runner);
+    ft_passes_close(s->passes);
     if (s->model)
-        s->model->block = NULL;
+        ft_model_use_block(s->model, NULL);
     ft_model_close(s->model);
     ft_live_close(&s->live);
     free(s);
@@ -71,12 +71,10 @@ int ft_stage_embed(struct ft_stage *s, struct ft_arena *arena, const struct ft_b
                    const struct ft_packed *packed, float **embedding)
 {
     const struct ft_settings *settings = &s->run->settings;
-    struct ft_cut cut;
 
-    if (ft_cut_make(arena, packed, (size_t)settings->chunk, &cut) < 0 ||
-        !(*embedding = ft_arena_take(arena, batch->items * s->model->dim * sizeof **embedding)) ||
-        ft_runner_batch(s->runner, packed, &cut, settings->seed, batch->number) < 0 ||
+    if (!(*embedding = ft_arena_take(arena, batch->items * s->model->dim * sizeof **embedding)) ||
+        ft_passes_begin(s->passes, packed, (size_t)settings->chunk, settings->seed, batch->number) < 0 ||
         ft_live_wait(s->run, &s->live, batch->number - 1, output) < 0)
         return -1;
-    return ft_runner_forward_only(s->runner, 0, *embedding);
+    return ft_passes_forward_only(s->passes, *embedding);
 }

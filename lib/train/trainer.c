@@ -3,11 +3,11 @@
 #include "base/error.h"
 #include "data/corpus.h"
 #include "model/adapter.h"
-#include "model/runner.h"
 #include "train/best.h"
 #include "train/finish.h"
-#include "train/frozen.h"
 #include "train/log.h"
+#include "train/lookahead.h"
+#include "train/passes.h"
 #include "train/teacher.h"
 
 #include <inttypes.h>
@@ -21,8 +21,7 @@ struct ft_trainer {
     struct ft_run *run;
     struct ft_trainer_options options;
     struct ft_model *model;
-    struct ft_runner *runner;
-    struct ft_frozen *frozen;    /* with cache_frozen */
+    struct ft_passes *passes;
     struct ft_optimizer *optimizer;
     struct ft_weights *weights;  /* of the losses, from ft_trainer_plan on */
     struct ft_live live;
@@ -43,8 +42,6 @@ struct ft_trainer {
     const struct ft_batch *batch;
     const struct ft_packed *packed;
     const float *embedding;      /* or NULL */
-    struct ft_cut cut;
-    size_t kept;                 /* chunks, the first ones, that the forward kept */
 };
 
 enum { PARTS = 2, ALL_PARTS = PARTS + FT_WEIGHTS_PARTS };
@@ -96,8 +93,7 @@ static int open_frozen(struct ft_trainer *t)
 
     if (t->run->settings.augment)
         return ft_fail(FT_USAGE, "--cache-frozen: --augment makes another image of each at every pass: --augment none");
-    t->frozen = ft_frozen_open(t->runner, t->options.memory && share < FT_CORPUS_MEMORY ? share : FT_CORPUS_MEMORY);
-    return t->frozen ? 0 : -1;
+    return ft_passes_cache(t->passes, t->options.memory && share < FT_CORPUS_MEMORY ? share : FT_CORPUS_MEMORY);
 }
 
 /* The block: the base model's parameters in a place of our own, then whatever checkpoint there is over them. */
@@ -118,7 +114,7 @@ static int load(struct ft_trainer *t)
     block = t->live.block;
     if (ft_model_read_parameters(t->model, block) < 0)
         return -1;
-    t->model->block = block;
+    ft_model_use_block(t->model, block);
     t->model->prompts = s->prompts;
     if (strcmp(ft_model_checksum(t->model, checksum), s->model_checksum) != 0)
         return ft_fail(FT_BAD, "%s: the model in %s has changed since the run began (checksum %s, was %s)",
@@ -129,7 +125,7 @@ static int load(struct ft_trainer *t)
     if (!(decay = ft_arena_take(&t->arena, ((size_t)t->model->parameter_count + 1) * sizeof *decay)) ||
         ft_rates_decays(&s->rates, t->model, &optimizer, decay) < 0 || !(decay = of_trained(t, decay)) ||
         !(t->optimizer = ft_optimizer_open(&t->trained, &optimizer, decay)) || !(t->gradient = ft_parameters_zeros(&t->trained)) ||
-        !(t->runner = ft_runner_open(t->model, FT_PLAN_TRAINING, precision)))
+        !(t->passes = ft_passes_open(t->model, precision)))
         return -1;
     for (int which = 0; which < FT_SECONDS && !t->options.shared; which++)
         if (s->second[which].model && !(t->second[which] = ft_teacher_open(s, (enum ft_second)which)))
@@ -178,8 +174,7 @@ void ft_trainer_close(struct ft_trainer *t)
     ft_log_close(t->log);
     for (int which = 0; which < FT_SECONDS; which++)
         ft_teacher_close(t->second[which]);
-    ft_frozen_close(t->frozen);
-    ft_runner_close(t->runner);
+    ft_passes_close(t->passes);
     ft_optimizer_close(t->optimizer);
     ft_weights_close(t->weights);
     if (t->gradient)
@@ -189,7 +184,7 @@ void ft_trainer_close(struct ft_trainer *t)
     else
         ft_live_close(&t->live);
     if (t->model)
-        t->model->block = NULL;
+        ft_model_use_block(t->model, NULL);
     ft_model_close(t->model);
     ft_arena_free(&t->arena);
     free(t);
@@ -251,7 +246,7 @@ static size_t activation_limit(const struct ft_trainer *t)
     size_t fixed = (t->model->block_count + (1 + (size_t)ft_optimizer_blocks(t->optimizer)) * t->trained.block_count) * sizeof(float) +
                    ft_teacher_bytes(t->second[FT_TEACHER]) + ft_teacher_bytes(t->second[FT_GUIDE]);
     long pages = sysconf(_SC_AVPHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-    size_t usual = (size_t)(t->model->input == FT_INPUT_IMAGE ? 2 : 1) << 30;   /* an image keeps as much as some hundred texts */
+    size_t usual = (size_t)(ft_lookahead_wanted(t->model) ? 2 : 1) << 30;   /* an image keeps as much as some hundred texts */
     size_t free_bytes = pages > 0 && size > 0 ? (size_t)pages * (size_t)size : 0;
 
     if (t->options.memory)
@@ -261,68 +256,22 @@ static size_t activation_limit(const struct ft_trainer *t)
 
 int ft_trainer_begin(struct ft_trainer *t, const struct ft_batch *batch, const struct ft_packed *packed)
 {
-    const float *prefix = NULL;
-
     ft_arena_reset(&t->arena);
     t->batch = batch;
     t->packed = packed;
     t->embedding = NULL;
-    t->kept = 0;
-    if (ft_cut_make(&t->arena, packed, (size_t)t->run->settings.chunk, &t->cut) < 0)
-        return -1;
-    if (t->frozen && !(prefix = ft_frozen_rows(t->frozen, packed)))
-        return -1;
-    if (ft_runner_batch(t->runner, packed, &t->cut, t->run->settings.seed, batch->number) < 0)
-        return -1;
-    if (prefix)
-        ft_runner_give(t->runner, prefix);
-    return 0;
+    return ft_passes_begin(t->passes, packed, (size_t)t->run->settings.chunk, t->run->settings.seed, batch->number);
 }
 
 int ft_trainer_forward(struct ft_trainer *t, float *embedding)
 {
-    size_t count = t->cut.chunk_count, limit = activation_limit(t), size = 0;
-
-    /* As many chunks as there is room for; a single one is kept in any case, as it would be made again at once. */
-    while (t->kept < count && ((size += ft_runner_kept_size(t->runner, t->kept)) <= limit || count == 1))
-        t->kept++;
     t->embedding = embedding;
-    if (t->kept && ft_runner_forward(t->runner, 0, t->kept, embedding) < 0)
-        return -1;
-    return t->kept < count ? ft_runner_forward_only(t->runner, t->kept, embedding) : 0;
+    return ft_passes_forward(t->passes, activation_limit(t), embedding);
 }
 
 void ft_trainer_remember(struct ft_trainer *t, const float *embedding)
 {
     t->embedding = embedding;
-}
-
-/* How many chunks from c on go together, all of them kept or none. Their gradients lie side by side, about 30 KB a token for MiniLM. */
-static size_t together(const struct ft_trainer *t, size_t c)
-{
-    enum { TOKENS = 1024 };
-    size_t count = 1, end = c < t->kept ? t->kept : t->cut.chunk_count, tokens = ft_runner_tokens(t->runner, c);
-
-    while (c + count < end && (tokens += ft_runner_tokens(t->runner, c + count)) <= TOKENS)
-        count++;
-    return count;
-}
-
-static int backward(struct ft_trainer *t, const float *gradient)
-{
-    bool all = t->kept == t->cut.chunk_count;
-    float *again = all ? NULL : ft_arena_take(&t->arena, t->packed->texts * t->model->dim * sizeof *again);
-
-    if (!all && !again)
-        return -1;
-    for (size_t c = 0, count; c < t->cut.chunk_count; c += count) {
-        count = together(t, c);
-        if ((c >= t->kept && ft_runner_forward(t->runner, c, count, again) < 0) ||
-            ft_runner_backward(t->runner, c, count, gradient, t->gradient) < 0)
-            return -1;
-    }
-    ft_runner_follow(t->runner);
-    return 0;
 }
 
 /* A batch that only adds its gradient has no norm of its own. */
@@ -412,7 +361,7 @@ static int take(struct ft_trainer *t, const struct ft_schedule *schedule, double
 
     if (ft_weights_check(t->weights, &input) < 0)
         return -1;
-    ft_optimizer_touch(t->optimizer, t->packed);
+    ft_optimizer_touch(t->optimizer, t->packed->towers ? &t->packed->towers[FT_TOWER_TEXT] : t->packed);
     ft_weights_take(t->weights);
     t->taken.data = ft_batch_checksum(t->taken.data, t->batch);
     t->taken.batch = number;
@@ -430,7 +379,7 @@ int ft_trainer_apply(struct ft_trainer *t, double loss, const float *gradient, s
     if (!isfinite(loss))
         return ft_fail(FT_BAD, "batch %" PRIu64 ": the loss is %s: a smaller --lr, or look at the batch with ft-cat", number,
                        isnan(loss) ? "not a number" : "infinite");
-    if (ft_settings_schedule(&t->run->settings, t->batch->kind, t->model->input, &schedule) < 0 || backward(t, gradient) < 0 || take(t, &schedule, &norm) < 0)
+    if (ft_settings_schedule(&t->run->settings, t->batch->kind, t->model->input, &schedule) < 0 || ft_passes_backward(t->passes, gradient, t->gradient) < 0 || take(t, &schedule, &norm) < 0)
         return ft_error_prefix("batch %" PRIu64 ": ", number);
     if (t->options.shared)
         ft_live_publish(&t->live, &t->taken);

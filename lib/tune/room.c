@@ -4,13 +4,15 @@
 #include "model/encode.h"
 #include "model/items.h"
 #include "model/plan.h"
+#include "model/towers.h"
 
 #include <stdlib.h>
 
 enum { WINDOW = 4096, GROUP_TOKENS = 1024, STEP = 8, LEAST_BATCHES = 8 };
 
+/* Of a document: rows and items of each tower, of other models of the first alone. */
 struct size {
-    uint32_t tokens, texts;
+    uint32_t tokens[FT_TOWERS], texts[FT_TOWERS];
 };
 
 struct ft_room {
@@ -18,7 +20,11 @@ struct ft_room {
     size_t memory;
     struct ft_arena arena;
     struct ft_model *model;
-    const struct ft_plan *plan;
+    int parts;                       /* towers, or 1 */
+    struct {
+        const struct ft_model *model;
+        const struct ft_plan *plan;
+    } part[FT_TOWERS];
     struct size *size;               /* [count], when sorted the longest first */
     size_t count, capacity;
     size_t blocks;                   /* of the size of the model's: parameters, gradient, what the optimizer keeps */
@@ -44,6 +50,17 @@ static int count_blocks(struct ft_room *r)
     return 0;
 }
 
+static int make_plans(struct ft_room *r)
+{
+    r->parts = r->model->tower_count ? r->model->tower_count : 1;
+    for (int t = 0; t < r->parts; t++) {
+        r->part[t].model = r->model->tower_count ? r->model->towers[t] : r->model;
+        if (!(r->part[t].plan = ft_plan_make(&r->arena, r->part[t].model, FT_PLAN_TRAINING)))
+            return -1;
+    }
+    return 0;
+}
+
 struct ft_room *ft_room_open(const struct ft_settings *settings, size_t memory)
 {
     struct ft_room *r = calloc(1, sizeof *r);
@@ -54,8 +71,7 @@ struct ft_room *ft_room_open(const struct ft_settings *settings, size_t memory)
     }
     r->settings = settings;
     r->memory = memory;
-    if ((r->model = ft_model_open_nodes(settings->model)) && ft_settings_freeze(settings, r->model) == 0 && count_blocks(r) == 0 &&
-        (r->plan = ft_plan_make(&r->arena, r->model, FT_PLAN_TRAINING)))
+    if ((r->model = ft_model_open_nodes(settings->model)) && ft_settings_freeze(settings, r->model) == 0 && count_blocks(r) == 0 && make_plans(r) == 0)
         return r;
     ft_room_close(r);
     return NULL;
@@ -87,10 +103,10 @@ static int count_tokens(struct ft_room *r)
 
         text[i] = (struct ft_string){r->waiting.data + from, r->end[i] - from};
     }
-    result = ft_encode_texts(&arena, r->model, &s->prompts, (size_t)s->max_length, text, r->role, r->texts, &packed);
+    result = ft_encode_texts(&arena, r->part[FT_TOWER_TEXT].model, &s->prompts, (size_t)s->max_length, text, r->role, r->texts, &packed);
     for (size_t i = 0; result == 0 && i < r->texts; i++) {
-        r->size[r->owner[i]].tokens += packed.offset[i + 1] - packed.offset[i];
-        r->size[r->owner[i]].texts++;
+        r->size[r->owner[i]].tokens[FT_TOWER_TEXT] += packed.offset[i + 1] - packed.offset[i];
+        r->size[r->owner[i]].texts[FT_TOWER_TEXT]++;
     }
     ft_arena_free(&arena);
     r->waiting.size = r->texts = 0;
@@ -100,10 +116,11 @@ static int count_tokens(struct ft_room *r)
 static int add_item(struct ft_room *r, const struct ft_document *d)
 {
     const struct ft_string text = d->content.text;
+    int part = r->model->tower_count ? (int)ft_tower_of(&d->content) : 0;
 
-    if (r->model->input != FT_INPUT_TEXT) {
-        r->size[r->count - 1].tokens += (uint32_t)r->model->rows_each;
-        r->size[r->count - 1].texts++;
+    if (r->part[part].model->input != FT_INPUT_TEXT) {
+        r->size[r->count - 1].tokens[part] += (uint32_t)r->part[part].model->rows_each;
+        r->size[r->count - 1].texts[part]++;
         return 0;
     }
     if (text.size && ft_buffer_add(&r->waiting, text.data, text.size) < 0)
@@ -127,7 +144,7 @@ int ft_room_add(struct ft_room *r, const struct ft_document *d)
         r->size = size;
         r->capacity = capacity;
     }
-    r->size[r->count++] = (struct size){0, 0};
+    r->size[r->count++] = (struct size){.tokens = {0}};
     if (!d->chunk_count)
         return add_item(r, d);
     for (size_t c = 0; result == 0 && c < d->chunk_count; c++)
@@ -138,10 +155,12 @@ int ft_room_add(struct ft_room *r, const struct ft_document *d)
 static int compare_sizes(const void *a, const void *b)
 {
     const struct size *x = a, *y = b;
+    uint64_t tokens = (uint64_t)x->tokens[0] + x->tokens[1], other = (uint64_t)y->tokens[0] + y->tokens[1];
+    uint32_t texts = x->texts[0] + x->texts[1], others = y->texts[0] + y->texts[1];
 
-    if (x->tokens != y->tokens)
-        return x->tokens < y->tokens ? 1 : -1;
-    return x->texts < y->texts ? 1 : x->texts > y->texts ? -1 : 0;
+    if (tokens != other)
+        return tokens < other ? 1 : -1;
+    return texts < others ? 1 : texts > others ? -1 : 0;
 }
 
 /* How often a document is in a batch: with --views several times. */
@@ -150,21 +169,31 @@ static uint64_t times(const struct ft_room *r)
     return r->settings->views ? r->settings->views : 1;
 }
 
-size_t ft_room_bytes(const struct ft_room *r, uint64_t rows)
+/* What one tower takes of so many rows, and its items. */
+static size_t part_bytes(const struct ft_room *r, int part, uint64_t rows, size_t *items)
 {
-    const struct ft_plan *plan = r->plan;
-    size_t parameters = r->blocks * r->model->block_count, tokens = 0, texts = 0, longest = 0, together;
-    size_t group = r->model->chunk_rows ? r->model->chunk_rows : GROUP_TOKENS;
+    const struct ft_plan *plan = r->part[part].plan;
+    const struct ft_model *model = r->part[part].model;
+    size_t tokens = 0, texts = 0, longest = 0, together, group = model->chunk_rows ? model->chunk_rows : GROUP_TOKENS;
 
     for (size_t i = 0; i < r->count && i < rows * r->documents / times(r); i++) {
-        tokens += times(r) * r->size[i].tokens;
-        texts += times(r) * r->size[i].texts;
-        longest = r->size[i].tokens > longest ? r->size[i].tokens : longest;
+        tokens += times(r) * r->size[i].tokens[part];
+        texts += times(r) * r->size[i].texts[part];
+        longest = r->size[i].tokens[part] > longest ? r->size[i].tokens[part] : longest;
     }
+    *items += texts;
     together = tokens < group ? tokens : longest > group ? longest : group;
-    return sizeof(float) * (parameters + plan->kept_width * tokens + plan->kept_item_width * texts + plan->gradient_width * together +
-                            plan->gradient_item_width * texts + 4 * r->model->dim * texts + 2 * texts * texts) +
-           2 * ft_item_bytes(r->model) * texts;   /* of this batch and the next */
+    return sizeof(float) * (plan->kept_width * tokens + plan->kept_item_width * texts + plan->gradient_width * together + plan->gradient_item_width * texts) +
+           2 * ft_item_bytes(model) * texts;   /* of this batch and the next */
+}
+
+size_t ft_room_bytes(const struct ft_room *r, uint64_t rows)
+{
+    size_t items = 0, bytes = 0;
+
+    for (int t = 0; t < r->parts; t++)
+        bytes += part_bytes(r, t, rows, &items);
+    return bytes + sizeof(float) * (r->blocks * r->model->block_count + 4 * r->model->dim * items + 2 * items * items);
 }
 
 uint64_t ft_room_rows(struct ft_room *r, uint64_t documents, uint64_t each)

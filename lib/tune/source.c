@@ -193,7 +193,7 @@ static int next_record(void *argument, bool wait, struct ft_string *bytes)
 
 int ft_source_look_ahead(struct ft_source *source, const struct ft_model *model, const struct ft_settings *settings)
 {
-    if (model->input != FT_INPUT_IMAGE)
+    if (!ft_lookahead_wanted(model))
         return 0;
     return (source->ahead = ft_lookahead_open(model, settings, next_record, source)) ? 0 : -1;
 }

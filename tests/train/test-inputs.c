@@ -91,7 +91,7 @@ static void test_inputs(void)
     const float bad[ITEMS * 3] = {[7] = NAN};
     float vector[ITEMS * 3];
     uint8_t pixel[ITEMS * PIXELS];
-    struct ft_packed packed, read;
+    struct ft_packed packed, more, read;
     int32_t id[] = {1, 2, 3};
     uint32_t offset[] = {0, 2, 3};
 
@@ -110,8 +110,9 @@ static void test_inputs(void)
     test_refused(&images, "vectors", &(struct wrong){"images", "add ft-embed -m RUN before: no pixels", FT_WIRE_F4, 2, {ITEMS, 3}}, 1);
     test_refused(&vectors, "pixels", &(struct wrong){"vectors", "add ft-embed -m RUN before: no vectors", FT_WIRE_U1, 1, {4}}, 1);
     ok(ft_inputs_read(&arena, batch_of("vectors", FT_WIRE_F4, 2, (const uint64_t[]){ITEMS, 3}, bad), &vectors, 9, &read) < 0, "%s", ft_error());
-    ok(ft_inputs_check(&images, FT_LIMIT_BLOB / PIXELS) == 0 && ft_inputs_check(&images, FT_LIMIT_BLOB / PIXELS + 1) < 0 &&
-           ft_error_status() == FT_USAGE, "%s", ft_error());
+    packed = (struct ft_packed){.texts = FT_LIMIT_BLOB / PIXELS};
+    more = (struct ft_packed){.texts = FT_LIMIT_BLOB / PIXELS + 1};
+    ok(ft_inputs_check(&images, &packed) == 0 && ft_inputs_check(&images, &more) < 0 && ft_error_status() == FT_USAGE, "%s", ft_error());
 }
 
 /* ---- ahead ---- */

@@ -1,0 +1,209 @@
+/* passes.c - each tower's chunks kept while there is room, and run again where there was none. */
+#include "train/passes.h"
+#include "base/error.h"
+#include "model/runner.h"
+#include "train/frozen.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct pass {
+    const struct ft_model *model;
+    struct ft_runner *runner;
+    struct ft_frozen *frozen;    /* or NULL */
+    bool learns;                 /* something of it does, or follows the batches */
+    size_t first;                /* where its parameters' gradients begin */
+    const struct ft_packed *packed;
+    const size_t *number;        /* of its items among all, or NULL: they are all */
+    struct ft_cut cut;
+    size_t kept;                 /* chunks, the first ones */
+};
+
+struct ft_passes {
+    const struct ft_model *model;
+    struct pass pass[FT_TOWERS];
+    int count;
+    struct ft_arena arena;       /* of the batch */
+};
+
+static int open_pass(struct pass *p, const struct ft_model *model, enum ft_precision precision)
+{
+    p->model = model;
+    for (int i = 0; i < model->parameter_count; i++)
+        p->learns |= !model->parameters[i].frozen || model->parameters[i].adapter;
+    return (p->runner = ft_runner_open(model, FT_PLAN_TRAINING, precision)) ? 0 : -1;
+}
+
+struct ft_passes *ft_passes_open(const struct ft_model *model, enum ft_precision precision)
+{
+    struct ft_passes *passes = calloc(1, sizeof *passes);
+    int result = 0;
+
+    if (!passes) {
+        ft_fail(FT_SYSTEM, "out of memory");
+        return NULL;
+    }
+    passes->model = model;
+    passes->count = model->tower_count ? model->tower_count : 1;
+    for (int t = 0; result == 0 && t < passes->count; t++) {
+        passes->pass[t].first = model->tower_first[t];
+        result = open_pass(&passes->pass[t], model->tower_count ? model->towers[t] : model, precision);
+    }
+    if (result == 0)
+        return passes;
+    ft_passes_close(passes);
+    return NULL;
+}
+
+void ft_passes_close(struct ft_passes *passes)
+{
+    if (!passes)
+        return;
+    for (int t = 0; t < passes->count; t++) {
+        ft_frozen_close(passes->pass[t].frozen);
+        ft_runner_close(passes->pass[t].runner);
+    }
+    ft_arena_free(&passes->arena);
+    free(passes);
+}
+
+/* Of two towers one may have nothing frozen. */
+int ft_passes_cache(struct ft_passes *passes, size_t memory)
+{
+    const char *random;
+    bool of_items, any = false;
+
+    for (int t = 0; t < passes->count; t++)
+        any |= ft_runner_prefix(passes->pass[t].runner, &of_items, &random) > 0;
+    for (int t = 0; t < passes->count; t++) {
+        struct pass *p = &passes->pass[t];
+
+        if ((!any || ft_runner_prefix(p->runner, &of_items, &random)) && !(p->frozen = ft_frozen_open(p->runner, memory / (size_t)passes->count)))
+            return -1;
+    }
+    return 0;
+}
+
+static int begin_pass(struct ft_passes *passes, struct pass *p, size_t chunk, uint64_t seed, uint64_t batch)
+{
+    const float *prefix = NULL;
+
+    p->kept = 0;
+    if (ft_cut_make(&passes->arena, p->packed, chunk, &p->cut) < 0 || (p->frozen && !(prefix = ft_frozen_rows(p->frozen, p->packed))) ||
+        ft_runner_batch(p->runner, p->packed, &p->cut, seed, batch) < 0)
+        return -1;
+    if (prefix)
+        ft_runner_give(p->runner, prefix);
+    return 0;
+}
+
+int ft_passes_begin(struct ft_passes *passes, const struct ft_packed *packed, size_t chunk, uint64_t seed, uint64_t batch)
+{
+    ft_arena_reset(&passes->arena);
+    for (int t = 0; t < passes->count; t++) {
+        struct pass *p = &passes->pass[t];
+        uint64_t own = t ? seed | (uint64_t)1 << 63 : seed;   /* a run's seeds are smaller */
+
+        p->packed = packed->towers ? &packed->towers[t] : packed;
+        p->number = packed->number[t];
+        if (p->packed->texts && begin_pass(passes, p, chunk, own, batch) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* As many chunks as there is room for; a single one is kept in any case, as it would be made again at once. Texts come first: what keeping them takes is
+ * less for what running them again costs. */
+static void choose_kept(struct pass *p, size_t limit, size_t *size)
+{
+    while (p->learns && p->kept < p->cut.chunk_count &&
+           ((*size += ft_runner_kept_size(p->runner, p->kept)) <= limit || p->cut.chunk_count == 1))
+        p->kept++;
+}
+
+/* The rows of the pass' items, where they are not all of the batch's. */
+static float *own_rows(struct ft_passes *passes, const struct pass *p, float *all)
+{
+    return p->number ? ft_arena_take(&passes->arena, p->packed->texts * passes->model->dim * sizeof(float) + 1) : all;
+}
+
+static int forward(struct ft_passes *passes, bool keep, size_t limit, float *embedding)
+{
+    size_t dim = passes->model->dim, size = 0;
+
+    for (int t = 0; t < passes->count; t++) {
+        struct pass *p = &passes->pass[t];
+        float *own = own_rows(passes, p, embedding);
+
+        if (!own)
+            return -1;
+        if (!p->packed->texts)
+            continue;
+        if (keep)
+            choose_kept(p, limit, &size);
+        if ((p->kept && ft_runner_forward(p->runner, 0, p->kept, own) < 0) ||
+            (p->kept < p->cut.chunk_count && ft_runner_forward_only(p->runner, p->kept, own) < 0))
+            return -1;
+        for (size_t i = 0; p->number && i < p->packed->texts; i++)
+            memcpy(embedding + p->number[i] * dim, own + i * dim, dim * sizeof *own);
+    }
+    return 0;
+}
+
+int ft_passes_forward(struct ft_passes *passes, size_t limit, float *embedding)
+{
+    return forward(passes, true, limit, embedding);
+}
+
+int ft_passes_forward_only(struct ft_passes *passes, float *embedding)
+{
+    return forward(passes, false, 0, embedding);
+}
+
+/* How many chunks from c on go together, all of them kept or none. Their gradients lie side by side, about 30 KB a token for MiniLM. */
+static size_t together(const struct pass *p, size_t c)
+{
+    enum { TOKENS = 1024 };
+    size_t count = 1, end = c < p->kept ? p->kept : p->cut.chunk_count, tokens = ft_runner_tokens(p->runner, c);
+
+    while (c + count < end && (tokens += ft_runner_tokens(p->runner, c + count)) <= TOKENS)
+        count++;
+    return count;
+}
+
+static int pass_backward(struct ft_passes *passes, struct pass *p, const float *dembedding, float *gradient)
+{
+    bool all = p->kept == p->cut.chunk_count;
+    float *again = all ? NULL : ft_arena_take(&passes->arena, p->packed->texts * passes->model->dim * sizeof *again);
+
+    if (!all && !again)
+        return -1;
+    for (size_t c = 0, count; c < p->cut.chunk_count; c += count) {
+        count = together(p, c);
+        if ((c >= p->kept && ft_runner_forward(p->runner, c, count, again) < 0) ||
+            ft_runner_backward(p->runner, c, count, dembedding, gradient) < 0)
+            return -1;
+    }
+    ft_runner_follow(p->runner);
+    return 0;
+}
+
+int ft_passes_backward(struct ft_passes *passes, const float *dembedding, float *gradient)
+{
+    size_t dim = passes->model->dim;
+
+    for (int t = 0; t < passes->count; t++) {
+        struct pass *p = &passes->pass[t];
+        float *own = NULL;
+
+        if (!p->packed->texts || !p->learns)
+            continue;
+        if (p->number && !(own = own_rows(passes, p, NULL)))
+            return -1;
+        for (size_t i = 0; own && i < p->packed->texts; i++)
+            memcpy(own + i * dim, dembedding + p->number[i] * dim, dim * sizeof *own);
+        if (pass_backward(passes, p, own ? own : dembedding, gradient + p->first) < 0)
+            return -1;
+    }
+    return 0;
+}
