@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *model_name, *index_path, *distance_name, *range, *pick_name = "top", *precision_name = "fp32", *output;
+static const char *model_name, *index_path, *distance_name, *modality, *range, *pick_name = "top", *precision_name = "fp32", *output;
 static double absolute = NAN, relative = NAN, largest = NAN, smallest = NAN;
 static bool scores, normalize, force;
 static struct ft_list prompts;
@@ -16,6 +16,7 @@ static long k, negatives = 3, seed, threads, max_length, truncate_dim;
 static const struct ft_option options[] = {
     {0, "index", FT_TEXT, &index_path, "FILE", "documents to search in, beside those that answer in the input", NULL},
     {'m', "model", FT_TEXT, &model_name, "MODEL", "embed with it what it has not embedded (default: all is embedded)", NULL},
+    {0, "modality", FT_TEXT, &modality, "M[:M]", "text, image, or what asks and what answers: text:image (default: all)", NULL},
     {0, "negatives", FT_COUNT, &negatives, "N", "negatives of a row at most", NULL},
     {0, "range", FT_TEXT, &range, "LO:HI", "ranks that count, the nearest being 0 (default: by how many are asked for)", NULL},
     {0, "relative-margin", FT_NUMBER, &relative, "X", "drop what is nearer than the positive's similarity less this share of it", NULL},
@@ -62,6 +63,8 @@ static int read_options(struct ft_mine_options *how)
         return ft_fail(FT_USAGE, "--negatives 0: expected 1 or more");
     if (negatives > 10000)
         return ft_fail(FT_USAGE, "--negatives %ld: expected 10000 or fewer", negatives);
+    if (modality && ft_modalities_parse(modality, &how->modalities) < 0)
+        return -1;
     if (ft_tool_given(&tool, &k) && k < 1)
         return ft_fail(FT_USAGE, "-k 0: expected 1 or more");
     if (!model_name && (normalize || truncate_dim || max_length || prompts.count || ft_tool_given(&tool, &precision_name)))
@@ -157,6 +160,8 @@ static int mine_streams(struct ft_reader **readers, size_t count, struct ft_mine
         return -1;
     for (size_t i = 0; result == 0 && i < count; i++)
         result = read_stream(readers[i], mine, &arena);
+    if (result == 0 && !modality && ft_modalities_differ(ft_mine_modalities(mine)))
+        ft_tool_say(&tool, "pairs of a text and an image: only %ss are candidates", ft_modality_name(ft_mine_modalities(mine).answers));
     if (result == 0)
         result = ft_mine_run(mine, index_path);
     if (result == 0)

@@ -64,8 +64,8 @@ static inline struct ft_items ft_mine_list(const struct ft_mine_lists *lists, si
     return (struct ft_items){lists->item + lists->at[from], lists->at[from + 1] - lists->at[from]};
 }
 
-/* A chunk's role: what it says, else by its place. */
-enum ft_role ft_mine_role(const struct ft_document *document, size_t chunk);
+/* A chunk's role: what it says, else by its place; turned round where the anchor is of the modality that answers. */
+enum ft_role ft_mine_role(const struct ft_mine *mine, const struct ft_document *document, size_t chunk);
 
 /* One spooled document; it lies in the arena mine->record. */
 int ft_mine_decode(struct ft_mine *mine, struct ft_corpus *from, size_t number, struct ft_document *document);

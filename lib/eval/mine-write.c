@@ -89,14 +89,14 @@ static int pack_pair(struct ft_mine *m, msgpack_packer *pk, const struct ft_mine
     size_t kept = 0;
 
     for (size_t i = 0; i < d->chunk_count; i++)
-        kept += ft_mine_role(d, i) != FT_NEGATIVE;
+        kept += ft_mine_role(m, d, i) != FT_NEGATIVE;
     ft_document_copy(pk, d->object, drop, 1);
     ft_pack_text(pk, "chunks");
     msgpack_pack_array(pk, kept + count);
     for (size_t i = 0; i < d->chunk_count; i++)
-        if (ft_mine_role(d, i) != FT_NEGATIVE)
-            pack_chunk(m, pk, d->chunks[i].object, ft_mine_role(d, i),
-                       ft_mine_role(d, i) == FT_POSITIVE ? score_of(m, row->query, item_of(m, &d->chunks[i])) : NULL);
+        if (ft_mine_role(m, d, i) != FT_NEGATIVE)
+            pack_chunk(m, pk, d->chunks[i].object, ft_mine_role(m, d, i),
+                       ft_mine_role(m, d, i) == FT_POSITIVE ? score_of(m, row->query, item_of(m, &d->chunks[i])) : NULL);
     return pack_negatives(m, pk, match, count);
 }
 

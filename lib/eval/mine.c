@@ -118,26 +118,56 @@ static int add_item(struct ft_mine *m, struct ft_collection *c, const struct ft_
 
 /* ---- pairs and triplets ---- */
 
-enum ft_role ft_mine_role(const struct ft_document *document, size_t chunk)
+static enum ft_role said_role(const struct ft_document *document, size_t chunk)
 {
     if (document->chunks[chunk].role != FT_NO_ROLE)
         return document->chunks[chunk].role;
     return chunk == 0 ? FT_ANCHOR : chunk == 1 ? FT_POSITIVE : FT_NEGATIVE;
 }
 
-static int check_chunks(const struct ft_document *d)
+/* Negatives that a pair brings are of what answered before it was turned. */
+enum ft_role ft_mine_role(const struct ft_mine *m, const struct ft_document *document, size_t chunk)
 {
-    size_t count[FT_NO_ROLE + 1] = {0}, said = 0;
+    enum ft_role role = said_role(document, chunk);
+    struct ft_modalities way = m->options.modalities;
+    size_t anchor = 0;
+
+    if (!ft_modalities_differ(way) || role == FT_NEGATIVE)
+        return role;
+    while (anchor < document->chunk_count && said_role(document, anchor) != FT_ANCHOR)
+        anchor++;
+    if (anchor == document->chunk_count || ft_document_modality(&document->chunks[anchor]) != way.answers)
+        return role;
+    return role == FT_ANCHOR ? FT_POSITIVE : FT_ANCHOR;
+}
+
+/* Does it answer, or could it? */
+static bool answers(const struct ft_mine *m, const struct ft_document *chunk)
+{
+    return m->options.modalities.answers == FT_MODALITY_ANY || ft_document_modality(chunk) == m->options.modalities.answers;
+}
+
+static int check_chunks(const struct ft_mine *m, const struct ft_document *d)
+{
+    const enum ft_modality queries = m->options.modalities.queries;
+    size_t count[FT_NO_ROLE + 1] = {0}, said = 0, other = 0;
 
     for (size_t i = 0; i < d->chunk_count; i++) {
-        count[ft_mine_role(d, i)]++;
+        enum ft_role role = ft_mine_role(m, d, i);
+
+        count[role]++;
         said += d->chunks[i].role != FT_NO_ROLE;
+        other += (role == FT_POSITIVE && !answers(m, &d->chunks[i])) ||
+                 (role == FT_ANCHOR && queries != FT_MODALITY_ANY && ft_document_modality(&d->chunks[i]) != queries);
     }
     if (d->scored)
         return ft_fail(FT_BAD, "has a score: scored pairs do not say which are right");
     if (count[FT_ANCHOR] != 1 || !count[FT_POSITIVE] || (said && said < d->chunk_count))
         return ft_fail(FT_BAD, "%zu anchors, %zu positives and %zu chunks without a role: expected one anchor, one or more positives "
                        "and any number of negatives", count[FT_ANCHOR], count[FT_POSITIVE], d->chunk_count - said);
+    if (other)
+        return ft_fail(FT_BAD, "no pair of %s %s that asks and %s %s that answers", queries == FT_MODALITY_IMAGE ? "an" : "a", ft_modality_name(queries),
+                       m->options.modalities.answers == FT_MODALITY_IMAGE ? "an" : "a", ft_modality_name(m->options.modalities.answers));
     return 0;
 }
 
@@ -147,19 +177,19 @@ static int add_chunks(struct ft_mine *m, const struct ft_document *d)
     uint32_t item, content, anchor = 0;
     size_t at = 0;
 
-    if (check_chunks(d) < 0)
+    if (check_chunks(m, d) < 0)
         return -1;
-    while (ft_mine_role(d, at) != FT_ANCHOR)
+    while (ft_mine_role(m, d, at) != FT_ANCHOR)
         at++;
     if (add_item(m, &m->queries, &d->chunks[at], &row->query, &anchor) < 0)
         return ft_error_prefix("chunks[%zu]: ", at);
     row->positive = FT_NO_ITEM;
     for (size_t i = 0; i < d->chunk_count; i++) {
-        if (i == at)
+        if (i == at || !answers(m, &d->chunks[i]))
             continue;
         if (add_item(m, &m->index, &d->chunks[i], &item, &content) < 0)
             return ft_error_prefix("chunks[%zu]: ", i);
-        if (ft_mine_role(d, i) == FT_NEGATIVE)
+        if (ft_mine_role(m, d, i) == FT_NEGATIVE)
             continue;
         ft_groups_unite(&m->contents.contents, anchor, content);
         if (row->positive == FT_NO_ITEM)
@@ -209,6 +239,22 @@ int ft_mine_start(struct ft_mine *m, const struct ft_header *header)
     return ft_collection_start(&m->queries, header) < 0 ? -1 : ft_collection_start(&m->index, header);
 }
 
+/* Where nobody said what asks and what answers, a first pair of a text and an image does. */
+static int choose_modalities(struct ft_mine *m, enum ft_mine_kind kind, const struct ft_document *d)
+{
+    struct ft_modalities *way = &m->options.modalities;
+    enum ft_modality first;
+
+    if (kind != FT_MINE_PAIRS)
+        return !ft_modalities_differ(*way) ? 0 : ft_fail(FT_USAGE, "--modality %s:%s goes with pairs: documents with labels take one modality",
+                                                         ft_modality_name(way->queries), ft_modality_name(way->answers));
+    if (way->queries != FT_MODALITY_ANY || !ft_document_text_image(d))
+        return 0;
+    first = ft_document_modality(&d->chunks[ft_document_anchor(d)]);
+    *way = (struct ft_modalities){first, first == FT_MODALITY_TEXT ? FT_MODALITY_IMAGE : FT_MODALITY_TEXT};
+    return 0;
+}
+
 static int add_document(struct ft_mine *m, const struct ft_document *d, struct ft_string bytes)
 {
     static int (*const add[])(struct ft_mine *m, const struct ft_document *d) = {
@@ -223,7 +269,11 @@ static int add_document(struct ft_mine *m, const struct ft_document *d, struct f
     if (m->kind != FT_MINE_NOTHING && m->kind != kind)
         return ft_fail(FT_BAD, "%s among %s: mine them one after another", kind == FT_MINE_PAIRS ? "a pair" : "a labelled text",
                        kind == FT_MINE_PAIRS ? "labelled texts" : "pairs");
+    if (m->kind == FT_MINE_NOTHING && choose_modalities(m, kind, d) < 0)
+        return -1;
     m->kind = kind;
+    if (kind != FT_MINE_PAIRS && !answers(m, d))
+        return 0;
     if (m->rows == UINT32_MAX)
         return ft_fail(FT_BAD, "more than %u documents", UINT32_MAX);
     if (ft_grow(&m->row, &m->row_capacity, m->rows + 1, sizeof *m->row) < 0 ||
@@ -382,7 +432,13 @@ int ft_mine_run(struct ft_mine *m, const char *index)
     if (make_ready(m, &m->queries) < 0 || make_ready(m, &m->index) < 0)
         return -1;
     m->contents_known = m->contents.contents.count;
+    m->index.modality = m->options.modalities.answers;
     return ft_mine_choose(m, index);
+}
+
+struct ft_modalities ft_mine_modalities(const struct ft_mine *m)
+{
+    return m->options.modalities;
 }
 
 const struct ft_mine_counts *ft_mine_counts(const struct ft_mine *m)

@@ -12,6 +12,9 @@
  * where s is a candidate's similarity and s+ that of the anchor's positive, of several the least similar. Of what is left ranks [low, high)
  * count, and of these the first `negatives` are taken, or as many at random. Similarities are cosine, dot, or minus the euclidean distance.
  *
+ * Where texts ask for images, or images for texts (`modalities`), only what is of the answers' modality is a candidate; pairs whose anchor is of the
+ * other one are turned round. Of labelled documents only those of one modality are taken.
+ *
  * With `texts` documents are plain, and nothing is known but that a text is not its own answer: the nearest candidate of each is taken for its
  * positive, which has rank 0, and all must have as many negatives as are asked for (synthesize.h).
  *
@@ -30,6 +33,7 @@ struct ft_mine_options {
     size_t negatives;                  /* 1 or more */
     bool random;                       /* any of the ranks, drawn by seed and the anchor's number, instead of the first */
     bool texts;
+    struct ft_modalities modalities;   /* any: by the first document, where it is a pair of a text and an image */
     bool scores;                       /* positives and negatives are written with how near they are, `scores` as in matches.h */
     uint64_t seed;
     double absolute, relative, largest, smallest;      /* NAN: not asked for */
@@ -60,6 +64,7 @@ int ft_mine_run(struct ft_mine *mine, const char *index);
 
 /* Rows come out in the order they came in: 1 and a triplet packed, 0 after the last. */
 int ft_mine_next(struct ft_mine *mine, msgpack_packer *pk);
+struct ft_modalities ft_mine_modalities(const struct ft_mine *mine);            /* known after the first document */
 const struct ft_mine_counts *ft_mine_counts(const struct ft_mine *mine);       /* complete after the last row */
 
 #endif
