@@ -1,8 +1,41 @@
-/* fuzz-preprocess.c - any text as preprocessor_config.json: settings that work on a picture, or an error. */
+/* fuzz-preprocess.c - any text as preprocessor_config.json: settings that work on a picture, or an error; and for another size, saved and read again, the
+ * same settings. */
 #include "base/error.h"
+#include "base/file.h"
 #include "data/json.h"
 #include "data/preprocess.h"
 #include "mutate.h"
+
+#include <unistd.h>
+
+static char directory[] = "/tmp/ft-fuzz-XXXXXX";
+
+static void clean(void)
+{
+    ft_directory_remove(directory);
+}
+
+static void check_sized(const json_t *root, const char *model, size_t side)
+{
+    struct ft_preprocess p, again;
+    static bool made;
+    char path[64];
+
+    if (!made && (!mkdtemp(directory) || atexit(clean) != 0))
+        abort();
+    made = true;
+    snprintf(path, sizeof path, "%s/preprocessor_config.json", directory);
+    unlink(path);
+    if (ft_json_save(path, root) < 0)
+        abort();
+    if (ft_preprocess_open_sized(directory, model, side, &p) < 0) {
+        if (ft_error_status() != FT_BAD)
+            abort();
+    } else if (p.height != side || p.width != side || ft_preprocess_save_sized(directory, model, &p) < 0 || ft_preprocess_open(directory, model, &again) != 1 ||
+               memcmp(&p, &again, sizeof p) != 0) {
+        abort();
+    }
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -25,6 +58,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 abort();
             continue;
         }
+        if (json_is_object(root) && i == size % (sizeof models / sizeof *models))   /* it writes, which takes long */
+            check_sized(root, models[i], 1 + size * 7 % 600);
         if (p.width < 1 || p.height < 1 || !(p.std[0] > 0) || p.filter >= FT_FILTERS)
             abort();
         if (p.width * p.height > 1 << 16 || p.resize_height > 1 << 12)
