@@ -164,13 +164,9 @@ static void find_written(const struct ft_plan *plan, const struct ft_segment *se
             written[plan->steps[s].in[k]] = true;
 }
 
-static int segment_shard(void *argument, size_t index, int number)
+static void segment_part(const struct ft_group *group, const struct ft_running *run, const struct ft_shard *shard, struct ft_worker *worker)
 {
-    const struct ft_group *group = argument;
     struct ft_runner *r = group->runner;
-    const struct ft_shard *shard = &r->shards[group->first_shard + index];
-    const struct ft_running *run = ft_group_run(group, shard);
-    struct ft_worker *worker = &r->workers[number];
 
     find_written(r->plan, group->segment, group->last, worker->written);
     for (int s = group->last; s >= group->first; s--) {
@@ -184,6 +180,19 @@ static int segment_shard(void *argument, size_t index, int number)
         else if (out->needs_gradient)
             step_backward(run, step, shard, worker, worker->written);
     }
+}
+
+static int segment_shard(void *argument, size_t index, int number)
+{
+    const struct ft_group *group = argument;
+    struct ft_runner *r = group->runner;
+    const struct ft_shard *shard = &r->shards[group->first_shard + index];
+
+    for (size_t i = 0; i < ft_segment_parts(group->segment, shard); i++) {
+        struct ft_shard part = ft_segment_part(group->segment, shard, i);
+
+        segment_part(group, ft_group_run(group, shard), &part, &r->workers[number]);
+    }
     return 0;
 }
 
@@ -193,6 +202,8 @@ static int backward_segment(struct ft_group *group)
     const struct ft_plan *plan = group->runner->plan;
     int s = group->last = group->segment->last;
 
+    if (ft_group_clear_sums(group) < 0)
+        return -1;
     for (;; s--) {
         while (s >= group->segment->first && !(plan->steps[s].meets && plan->values[plan->steps[s].out].needs_gradient))
             s--;
@@ -246,7 +257,7 @@ static void slice_of_chunk(const struct ft_running *run, const struct ft_slice *
                                     ft_running_operand(run, step, false), rows, step->inputs, step->outputs,
                                     slice->from, slice->to);
     else if (step->kind == FT_STEP_BATCH_NORM)
-        ft_norm_slice(run, slice, &r->workers[worker], dw, db);
+        ft_norm_slice(run, slice, dw, db);
     else if (step->kind == FT_STEP_CONVOLUTION || step->kind == FT_STEP_DEPTHWISE || step->kind == FT_STEP_TOKENS)
         ft_map_slice(run, slice, &r->workers[worker], dw, db);
     else if (step->kind == FT_STEP_NORM)

@@ -136,6 +136,38 @@ static size_t slice_size(const struct ft_plan *plan, const struct ft_step *step,
     return step->kind == FT_STEP_LINEAR || step->kind == FT_STEP_CONVOLUTION ? step->outputs : out->width / out->positions;
 }
 
+static void place_sums(struct ft_plan *plan, int first, int last)
+{
+    size_t sums = 0;
+
+    for (int s = first; s <= last; s++)
+        if (plan->steps[s].kind == FT_STEP_BATCH_NORM) {
+            plan->steps[s].sums = sums;
+            sums += 2 * plan->values[plan->steps[s].out].width / plan->values[plan->steps[s].out].positions;
+        }
+    if (sums > plan->sums)
+        plan->sums = sums;
+}
+
+/* Is there more of an item's largest map than of weights? */
+static bool goes_by_items(const struct ft_plan *plan, int first, int last)
+{
+    size_t weights = 0, most = 0;
+
+    for (int s = first; s <= last; s++) {
+        const struct ft_step *step = &plan->steps[s];
+        const struct ft_value *out = &plan->values[step->out];
+
+        if (!out->of_items)
+            return false;
+        if (out->width > most && out->positions > 1)
+            most = out->width;
+        if (step->kind == FT_STEP_LINEAR || step->kind == FT_STEP_CONVOLUTION)
+            weights += step->inputs * step->outputs * (step->windows.kernel ? step->windows.kernel * step->windows.kernel : 1);
+    }
+    return most > weights;
+}
+
 static int cut_segments(struct ft_arena *arena, struct ft_plan *plan, struct life *life)
 {
     size_t slices = 0, each;
@@ -158,6 +190,8 @@ static int cut_segments(struct ft_arena *arena, struct ft_plan *plan, struct lif
         if (s + 1 < plan->step_count && !(linear && alone_after(plan, life, s)))
             continue;
         plan->segments[plan->segment_count] = (struct ft_segment){.first = first, .last = s, .slice = plan->slice_count};
+        place_sums(plan, first, s);
+        plan->segments[plan->segment_count].by_items = goes_by_items(plan, first, s);
         for (int i = s; i >= first; i--)
             if (plan->steps[i].kind == FT_STEP_ATTENTION) {
                 plan->segments[plan->segment_count].biases |= has_trainable(plan, &plan->steps[i]);

@@ -61,18 +61,38 @@ void ft_norm_forward(const struct ft_running *run, const struct ft_step *step, c
     run->runner->kernels->affine_forward(step->activation, y, x, scale, shift, ft_running_rows(run, step->out, shard), channels_of(run->runner, step));
 }
 
+/* A block of rows stays in the second cache from one pass over it to the next. */
+enum { NEAR_FLOATS = 65536 };
+
+static size_t near_rows(size_t C)
+{
+    return C < NEAR_FLOATS ? NEAR_FLOATS / C : 1;
+}
+
+/* sum[C], product[C] of the shard. */
+static double *sums_of(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard)
+{
+    return run->runner->sums + (shard->number - run->mix_shard) * run->runner->plan->sums + step->sums;
+}
+
 void ft_norm_backward_activation(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker)
 {
-    const struct ft_value *out = &run->runner->plan->values[step->out];
+    struct ft_runner *r = run->runner;
+    const struct ft_value *out = &r->plan->values[step->out];
     bool again = out->late && !out->unread;
-    float *dy = ft_running_gradient(run, step->out, shard), *scale, *shift;
+    size_t rows = ft_running_rows(run, step->out, shard), C = channels_of(r, step);
+    float *dy = ft_running_gradient(run, step->out, shard), *y = again ? ft_running_value(run, step->out, shard, worker) : NULL, *scale, *shift;
+    const float *x = ft_running_value(run, step->in[0], shard, worker);
+    double *sum = sums_of(run, step, shard);
 
-    if (step->activation == FT_IDENTITY && !again)
-        return;
     find_scale(run, step, worker, &scale, &shift);
-    run->runner->kernels->affine_backward(step->activation, dy, again ? ft_running_value(run, step->out, shard, worker) : NULL, dy,
-                                          ft_running_value(run, step->in[0], shard, worker), scale, shift, ft_running_rows(run, step->out, shard),
-                                          channels_of(run->runner, step));
+    for (size_t from = 0, n, at; from < rows; from += n) {
+        n = rows - from < near_rows(C) ? rows - from : near_rows(C);
+        at = from * C;
+        if (step->activation != FT_IDENTITY || again)
+            r->kernels->affine_backward(step->activation, dy + at, again ? y + at : NULL, dy + at, x + at, scale, shift, n, C);
+        r->kernels->columns_sum(sum, sum + C, dy + at, x + at, mean_of(r, step, run->chunk), n, C, 0, C);
+    }
 }
 
 void ft_norm_backward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker, float *dx)
@@ -92,58 +112,39 @@ void ft_norm_backward(const struct ft_running *run, const struct ft_step *step, 
     r->kernels->columns_mix(dx, dy, scale, NULL, NULL, zero, ft_running_rows(run, step->out, shard), C);
 }
 
+/* Column c of one chunk: its shards' sums, in order. */
+static double whole_sum(const struct ft_running *run, const struct ft_step *step, size_t c)
+{
+    const struct ft_runner *r = run->runner;
+    double sum = 0;
+
+    for (size_t s = 0; s < run->shard_count; s++)
+        sum += sums_of(run, step, &r->shards[run->first_shard + s])[c];
+    return sum;
+}
+
 /* Columns from..to of dgain, dbias. */
-void ft_norm_slice(const struct ft_running *run, const struct ft_slice *slice, struct ft_worker *worker, float *dgain, float *dbias)
+void ft_norm_slice(const struct ft_running *run, const struct ft_slice *slice, float *dgain, float *dbias)
 {
     struct ft_runner *r = run->runner;
     const struct ft_step *step = &r->plan->steps[slice->step];
-    const struct ft_shard whole = {.first_token = 0};
-    const struct ft_value *value = &r->plan->values[step->out];
-    size_t C = channels_of(r, step), rows = (value->of_items ? run->sequences : run->tokens) * value->positions;
+    size_t C = channels_of(r, step);
     const float *variance = variance_of(r, step, run->chunk);
-    double *sum = (double *)(void *)worker->columns.data, *product = sum + C;
 
-    memset(sum, 0, 2 * C * sizeof *sum);
-    r->kernels->columns_sum(sum, product, ft_running_gradient(run, step->out, &whole), ft_running_value(run, step->in[0], &whole, worker),
-                            mean_of(r, step, run->chunk), rows, C, slice->from, slice->to);
     for (size_t c = slice->from; c < slice->to; c++) {
         if (dgain)
-            dgain[c] += (float)(product[c] * reciprocal_deviation(r, step, variance[c]));
+            dgain[c] += (float)(whole_sum(run, step, C + c) * reciprocal_deviation(r, step, variance[c]));
         if (dbias)
-            dbias[c] += (float)sum[c];
+            dbias[c] += (float)whole_sum(run, step, c);
     }
 }
 
 /* ---- a chunk's own statistics ------------------------------------------------------------------------------------------------ */
 
-/* Sums over each shard's rows of x, and of x (z - centre); z NULL: x itself, centred on what moments hold. */
-struct summing {
-    struct ft_group *group;
-    const struct ft_step *step;
-    bool of_gradient;
-};
-
-static int sum_shard(void *argument, size_t index, int number)
+int ft_group_clear_sums(const struct ft_group *group)
 {
-    const struct summing *s = argument;
-    struct ft_runner *r = s->group->runner;
-    const struct ft_shard *shard = &r->shards[s->group->first_shard + index];
-    const struct ft_running *run = ft_group_run(s->group, shard);
-    struct ft_worker *worker = &r->workers[number];
-    size_t C = channels_of(r, s->step);
-    double *sum = r->sums + index * 2 * C;
-    const float *x = ft_running_value(run, s->step->in[0], shard, worker);
-
-    memset(sum, 0, 2 * C * sizeof *sum);
-    r->kernels->columns_sum(sum, sum + C, s->of_gradient ? ft_running_gradient(run, s->step->out, shard) : x, x, mean_of(r, s->step, run->chunk),
-                            ft_running_rows(run, s->step->out, shard), C, 0, C);
-    return 0;
-}
-
-static int sum_shards(struct summing *s)
-{
-    struct ft_runner *r = s->group->runner;
-    size_t count = s->group->shard_count * 2 * channels_of(r, s->step);
+    struct ft_runner *r = group->runner;
+    size_t count = group->shard_count * r->plan->sums;
 
     if (count > r->sums_capacity) {
         double *sums = ft_resize(r->sums, count, sizeof *sums);
@@ -153,70 +154,101 @@ static int sum_shards(struct summing *s)
         r->sums = sums;
         r->sums_capacity = count;
     }
-    return ft_pool_run(s->group->shard_count, sum_shard, s);
+    if (count)
+        memset(r->sums, 0, count * sizeof *r->sums);
+    return 0;
 }
 
-/* Column c of one chunk: its shards' sums, in order. */
-static double whole_sum(const struct ft_runner *r, const struct ft_group *group, const struct ft_running *run, size_t place, size_t C)
+static size_t rows_of(const struct ft_runner *r, const struct ft_step *step, size_t chunk)
 {
-    double sum = 0;
+    const struct ft_value *value = &r->plan->values[step->out];
 
-    for (size_t s = 0; s < run->shard_count; s++)
-        sum += r->sums[(run->first_shard - group->first_shard + s) * 2 * C + place];
-    return sum;
+    return (value->of_items ? r->chunk_rows[chunk].sequences : r->chunk_rows[chunk].tokens) * value->positions;
 }
 
-static double rows_of(const struct ft_running *run, const struct ft_step *step)
+/* Rows and sums of squared deviations joined with those of n rows more (Chan, Golub, LeVeque 1983). */
+static void join_moments(double *sum, double *squares, size_t count, const double *more, const double *more_squares, size_t n, size_t C)
 {
-    const struct ft_value *value = &run->runner->plan->values[step->out];
+    double share = count ? (double)count * (double)n / (double)(count + n) : 0;
 
-    return (double)((value->of_items ? run->sequences : run->tokens) * value->positions);
+    for (size_t c = 0; c < C; c++) {
+        double apart = count ? more[c] / (double)n - sum[c] / (double)count : 0;
+
+        squares[c] += more_squares[c] + apart * apart * share;
+        sum[c] += more[c];
+    }
 }
 
-/* Twice through: the mean, then the variance about it. */
-int ft_group_moments(struct ft_group *group, const struct ft_step *step)
+/* Twice over each block while it is near: the mean, then the squares about it. The part's first rows are the shard's first `shard->first_text` or so. */
+void ft_norm_sum(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker)
+{
+    struct ft_runner *r = run->runner;
+    size_t C = channels_of(r, step), rows = ft_running_rows(run, step->out, shard);
+    const struct ft_shard *whole = &r->shards[shard->number];
+    const struct ft_value *value = &r->plan->values[step->out];
+    size_t before = (value->of_items ? shard->first_text - whole->first_text : shard->first_token - whole->first_token) * value->positions;
+    const float *x = ft_running_value(run, step->in[0], shard, worker);
+    double *sum = sums_of(run, step, shard), *more = (double *)(void *)worker->columns.data, *squares = more + C;
+    float *mean = worker->columns.data + 4 * C;
+
+    for (size_t from = 0, n; from < rows; from += n, before += n) {
+        n = rows - from < near_rows(C) ? rows - from : near_rows(C);
+        memset(more, 0, 2 * C * sizeof *more);
+        r->kernels->columns_sum(more, NULL, x + from * C, NULL, NULL, n, C, 0, C);
+        for (size_t c = 0; c < C; c++)
+            mean[c] = (float)(more[c] / (double)n);
+        r->kernels->columns_sum(NULL, squares, NULL, x + from * C, mean, n, C, 0, C);
+        join_moments(sum, sum + C, before, more, squares, n, C);
+    }
+}
+
+void ft_group_moments(struct ft_group *group, const struct ft_step *step)
 {
     struct ft_runner *r = group->runner;
-    struct summing summing = {group, step, false};
     size_t C = channels_of(r, step);
 
-    for (int pass = 0; pass < 2; pass++) {
-        for (size_t i = 0; pass == 0 && i < group->count; i++)
-            memset(r->moments.data + group->run[i].chunk * r->plan->moments + step->moments, 0, 2 * C * sizeof(float));
-        if (sum_shards(&summing) < 0)
-            return -1;
-        for (size_t i = 0; i < group->count; i++) {
-            const struct ft_running *run = &group->run[i];
-            float *out = r->moments.data + run->chunk * r->plan->moments + step->moments + (pass ? C : 0);
+    for (size_t i = 0; i < group->count; i++) {
+        const struct ft_running *run = &group->run[i];
+        float *out = r->moments.data + run->chunk * r->plan->moments + step->moments;
+        double *first = sums_of(run, step, &r->shards[run->first_shard]);
+        size_t rows = 0, n;
 
-            for (size_t c = 0; c < C; c++)
-                out[c] = (float)(whole_sum(r, group, run, pass ? C + c : c, C) / rows_of(run, step));
+        for (size_t s = 0; s < run->shard_count; s++, rows += n) {
+            const struct ft_shard *shard = &r->shards[run->first_shard + s];
+            const double *sum = sums_of(run, step, shard);
+
+            n = ft_running_rows(run, step->out, shard);
+            if (s > 0)
+                join_moments(first, first + C, rows, sum, sum + C, n, C);
+        }
+        for (size_t c = 0; c < C; c++) {
+            out[c] = (float)(first[c] / (double)rows);
+            out[C + c] = (float)(first[C + c] / (double)rows);
         }
     }
-    return 0;
 }
 
 /* dx = scale (dy - mean(dy) - xhat mean(dy xhat)), as dy a + x b + c. */
 int ft_group_mix(struct ft_group *group, const struct ft_step *step)
 {
     struct ft_runner *r = group->runner;
-    struct summing summing = {group, step, true};
     size_t C = channels_of(r, step);
 
-    if (!ft_floats_reserve(&r->mix, group->count * 3 * C) || sum_shards(&summing) < 0)
+    if (!ft_floats_reserve(&r->mix, group->count * 3 * C))
         return -1;
     for (size_t i = 0; i < group->count; i++) {
         const struct ft_running *run = &group->run[i];
         const float *mean = mean_of(r, step, run->chunk), *variance = variance_of(r, step, run->chunk), *gain = number(r, step, 0);
+        double n = (double)rows_of(r, step, run->chunk);
         float *mix = r->mix.data + i * 3 * C;
 
         for (size_t c = 0; c < C; c++) {
-            double rstd = reciprocal_deviation(r, step, variance[c]), scale = gain[c] * rstd, n = rows_of(run, step);
-            double slope = scale * rstd * rstd * whole_sum(r, group, run, C + c, C) / n;
+            double rstd = reciprocal_deviation(r, step, variance[c]), scale = gain[c] * rstd;
+            double slope = scale * rstd * rstd * whole_sum(run, step, C + c) / n;
 
             mix[c] = (float)scale;
             mix[C + c] = (float)-slope;
-            mix[2 * C + c] = (float)(slope * mean[c] - scale * whole_sum(r, group, run, c, C) / n);
+            mix[2 * C + c] = (float)(slope * mean[c] - scale * whole_sum(run, step, c) / n);
         }
     }
     return 0;
@@ -228,9 +260,8 @@ static void follow(const struct ft_runner *r, const struct ft_step *step, size_t
     const struct ft_node *node = &r->model->nodes[step->node];
     float *mean = r->model->block + r->model->parameters[node->parameters[2]].offset;
     float *variance = r->model->block + r->model->parameters[node->parameters[3]].offset;
-    const struct ft_value *value = &r->plan->values[step->out];
     size_t C = channels_of(r, step);
-    double n = (double)((value->of_items ? r->chunk_rows[chunk].sequences : r->chunk_rows[chunk].tokens) * value->positions);
+    double n = (double)rows_of(r, step, chunk);
 
     for (size_t c = 0; c < C; c++) {
         mean[c] += node->momentum * (mean_of(r, step, chunk)[c] - mean[c]);

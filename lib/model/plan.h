@@ -51,6 +51,7 @@ struct ft_step {
     float rate;              /* dropout while training */
     size_t moments;          /* and where its mean and variance are among a chunk's, 2 * channels floats */
     bool meets;              /* BATCH_NORM by the chunk's own statistics: all its shards come as far as this before any goes on */
+    size_t sums;             /* BATCH_NORM: where its sums, 2 * channels doubles, are among a shard's of the segment */
     size_t saved;            /* floats a row it saves beside its values (statistics), offset among the kept floats */
 };
 
@@ -73,6 +74,7 @@ struct ft_segment {
     int first, last;         /* steps first .. last */
     int slice, slice_count;  /* its slices */
     bool biases;             /* some of its attentions have biases that learn */
+    bool by_items;           /* an item goes through alone: its maps, which are larger than the weights, stay in the second cache meanwhile */
 };
 
 /* A table of biases that learns. Attentions of several segments may share it, so each item's part of its gradient has a place of its own for all of a
@@ -109,6 +111,7 @@ struct ft_plan {
     struct ft_rotary *rotary;
     int rotary_count;
     size_t moments;          /* floats a chunk, of all steps that meet */
+    size_t sums;             /* doubles a shard, of the batch norms of one segment */
     size_t widest, widest_item;   /* of all values with rows of tokens, of items */
     struct ft_inert {
         size_t offset, count;

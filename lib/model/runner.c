@@ -117,6 +117,7 @@ static int lay_out_shards(struct ft_runner *r)
             struct ft_shard *shard = &r->shards[s];
 
             shard->rows = (struct ft_rows){span.count, offset, number + span.first, packed->second ? packed->second + span.first : NULL};
+            shard->number = s;
             shard->chunk = c;
             shard->first_token = packed->offset[span.first] - chunk_start;
             shard->first_text = span.first - texts.first;
@@ -161,7 +162,7 @@ static int reserve_worker(struct ft_runner *r, struct ft_worker *worker)
     raise_to(&widest, plan->widest_item * (r->cut->most_shard_texts + 1));
     scratch = (scratch + 15) / 16 * 16;
     if (!ft_floats_reserve(&worker->slots, slots + 16) || !ft_floats_reserve(&worker->scratch, scratch + 16 + widest) ||
-        !ft_floats_reserve(&worker->columns, 4 * channels))
+        !ft_floats_reserve(&worker->columns, 5 * channels))
         return -1;
     free(worker->offset);
     worker->offset_step = 0;
@@ -461,6 +462,7 @@ int ft_group_start(struct ft_runner *r, size_t chunk, size_t count, bool backwar
         kept->chunk = backward ? SIZE_MAX : chunk + c;
         run.keep = true;
         run.mix_chunk = chunk;
+        run.mix_shard = group->first_shard;
         run.backward = backward;
         run.kept = kept->floats.data;
         run.kept_item = run.kept + r->plan->kept_width * run.tokens;
@@ -472,12 +474,41 @@ int ft_group_start(struct ft_runner *r, size_t chunk, size_t count, bool backwar
     return 0;
 }
 
-static int forward_segment_shard(void *argument, size_t index, int worker)
+size_t ft_segment_parts(const struct ft_segment *segment, const struct ft_shard *shard)
+{
+    return segment->by_items ? shard->rows.sequences : 1;
+}
+
+/* All items of a model whose segments go by items have as many rows. */
+struct ft_shard ft_segment_part(const struct ft_segment *segment, const struct ft_shard *shard, size_t i)
+{
+    struct ft_shard part = *shard;
+
+    if (!segment->by_items)
+        return part;
+    part.tokens /= shard->rows.sequences;
+    part.first_token += i * part.tokens;
+    part.first_text += i;
+    part.rows.sequences = 1;
+    part.rows.number += i;
+    return part;
+}
+
+static int forward_segment_shard(void *argument, size_t index, int number)
 {
     const struct ft_group *group = argument;
-    const struct ft_shard *shard = &group->runner->shards[group->first_shard + index];
+    struct ft_runner *r = group->runner;
+    const struct ft_shard *shard = &r->shards[group->first_shard + index];
+    const struct ft_running *run = ft_group_run(group, shard);
+    const struct ft_step *next = group->last + 1 < r->plan->step_count ? &r->plan->steps[group->last + 1] : NULL;
 
-    forward_steps(ft_group_run(group, shard), shard, worker, group->first, group->last);
+    for (size_t i = 0; i < ft_segment_parts(group->segment, shard); i++) {
+        struct ft_shard part = ft_segment_part(group->segment, shard, i);
+
+        forward_steps(run, &part, number, group->first, group->last);
+        if (next && next->meets)
+            ft_norm_sum(run, next, &part, &r->workers[number]);
+    }
     return 0;
 }
 
@@ -489,8 +520,9 @@ static int forward_segment(struct ft_group *group, const struct ft_segment *segm
     for (group->first = segment->first; group->first <= segment->last; group->first = group->last + 1) {
         for (group->last = group->first; group->last < segment->last && !steps[group->last + 1].meets; group->last++)
             ;
-        if ((steps[group->first].meets && ft_group_moments(group, &steps[group->first]) < 0) ||
-            ft_pool_run(group->shard_count, forward_segment_shard, group) < 0)
+        if (steps[group->first].meets)
+            ft_group_moments(group, &steps[group->first]);
+        if (ft_group_clear_sums(group) < 0 || ft_pool_run(group->shard_count, forward_segment_shard, group) < 0)
             return -1;
     }
     return 0;

@@ -25,6 +25,7 @@ struct ft_worker {
 
 struct ft_shard {
     struct ft_rows rows;
+    size_t number;               /* in the batch */
     size_t chunk, tokens;
     size_t first_token, first_text;   /* counted from the chunk's first */
 };
@@ -67,7 +68,7 @@ struct ft_runner {
     size_t rotary_length;
     struct ft_floats moments;    /* [chunks, plan->moments] mean and variance of each batch norm's input */
     struct ft_floats mix;        /* [chunks, 3, channels] of the batch norm at hand, how its input's gradient is mixed */
-    double *sums;                /* [shards, 2, channels] of the batch norm at hand */
+    double *sums;                /* [shards of the group, plan->sums] of the segment's batch norms */
     size_t sums_capacity;
     struct ft_floats operands;   /* what the parameter gradients of one step multiply, in the order the products read it */
 };
@@ -83,7 +84,8 @@ struct ft_running {
     struct ft_runner *runner;
     size_t first_shard, shard_count, first_text, tokens, sequences;
     const int32_t *id;           /* the chunk's tokens */
-    size_t chunk, mix_chunk;     /* its number; that of the first whose gradients are mixed together with it */
+    size_t chunk, mix_chunk;     /* its number; that of the group's first chunk */
+    size_t mix_shard;            /* the group's first shard */
     bool keep, backward;
     float *kept, *kept_item;   /* its kept activations, token rows and text rows */
     float *out;                  /* forward: the batch's embeddings */
@@ -114,6 +116,10 @@ void ft_rotary_free(struct ft_runner *runner);
 /* Chunks `chunk` .. chunk + count - 1, with the places of what is kept of them: made, or for the backward found and let go. The run of a shard's chunk. */
 int ft_group_start(struct ft_runner *r, size_t chunk, size_t count, bool backward, struct ft_group *group);
 struct ft_running *ft_group_run(const struct ft_group *group, const struct ft_shard *shard);
+
+/* The shard as a segment goes through it: how many parts, and part i. */
+size_t ft_segment_parts(const struct ft_segment *segment, const struct ft_shard *shard);
+struct ft_shard ft_segment_part(const struct ft_segment *segment, const struct ft_shard *shard, size_t i);
 
 struct ft_running ft_running_start(struct ft_runner *runner, size_t chunk);
 
@@ -150,16 +156,23 @@ bool ft_map_straight(const struct ft_kernels *k, const struct ft_step *step, boo
 /* Floats of a CONVOLUTION's or DEPTHWISE step's prepared weight. */
 size_t ft_map_weight_size(const struct ft_runner *r, const struct ft_step *step, bool transposed);
 
-/* norms.c, batch norms. The backward: first through its activation, in the place of its output's gradient; then to its input. */
+/* norms.c, batch norms. The backward: first through its activation, in the place of its output's gradient, with the sums that the gradients of the norm
+ * are made of; then to its input. */
 void ft_norm_forward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker, float *y,
                      const float *x);
 void ft_norm_backward_activation(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker);
 
 void ft_norm_backward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker, float *dx);
-void ft_norm_slice(const struct ft_running *run, const struct ft_slice *slice, struct ft_worker *worker, float *dgain, float *dbias);
+void ft_norm_slice(const struct ft_running *run, const struct ft_slice *slice, float *dgain, float *dbias);
+
+/* Before a segment's shards go through: their sums are zero. */
+int ft_group_clear_sums(const struct ft_group *group);
+
+/* Of a shard, or one of its items: what the moments of the norm's input are made of. */
+void ft_norm_sum(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker);
 
 /* All shards of the group have come to a batch norm that meets: its moments, or how gradients are mixed. */
-int ft_group_moments(struct ft_group *group, const struct ft_step *step);
+void ft_group_moments(struct ft_group *group, const struct ft_step *step);
 int ft_group_mix(struct ft_group *group, const struct ft_step *step);
 
 /* The prefix's rows of a shard, to where the forward would have put them. */

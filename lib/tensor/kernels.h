@@ -201,7 +201,7 @@ struct ft_kernels {
     /* y = x * a + z * b + c, each of a, b, c [W]; z may be NULL for zeros, b for ones. y may be x or z. */
     void (*columns_mix)(float *y, const float *x, const float *a, const float *z, const float *b, const float *c, size_t R, size_t W);
     /* sum[W] += column sums of x, product[W] += column sums of x * (z - centre), in double (runs of 16 rows in float); columns from..to, rows in order.
-     * centre is [W]. Either of sum and product may be NULL, with it z and centre. */
+     * centre is [W]. Either of sum and product may be NULL, with it z and centre. x may be NULL without sum: of squares of z - centre. */
     void (*columns_sum)(double *sum, double *product, const float *x, const float *z, const float *centre, size_t R, size_t W, size_t from, size_t to);
 
     /* y[S*P,C] = the largest under each window that lies on the map, arg the position (y * across + x) it was at, the first of equals;

@@ -235,7 +235,7 @@ static double columns_sum(const struct ft_kernels *k, size_t R, size_t W)
 {
     size_t cut = pick(0, W);
     float *x = numbers(R * W), *z = numbers(R * W), *centre = numbers(W);
-    double *sum = calloc(4 * W, sizeof *sum), *want = sum + 2 * W, worst = 0;
+    double *sum = calloc(6 * W, sizeof *sum), *want = sum + 3 * W, worst = 0;
 
     for (size_t i = 0; i < R * W; i++) {
         x[i] = fabsf(x[i]);
@@ -244,8 +244,10 @@ static double columns_sum(const struct ft_kernels *k, size_t R, size_t W)
     k->columns_sum(sum, NULL, x, NULL, NULL, R, W, cut, W);
     k->columns_sum(NULL, sum + W, x, z, centre, R, W, cut, W);
     k->columns_sum(sum, sum + W, x, z, centre, R, W, 0, cut);
+    k->columns_sum(NULL, sum + 2 * W, NULL, z, centre, R, W, 0, W);
     ft_kernels_plain.columns_sum(want, want + W, x, z, centre, R, W, 0, W);
-    for (size_t i = 0; i < 2 * W; i++)
+    ft_kernels_plain.columns_sum(NULL, want + 2 * W, NULL, z, centre, R, W, 0, W);
+    for (size_t i = 0; i < 3 * W; i++)
         if (want[i] != 0)
             worst = fmax(worst, fabs(sum[i] - want[i]) / want[i]);
         else

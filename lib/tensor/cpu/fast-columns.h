@@ -104,12 +104,28 @@ static void columns_mix(float *y, const float *x, const float *a, const float *z
     }
 }
 
+typedef double vd __attribute__((vector_size(8 * V)));
+typedef double vd_anywhere __attribute__((vector_size(8 * V), aligned(8), may_alias));
+
+/* to[m] += a */
+INLINE void add_doubles(double *to, const vf *a, size_t m)
+{
+    float lanes[V];
+
+    if (m == V) {
+        *(vd_anywhere *)to += __builtin_convertvector(*a, vd);
+        return;
+    }
+    v_store(lanes, *a);
+    for (size_t l = 0; l < m; l++)
+        to[l] += lanes[l];
+}
+
 /* Columns i .. i + wide V - 1, the last vector of m, of `rows` rows. */
 INLINE void sum_run(double *sum, double *product, const float *x, const float *z, const float *centre, size_t rows, size_t W, size_t i,
                     const size_t wide, size_t m)
 {
     vf s[4], p[4];
-    float lanes[V];
 
 #pragma GCC unroll 4
     for (size_t v = 0; v < wide; v++)
@@ -118,21 +134,19 @@ INLINE void sum_run(double *sum, double *product, const float *x, const float *z
 #pragma GCC unroll 4
         for (size_t v = 0; v < wide; v++) {
             size_t at = i + v * V, here = v + 1 < wide ? V : m;
-            vf a = v_get(x + r * W + at, here);
+            vf apart = product != NULL ? v_get(z + r * W + at, here) - v_get(centre + at, here) : v_set(0.0f);
+            vf a = x != NULL ? v_get(x + r * W + at, here) : apart;
 
             s[v] += a;
-            if (product != NULL)
-                p[v] = v_fma(a, v_get(z + r * W + at, here) - v_get(centre + at, here), p[v]);
+            p[v] = v_fma(a, apart, p[v]);
         }
     for (size_t v = 0; v < wide; v++) {
         size_t here = v + 1 < wide ? V : m;
 
-        v_store(lanes, s[v]);
-        for (size_t l = 0; sum != NULL && l < here; l++)
-            sum[i + v * V + l] += lanes[l];
-        v_store(lanes, p[v]);
-        for (size_t l = 0; product != NULL && l < here; l++)
-            product[i + v * V + l] += lanes[l];
+        if (sum != NULL)
+            add_doubles(sum + i + v * V, &s[v], here);
+        if (product != NULL)
+            add_doubles(product + i + v * V, &p[v], here);
     }
 }
 
@@ -141,12 +155,12 @@ static void columns_sum(double *sum, double *product, const float *x, const floa
 {
     for (size_t r = 0; r < R; r += SUM_RUN) {
         size_t rows = R - r < SUM_RUN ? R - r : SUM_RUN, i = from;
-        const float *other = product != NULL ? z + r * W : NULL;
+        const float *other = product != NULL ? z + r * W : NULL, *one = x != NULL ? x + r * W : NULL;
 
         for (; i + 4 * V <= to; i += 4 * V)
-            sum_run(sum, product, x + r * W, other, centre, rows, W, i, 4, V);
+            sum_run(sum, product, one, other, centre, rows, W, i, 4, V);
         for (; i < to; i += V)
-            sum_run(sum, product, x + r * W, other, centre, rows, W, i, 1, to - i < V ? to - i : V);
+            sum_run(sum, product, one, other, centre, rows, W, i, 1, to - i < V ? to - i : V);
     }
 }
 

@@ -49,7 +49,7 @@ void ft_plain_columns_sum(double *sum, double *product, const float *x, const fl
             if (sum != NULL)
                 sum[i] += x[r * W + i];
             if (product != NULL)
-                product[i] += x[r * W + i] * ((double)z[r * W + i] - centre[i]);
+                product[i] += (x != NULL ? x[r * W + i] : (double)z[r * W + i] - centre[i]) * ((double)z[r * W + i] - centre[i]);
         }
 }
 
