@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { ALIGN = 64, SMALLEST_BLOCK = 1 << 16 };
 
@@ -230,4 +231,19 @@ int ft_grow(void *array, size_t *capacity, size_t count, size_t size)
     *place = larger;
     *capacity = want;
     return 0;
+}
+
+size_t ft_memory_available(void)
+{
+    FILE *file = fopen("/proc/meminfo", "r");
+    long pages = sysconf(_SC_AVPHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    size_t kib = 0;
+    char line[128];
+
+    while (file && !kib && fgets(line, sizeof line, file))
+        if (sscanf(line, "MemAvailable: %zu", &kib) != 1)
+            kib = 0;
+    if (file)
+        fclose(file);
+    return kib ? kib * 1024 : pages > 0 && page > 0 ? (size_t)pages * (size_t)page : 0;
 }

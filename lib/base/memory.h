@@ -49,6 +49,9 @@ void ft_buffer_free(struct ft_buffer *buffer);
 /* realloc(pointer, count * size) that checks the product; NULL on error, with ft_error set. */
 void *ft_resize(void *pointer, size_t count, size_t size);
 
+/* Bytes that can be had now without pushing anything else out, what the kernel caches of files counted as free; 0: not known. */
+size_t ft_memory_available(void);
+
 /* Room for `count` elements in *(T **)array, doubling; -1 on error, and the array is as it was. */
 int ft_grow(void *array, size_t *capacity, size_t count, size_t size);
 

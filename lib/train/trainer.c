@@ -20,6 +20,7 @@
 struct ft_trainer {
     struct ft_run *run;
     struct ft_trainer_options options;
+    size_t activations;          /* bytes that kept ones may take; 0: not found yet */
     struct ft_model *model;
     struct ft_passes *passes;
     struct ft_optimizer *optimizer;
@@ -240,18 +241,17 @@ int ft_trainer_skip(struct ft_trainer *t, const struct ft_batch *batch)
     return ft_progress_skip(&t->start, &t->seen, batch);
 }
 
-/* Bytes that kept activations may take. Decides only what is computed twice, never a result. */
+/* Bytes that kept activations may take; found once, as what is kept is not free any more. Decides only what is computed twice, never a result. */
 static size_t activation_limit(const struct ft_trainer *t)
 {
     size_t fixed = (t->model->block_count + (1 + (size_t)ft_optimizer_blocks(t->optimizer)) * t->trained.block_count) * sizeof(float) +
                    ft_teacher_bytes(t->second[FT_TEACHER]) + ft_teacher_bytes(t->second[FT_GUIDE]);
-    long pages = sysconf(_SC_AVPHYS_PAGES), size = sysconf(_SC_PAGESIZE);
     size_t usual = (size_t)(ft_lookahead_wanted(t->model) ? 2 : 1) << 30;   /* an image keeps as much as some hundred texts */
-    size_t free_bytes = pages > 0 && size > 0 ? (size_t)pages * (size_t)size : 0;
+    size_t available = ft_memory_available();
 
     if (t->options.memory)
         return t->options.memory > fixed ? t->options.memory - fixed : 0;
-    return free_bytes / 4 < usual ? free_bytes / 4 : usual;
+    return available / 4 < usual ? available / 4 : usual;
 }
 
 int ft_trainer_begin(struct ft_trainer *t, const struct ft_batch *batch, const struct ft_packed *packed)
@@ -265,8 +265,10 @@ int ft_trainer_begin(struct ft_trainer *t, const struct ft_batch *batch, const s
 
 int ft_trainer_forward(struct ft_trainer *t, float *embedding)
 {
+    if (!t->activations)
+        t->activations = activation_limit(t);
     t->embedding = embedding;
-    return ft_passes_forward(t->passes, activation_limit(t), embedding);
+    return ft_passes_forward(t->passes, t->activations, embedding);
 }
 
 void ft_trainer_remember(struct ft_trainer *t, const float *embedding)
