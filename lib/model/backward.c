@@ -16,18 +16,22 @@ float *ft_running_gradient(const struct ft_running *run, int value, const struct
 /* A value read by several steps gets the sum of their gradients: the first one found writes, the others add through the worker's temporary. */
 struct target {
     float *where, *sum;
+    const float *handed;         /* what another step found, and left where it is; then there is no sum */
     size_t count;
 };
 
-static struct target aim(const struct ft_running *run, int value, const struct ft_shard *shard, bool *written,
+static struct target aim(const struct ft_running *run, const struct ft_step *step, int value, const struct ft_shard *shard, bool *written,
                          const struct ft_worker *worker)
 {
-    const struct ft_value *v = &run->runner->plan->values[value];
+    const struct ft_plan *plan = run->runner->plan;
+    const struct ft_value *v = &plan->values[value];
     size_t rows = v->of_items ? shard->rows.sequences : shard->tokens;
-    struct target target = {ft_running_gradient(run, value, shard), NULL, rows * v->width};
+    struct target target = {ft_running_gradient(run, value, shard), NULL, NULL, rows * v->width};
 
     if (!v->needs_gradient)
         target.where = NULL;
+    else if (v->handed >= 0 && v->onto == step - plan->steps)
+        target.handed = ft_running_gradient(run, v->handed, shard);
     else if (written[value]) {
         target.sum = target.where;
         target.where = worker->temporary;
@@ -40,6 +44,8 @@ static void hit(const struct ft_kernels *k, struct target target)
 {
     if (target.sum)
         k->add(target.sum, target.where, target.count);
+    if (target.handed)
+        k->add(target.where, target.handed, target.count);
 }
 
 static void split(float *dx, const float *dy, size_t rows, size_t width, size_t which)
@@ -85,7 +91,7 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
     if (step->kind == FT_STEP_DROPOUT_ADD && step->activation != FT_IDENTITY)
         k->activation_backward(step->activation, ft_running_gradient(run, step->out, shard), dy, y, rows * width);
     for (int i = 0; i < step->in_count; i++) {
-        struct target target = aim(run, step->in[i], shard, written, worker);
+        struct target target = aim(run, step, step->in[i], shard, written, worker);
         float *dx = target.where;
 
         if (!dx && step->kind == FT_STEP_ATTENTION)
@@ -109,7 +115,7 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
         case FT_STEP_DROPOUT_ADD:
             if (i == 0 && step->rate > 0)
                 k->dropout(dx, dy, &dropout, &items, width);
-            else if (dx != dy)
+            else if (dx != dy && r->plan->values[step->in[i]].handed != step->out)
                 memcpy(dx, dy, rows * width * sizeof(float));
             break;
         case FT_STEP_JOIN:

@@ -379,6 +379,36 @@ static void give_gradients(struct ft_plan *plan, const struct life *life)
     }
 }
 
+/* Does what makes the value leave its gradient as it is? */
+static bool leaves_gradient(const struct ft_step *maker)
+{
+    return maker->kind == FT_STEP_LINEAR || maker->kind == FT_STEP_CONVOLUTION || maker->kind == FT_STEP_DEPTHWISE ||
+           (maker->kind == FT_STEP_BATCH_NORM && maker->activation == FT_IDENTITY);
+}
+
+/* A residual's gradient is first the addition's; what a linear layer finds comes to it. So the former need not be copied before. */
+static void hand_on(struct ft_plan *plan, const struct life *life)
+{
+    for (int v = 0; v < plan->value_count; v++)
+        plan->values[v].handed = -1;
+    for (int s = 0; s < plan->step_count; s++) {
+        const struct ft_step *step = &plan->steps[s];
+        const struct ft_value *in = &plan->values[step->in[0]], *out = &plan->values[step->out];
+        int residual = step->in[1], reader = s - 1;
+        bool shared = in->of_items == out->of_items && in->gradient == out->gradient;
+
+        if (step->kind != FT_STEP_DROPOUT_ADD || residual == step->in[0] || life[residual].last != s || !out->needs_gradient ||
+            !plan->values[residual].needs_gradient || (shared && !leaves_gradient(&plan->steps[life[step->in[0]].born])))
+            continue;
+        while (reader > life[residual].born && plan->steps[reader].in[0] != residual && plan->steps[reader].in[1] != residual)
+            reader--;
+        if (reader > life[residual].born && plan->steps[reader].kind == FT_STEP_LINEAR && life[plan->steps[reader].out].segment == life[step->out].segment) {
+            plan->values[residual].handed = step->out;
+            plan->values[residual].onto = reader;
+        }
+    }
+}
+
 /* Behind what the segments use in turn. */
 static int place_biases(struct ft_arena *arena, struct ft_plan *plan)
 {
@@ -410,5 +440,6 @@ int ft_plan_lay_out(struct ft_arena *arena, struct ft_plan *plan)
         return -1;
     give_kept(plan, life);
     give_gradients(plan, life);
+    hand_on(plan, life);
     return place_biases(arena, plan);
 }

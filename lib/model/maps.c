@@ -33,6 +33,12 @@ bool ft_map_straight(const struct ft_kernels *k, const struct ft_step *step, boo
     return k->convolution_fits && k->convolution_fits(&step->windows, step->outputs, backward);
 }
 
+bool ft_map_gradient_straight(const struct ft_kernels *k, const struct ft_step *step)
+{
+    return step->kind == FT_STEP_CONVOLUTION && ft_step_by_taps(step) && step->bias < 0 && k->convolution_gradient_fits &&
+           k->convolution_gradient_fits(&step->windows, step->outputs);
+}
+
 /* Does each window cover one position, the next one the next? Then the map is what would be gathered. */
 static bool is_direct(const struct ft_step *step)
 {
@@ -246,6 +252,24 @@ static void convolution_tap(const struct ft_running *run, const struct ft_step *
         add_tap(dw, temporary, O * I, taps_of(step), tap);
 }
 
+/* The outputs that fall to one of so many slices as there are taps. */
+static void convolution_straight(const struct ft_running *run, const struct ft_step *step, size_t slice, const struct ft_worker *worker, float *dw)
+{
+    enum { UNIT = 32 };
+    size_t taps = taps_of(step), I = step->inputs, O = step->outputs, units = O / UNIT;
+    size_t from = units * slice / taps * UNIT, to = units * (slice + 1) / taps * UNIT;
+    float *temporary = worker->scratch.data;
+
+    for (size_t t = 0; t < taps && from < to; t++)
+        memset(temporary + (t * O + from) * I, 0, (to - from) * I * sizeof *temporary);
+    if (from < to)
+        run->runner->kernels->convolution_gradient(temporary, ft_running_operand(run, step, true), ft_running_operand(run, step, false), &step->windows,
+                                                   run->sequences, O, from, to);
+    for (size_t o = from; o < to; o++)
+        for (size_t t = 0; t < taps; t++)
+            add_tap(dw + o * I * taps, temporary + (t * O + o) * I, I, taps, t);
+}
+
 static void convolution_outputs(const struct ft_running *run, const struct ft_slice *slice, const struct ft_step *step, const struct ft_worker *worker,
                                 float *dw, float *db, const float *dy, const float *x)
 {
@@ -301,6 +325,8 @@ void ft_map_slice(const struct ft_running *run, const struct ft_slice *slice, st
     else if (step->kind == FT_STEP_TOKENS)
         tokens_slice(dw, db, dy, run->sequences, r->plan->values[step->in[0]].positions + (step->weight >= 0), r->plan->values[step->out].width,
                      slice->from, slice->to);
+    else if (ft_map_gradient_straight(r->kernels, step) && dw)
+        convolution_straight(run, step, slice->from, worker, dw);
     else if (ft_step_by_taps(step))
         convolution_tap(run, step, slice->from, worker, dw, db, dy, x);
     else

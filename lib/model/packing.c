@@ -149,9 +149,12 @@ static size_t rows_of(const struct ft_running *run, const struct ft_step *step)
 
 static size_t operand_size(const struct ft_running *run, const struct ft_step *step, bool of_output)
 {
+    const struct ft_kernels *k = run->runner->kernels;
     size_t width = width_of(step, of_output);
 
-    return width ? run->runner->kernels->gradient_packed(rows_of(run, step), width) : 0;
+    if (ft_map_gradient_straight(k, step))
+        return (k->convolution_packed(&step->windows, run->sequences, step->outputs, of_output) + 15) / 16 * 16;
+    return width ? k->gradient_packed(rows_of(run, step), width) : 0;
 }
 
 /* Floats of the operands of a chunk. */
@@ -167,10 +170,15 @@ float *ft_running_operand(const struct ft_running *run, const struct ft_step *st
     return run->operands + (of_output ? operand_size(run, step, false) : 0);
 }
 
-/* Pieces of the input come first, then those of the output's gradient, chunk by chunk. */
-static size_t pieces_of(size_t width)
+/* Pieces of the input come first, then those of the output's gradient, chunk by chunk: columns, or items where the map itself is packed. */
+static size_t pieces_of(const struct ft_running *run, const struct ft_step *step, bool of_output)
 {
-    return (width + PIECE - 1) / PIECE;
+    return ft_map_gradient_straight(run->runner->kernels, step) ? run->sequences : (width_of(step, of_output) + PIECE - 1) / PIECE;
+}
+
+static size_t all_pieces(const struct ft_running *run, const struct ft_step *step)
+{
+    return pieces_of(run, step, false) + pieces_of(run, step, true);
 }
 
 static int pack_piece(void *argument, size_t index, int worker)
@@ -178,14 +186,24 @@ static int pack_piece(void *argument, size_t index, int worker)
     const struct ft_group *group = argument;
     const struct ft_step *step = group->step;
     struct ft_runner *r = group->runner;
-    size_t in = pieces_of(width_of(step, false)), each = in + pieces_of(step->outputs), piece = index % each;
-    const struct ft_running *run = &group->run[index / each];
-    bool of_output = piece >= in;
-    size_t width = width_of(step, of_output), from = (of_output ? piece - in : piece) * PIECE;
+    const struct ft_running *run = group->run;
+    size_t in, width, from;
+    bool of_output;
+    const float *x;
     const struct ft_shard whole = {.first_token = 0};
-    const float *x = of_output ? ft_running_gradient(run, step->out, &whole)
-                               : ft_running_value(run, step->in[0], &whole, &r->workers[worker]);
 
+    for (; index >= all_pieces(run, step); run++)
+        index -= all_pieces(run, step);
+    in = pieces_of(run, step, false);
+    of_output = index >= in;
+    index -= of_output ? in : 0;
+    x = of_output ? ft_running_gradient(run, step->out, &whole) : ft_running_value(run, step->in[0], &whole, &r->workers[worker]);
+    if (ft_map_gradient_straight(r->kernels, step)) {
+        r->kernels->convolution_pack(ft_running_operand(run, step, of_output), x, &step->windows, run->sequences, step->outputs, index, of_output);
+        return 0;
+    }
+    width = width_of(step, of_output);
+    from = index * PIECE;
     r->kernels->gradient_pack(ft_running_operand(run, step, of_output), x, rows_of(run, step), width, from,
                               width - from < PIECE ? width : from + PIECE, of_output);
     return 0;
@@ -194,7 +212,7 @@ static int pack_piece(void *argument, size_t index, int worker)
 int ft_group_pack_operands(struct ft_group *group)
 {
     struct ft_runner *r = group->runner;
-    size_t size = 0;
+    size_t size = 0, pieces = 0;
 
     if (!r->kernels->gradient_pack || !wants_gradient(r, group->step))
         return 0;
@@ -206,6 +224,7 @@ int ft_group_pack_operands(struct ft_group *group)
     for (size_t c = 0; c < group->count; c++) {
         group->run[c].operands = r->operands.data + size;
         size += operands_size(&group->run[c], group->step);
+        pieces += all_pieces(&group->run[c], group->step);
     }
-    return ft_pool_run(group->count * (pieces_of(width_of(group->step, false)) + pieces_of(group->step->outputs)), pack_piece, group);
+    return ft_pool_run(pieces, pack_piece, group);
 }

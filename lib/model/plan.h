@@ -34,6 +34,8 @@ struct ft_value {
     int slot;                /* forward only: which of a worker's buffers */
     size_t kept;             /* training: offset of its buffer, in floats a row, among the buffers of its kind of rows */
     size_t gradient;         /* backward: the same among the gradients' buffers */
+    int handed, onto;        /* backward: an addition hands on the gradient of its output, the value `handed`; nobody copies that, but step `onto` adds
+                                it to its own; -1 = none */
 };
 
 struct ft_step {

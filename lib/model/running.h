@@ -153,6 +153,9 @@ void ft_map_slice(const struct ft_running *run, const struct ft_slice *slice, st
 /* Does the table convolve straight from the map here, without windows gathered? Then the backward's weights are packed for that. */
 bool ft_map_straight(const struct ft_kernels *k, const struct ft_step *step, bool backward);
 
+/* And the gradient by its weight? */
+bool ft_map_gradient_straight(const struct ft_kernels *k, const struct ft_step *step);
+
 /* Floats of a CONVOLUTION's or DEPTHWISE step's prepared weight. */
 size_t ft_map_weight_size(const struct ft_runner *r, const struct ft_step *step, bool transposed);
 

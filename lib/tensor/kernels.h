@@ -185,6 +185,12 @@ struct ft_kernels {
     bool (*convolution_fits)(const struct ft_windows *g, size_t O, bool backward);
     void (*convolution_forward)(float *y, const float *x, const float *packed, const float *b, const struct ft_windows *g, size_t S, size_t O);
     void (*convolution_backward)(float *dx, const float *dy, const float *packed, const struct ft_windows *g, size_t S, size_t O);
+    /* dw[K,O,C] += dy[S*P,O]^T under each tap the positions of x, outputs from..to, multiples of 32; items in order, and an item's positions. Both operands
+     * are packed before, an item at a time, into convolution_packed floats each, of all S items. Only where _fits says so; all four may be NULL. */
+    bool (*convolution_gradient_fits)(const struct ft_windows *g, size_t O);
+    size_t (*convolution_packed)(const struct ft_windows *g, size_t S, size_t O, bool of_output);
+    void (*convolution_pack)(float *to, const float *x, const struct ft_windows *g, size_t S, size_t O, size_t item, bool of_output);
+    void (*convolution_gradient)(float *dw, const float *dy, const float *x, const struct ft_windows *g, size_t S, size_t O, size_t from, size_t to);
 
     /* Each channel by itself: y[S*P,C] = f(sum over taps w[K,C] x + b[C])   (b may be NULL); outputs = channels */
     void (*depthwise_forward)(enum ft_activation f, float *y, const float *x, const float *w, const float *b, const struct ft_windows *g, size_t S);

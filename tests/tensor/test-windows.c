@@ -354,13 +354,42 @@ static double convolution_backward(const struct ft_kernels *k, const struct ft_k
     return apart;
 }
 
+/* Against windows gathered; in two slices, and onto what is there. */
+static double convolution_gradient(const struct ft_kernels *k, const struct ft_kernels *plain, const struct map *m, size_t O)
+{
+    size_t C = m->g.channels, I = m->K * C, cut = 32 * pick(0, O / 32);
+    float *x = numbers(m->in), *dy = numbers(m->out * O), *col = blank(m->out * I), *want = blank(O * I), *got = numbers(O * I), *turned = blank(O * I);
+    float *packed_x = blank(k->convolution_packed(&m->g, m->S, O, false)), *packed_dy = blank(k->convolution_packed(&m->g, m->S, O, true));
+    double apart;
+
+    for (size_t i = 0; i < m->in; i++)
+        x[i] *= 0.7123f;
+    for (size_t o = 0; o < O; o++)
+        for (size_t t = 0; t < m->K; t++)
+            memcpy(want + (o * m->K + t) * C, got + (t * O + o) * C, C * sizeof *got);
+    plain->windows_gather(col, x, &m->g, 0, m->out, 0, m->K);
+    plain->linear_gradient(want, NULL, dy, col, NULL, NULL, m->out, I, O, 0, O);
+    for (size_t s = 0; s < m->S; s++) {
+        k->convolution_pack(packed_x, x, &m->g, m->S, O, s, false);
+        k->convolution_pack(packed_dy, dy, &m->g, m->S, O, s, true);
+    }
+    k->convolution_gradient(got, packed_dy, packed_x, &m->g, m->S, O, cut, O);
+    k->convolution_gradient(got, packed_dy, packed_x, &m->g, m->S, O, 0, cut);
+    for (size_t o = 0; o < O; o++)
+        for (size_t t = 0; t < m->K; t++)
+            memcpy(turned + (o * m->K + t) * C, got + (t * O + o) * C, C * sizeof *got);
+    apart = distance(turned, want, O * I);
+    free(x), free(dy), free(col), free(want), free(got), free(turned), free(packed_x), free(packed_dy);
+    return apart;
+}
+
 /* Convolutions straight from the map, where the table has them. */
 static void test_convolution(const struct ft_kernels *k, enum ft_precision precision)
 {
     const struct ft_kernels *plain = ft_kernels_named("plain", precision);
     bool right = true;
-    double apart = 0;
-    int forward = 0, backward = 0;
+    double apart = 0, gradients = 0;
+    int forward = 0, backward = 0, gradient = 0;
 
     for (int i = 0; i < MAPS; i++) {
         struct map m = map_draw_for_convolution();
@@ -373,9 +402,13 @@ static void test_convolution(const struct ft_kernels *k, enum ft_precision preci
             right &= convolution_forward_is_same(k, &m, O, w);
         if (m.out * O < 50000 && k->convolution_fits(&m.g, O, true) && ++backward)
             apart = fmax(apart, convolution_backward(k, plain, &m, O, w));
+        if (m.out * O < 50000 && k->convolution_gradient_fits(&m.g, O) && ++gradient)
+            gradients = fmax(gradients, convolution_gradient(k, plain, &m, O));
         free(w);
     }
     ok(right && forward > MAPS / 3, "%s: convolutions without gathering: the same bits (%d shapes)", k->name, forward);
+    ok(gradients < fmax(2e-6, 4 * k->gradient_rounding) && gradient > MAPS / 8, "%s: the gradient by their weight is plain's (%.1e, %d shapes)", k->name,
+       gradients, gradient);
     ok(apart < fmax(2e-6, 4 * k->gradient_rounding) && backward > MAPS / 8, "%s: their backward is plain's (%.1e, %d shapes)", k->name, apart, backward);
 }
 

@@ -98,9 +98,9 @@ INLINE void window_block(const int products, const bool half, float *sum, const 
     MEMORY();
     load_c(e, start, start_row);
     for (size_t i = from; i < until; i++, b += step_size(products)) {
-        const struct squares a = {map + *tap + s * V, C / 2, LINES * p->size, p->size * sizeof *map};
+        const struct squares a = {map + *tap + s * V, C / 2, LINES * p->size, p->size * sizeof *map}, other = squares_at(products, b);
 
-        step(products, e, &a, b);
+        step(products, e, &a, &other);
         if (++s == steps) {
             s = 0;
             tap++;

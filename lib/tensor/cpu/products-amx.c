@@ -31,11 +31,17 @@ struct extent {
     bool two, half;
 };
 
-/* A step of A's two squares: where, floats to the next part and to the second square, bytes to the next row. */
+/* Two squares of a step: where, floats to the next part and to the second square, bytes to the next row. */
 struct squares {
     const float *at;
     size_t part, second, row;
 };
+
+/* A step of a packed strip. */
+INLINE struct squares squares_at(const int products, const float *strip)
+{
+    return (struct squares){strip, SQUARE, (size_t)parts_of(products) * SQUARE, 64};
+}
 
 /* Eight tile registers: 0 - 3 are C's, 4 and 5 hold squares of A, 6 and 7 of B. */
 INLINE void load_a(const struct extent e, const struct squares *a, int part)
@@ -45,11 +51,11 @@ INLINE void load_a(const struct extent e, const struct squares *a, int part)
         _tile_loadd(5, a->at + a->second + (size_t)part * a->part, a->row);
 }
 
-INLINE void load_b(const struct extent e, const int parts, const float *b, int part)
+INLINE void load_b(const struct extent e, const struct squares *b, int part)
 {
-    _tile_loadd(6, b + part * SQUARE, 64);
+    _tile_loadd(6, b->at + (size_t)part * b->part, b->row);
     if (!e.half)
-        _tile_loadd(7, b + (parts + part) * SQUARE, 64);
+        _tile_loadd(7, b->at + b->second + (size_t)part * b->part, b->row);
 }
 
 INLINE void multiply(const struct extent e)
@@ -64,31 +70,31 @@ INLINE void multiply(const struct extent e)
 }
 
 /* A step of 32 along k. Products of parts come in an order in which each needs only one new operand: (i, j) stands for ai bj. */
-INLINE void step(const int products, const struct extent e, const struct squares *a, const float *b)
+INLINE void step(const int products, const struct extent e, const struct squares *a, const struct squares *b)
 {
     const int parts = parts_of(products);
 
-    load_b(e, parts, b, products == 4 ? 1 : 0);
+    load_b(e, b, products == 4 ? 1 : 0);
     load_a(e, a, parts - 1);
     multiply(e);                       /* (0, 0) or (1, 0) or (1, 1) or (2, 0) */
     if (products == 1)
         return;
     if (products == 4) {
-        load_b(e, parts, b, 0);
+        load_b(e, b, 0);
         multiply(e);                   /* (1, 0) */
     }
     if (products == 6) {
         load_a(e, a, 1);
         multiply(e);                   /* (1, 0) */
-        load_b(e, parts, b, 1);
+        load_b(e, b, 1);
         multiply(e);                   /* (1, 1) */
         load_a(e, a, 0);
         multiply(e);                   /* (0, 1) */
-        load_b(e, parts, b, 0);
+        load_b(e, b, 0);
     } else
         load_a(e, a, 0);
     multiply(e);                       /* (0, 0) */
-    load_b(e, parts, b, parts - 1);
+    load_b(e, b, parts - 1);
     multiply(e);                       /* (0, 1) or (0, 2) */
 }
 
@@ -168,9 +174,9 @@ INLINE void block(const int products, const struct extent e, const struct target
     MEMORY();
     load_c(e, start, start_row);
     for (size_t s = 0; s < steps; s++, a += step_size(products), b += step_size(products)) {
-        const struct squares squares = {a, SQUARE, (size_t)parts_of(products) * SQUARE, 64};
+        const struct squares one = squares_at(products, a), other = squares_at(products, b);
 
-        step(products, e, &squares, b);
+        step(products, e, &one, &other);
         fetch(ahead);
         fetch_c(ahead, s * each, each);
     }
@@ -228,12 +234,14 @@ INLINE void strips(const int products, const struct target *t, const float *a, s
     }
 }
 
-#include "tensor/cpu/convolution-amx.h"
+#include "tensor/cpu/convolution-gradient-amx.h"
 
 FT_PACKED(bf16, 1, 1, 1)
 FT_PACKED(fp32, 6, 4, 3)
 FT_CONVOLUTION(bf16, 1, 1)
 FT_CONVOLUTION(fp32, 6, 4)
+FT_CONVOLUTION_GRADIENT(bf16, 1)
+FT_CONVOLUTION_GRADIENT(fp32, 3)
 
 /* The kernel gives a process the unit's registers when asked (Linux 5.16): 8 KB a thread that uses them. */
 static bool available(void)
@@ -256,9 +264,11 @@ bool ft_products_amx(struct ft_kernels *kernels, enum ft_precision precision)
     if (precision == FT_BF16) {
         put_bf16(kernels);
         put_convolution_bf16(kernels);
+        put_convolution_gradient_bf16(kernels);
     } else {
         put_fp32(kernels);
         put_convolution_fp32(kernels);
+        put_convolution_gradient_fp32(kernels);
         kernels->gradient_rounding = 3 * 0x1p-18;
     }
     return true;
