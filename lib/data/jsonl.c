@@ -1,33 +1,11 @@
 /* jsonl.c - JSON lines by jansson, as rows. */
-#include "data/jsonl.h"
+#include "data/jsonl-parts.h"
 #include "base/error.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* The stream allows 32; the document's own levels take the rest. */
-enum { DEPTH = 24 };
-
-struct ft_jsonl {
-    const struct ft_selection *selection;
-    enum ft_row_kind option, kind;
-    struct ft_layout layout;
-    struct ft_arena arena;         /* the line's */
-    json_t *root, *matches;        /* matches: of a session, taken out of the root */
-    struct ft_string *names;       /* of what may have a role, and the values */
-    const json_t **values;
-    size_t count;
-    struct ft_row_item *items;     /* anchor, positives, negatives; or the one item */
-    size_t item_count, positives;
-    struct ft_row_item *part;      /* those of one document */
-    struct ft_row_tag *tags;
-    size_t tag_count;
-    struct ft_string id, label;
-    bool scored;
-    double score;
-};
 
 struct ft_jsonl *ft_jsonl_open(const struct ft_selection *selection, enum ft_row_kind kind)
 {
@@ -53,18 +31,18 @@ void ft_jsonl_close(struct ft_jsonl *jsonl)
     free(jsonl);
 }
 
-static struct ft_string string_of(const json_t *value)
+struct ft_string ft_json_string(const json_t *value)
 {
     return (struct ft_string){json_string_value(value), json_string_length(value)};
 }
 
 /* Strings, numbers and booleans as text, from the arena where need be. */
-static bool scalar_text(struct ft_arena *arena, const json_t *value, struct ft_string *text)
+bool ft_json_scalar(struct ft_arena *arena, const json_t *value, struct ft_string *text)
 {
     char *made = NULL;
 
     if (json_is_string(value)) {
-        *text = string_of(value);
+        *text = ft_json_string(value);
         return true;
     }
     if (json_is_integer(value))
@@ -83,7 +61,7 @@ bool ft_jsonl_value(struct ft_jsonl *jsonl, const char *key, struct ft_string *v
 
     if (!found)
         found = json_object_get(json_object_get(jsonl->root, "tags"), key);
-    return found && scalar_text(&jsonl->arena, found, value);
+    return found && ft_json_scalar(&jsonl->arena, found, value);
 }
 
 static int parse(struct ft_jsonl *jsonl, struct ft_string line)
@@ -104,9 +82,9 @@ static int parse(struct ft_jsonl *jsonl, struct ft_string line)
     return 0;
 }
 
-static bool add_item(struct ft_jsonl *jsonl, enum ft_role role, const json_t *value, bool uri, const json_t *object)
+bool ft_jsonl_item(struct ft_jsonl *jsonl, enum ft_role role, const json_t *value, bool uri, const json_t *object)
 {
-    struct ft_string content = string_of(value);
+    struct ft_string content = ft_json_string(value);
 
     if (!content.data || content.size == 0)
         return false;
@@ -115,7 +93,7 @@ static bool add_item(struct ft_jsonl *jsonl, enum ft_role role, const json_t *va
     return true;
 }
 
-static void add_tag(struct ft_jsonl *jsonl, const char *name, const json_t *value)
+void ft_jsonl_tag(struct ft_jsonl *jsonl, const char *name, const json_t *value)
 {
     jsonl->tags[jsonl->tag_count++] = (struct ft_row_tag){ft_string_of(name), {NULL, 0}, value};
 }
@@ -155,11 +133,11 @@ static bool same_names(const struct ft_jsonl *jsonl)
     return true;
 }
 
-static int take_score(struct ft_jsonl *jsonl, const json_t *value)
+int ft_jsonl_score(struct ft_jsonl *jsonl, const json_t *value)
 {
     jsonl->scored = true;
     jsonl->score = json_number_value(value);
-    if (json_is_number(value) || (json_is_string(value) && ft_string_number(string_of(value), &jsonl->score)))
+    if (json_is_number(value) || (json_is_string(value) && ft_string_number(ft_json_string(value), &jsonl->score)))
         return 0;
     return ft_fail(FT_BAD, "the score is no number");
 }
@@ -195,9 +173,9 @@ static int check_score(const struct ft_jsonl *jsonl)
                    "of scores", jsonl->positives, jsonl->item_count - 1 - jsonl->positives);
 }
 
-static int take_label(struct ft_jsonl *jsonl, const json_t *value)
+int ft_jsonl_label(struct ft_jsonl *jsonl, const json_t *value)
 {
-    if (!scalar_text(&jsonl->arena, value, &jsonl->label))
+    if (!ft_json_scalar(&jsonl->arena, value, &jsonl->label))
         return ft_fail(FT_BAD, "the label is no string or number");
     return jsonl->label.size ? 0 : ft_fail(FT_BAD, "the label is empty");
 }
@@ -212,13 +190,13 @@ static int take_item(struct ft_jsonl *jsonl, const struct ft_layout_item *item)
 
     if (several && json_is_array(value)) {
         json_array_foreach(value, i, member)
-            if (!add_item(jsonl, item->role, member, ft_content_is_uri(string_of(member)), NULL))
+            if (!ft_jsonl_item(jsonl, item->role, member, ft_content_is_uri(ft_json_string(member)), NULL))
                 return ft_fail(FT_BAD, "\"%s\": member %zu is no text, or empty", name, i + 1);
         return 0;
     }
     if (!json_is_string(value))
         return ft_fail(FT_BAD, "\"%s\": expected a string%s", name, several ? ", or an array of strings" : "");
-    if (!add_item(jsonl, item->role, value, item->uri || (item->role != FT_NO_ROLE && ft_content_is_uri(string_of(value))), NULL))
+    if (!ft_jsonl_item(jsonl, item->role, value, item->uri || (item->role != FT_NO_ROLE && ft_content_is_uri(ft_json_string(value))), NULL))
         return ft_fail(FT_BAD, "\"%s\" is empty", name);
     return 0;
 }
@@ -299,125 +277,16 @@ static int read_keys(struct ft_jsonl *jsonl)
     for (size_t i = 0; i < layout->item_count; i++)
         if (take_item(jsonl, &layout->items[i]) < 0)
             return -1;
-    if (layout->id >= 0 && !scalar_text(&jsonl->arena, jsonl->values[layout->id], &jsonl->id))
+    if (layout->id >= 0 && !ft_json_scalar(&jsonl->arena, jsonl->values[layout->id], &jsonl->id))
         return ft_fail(FT_BAD, "the id is no string or number");
-    if (layout->label >= 0 && take_label(jsonl, jsonl->values[layout->label]) < 0)
+    if (layout->label >= 0 && ft_jsonl_label(jsonl, jsonl->values[layout->label]) < 0)
         return -1;
     if (layout->score >= 0 && (json_is_array(jsonl->values[layout->score]) ? take_scores(jsonl, jsonl->values[layout->score])
-                                                                          : take_score(jsonl, jsonl->values[layout->score])) < 0)
+                                                                          : ft_jsonl_score(jsonl, jsonl->values[layout->score])) < 0)
         return -1;
     for (size_t i = 0; i < layout->tag_count; i++)
         if (!vector || !ft_string_is(jsonl->names[layout->tags[i]], vector))
-            add_tag(jsonl, jsonl->names[layout->tags[i]].data, jsonl->values[layout->tags[i]]);
-    return 0;
-}
-
-static enum ft_role chunk_role(const json_t *chunk, size_t place)
-{
-    const char *role = json_string_value(json_object_get(json_object_get(chunk, "tags"), "role"));
-
-    for (enum ft_role r = FT_ANCHOR; role && r <= FT_NEGATIVE; r++)
-        if (strcmp(role, ft_role_name(r)) == 0)
-            return r;
-    return place == 0 ? FT_ANCHOR : place == 1 ? FT_POSITIVE : FT_NEGATIVE;
-}
-
-/* What travels with a chunk must read back as a document. */
-static bool is_document(const json_t *object)
-{
-    const json_t *id = json_object_get(object, "id"), *tags = json_object_get(object, "tags");
-    const json_t *label = json_object_get(tags, "finetuner_label"), *score = json_object_get(tags, "finetuner_score");
-    const json_t *role = json_object_get(tags, "role");
-
-    return (!id || json_is_string(id)) && (!tags || json_is_object(tags)) && !json_is_object(label) && !json_is_array(label) &&
-           (!score || json_is_number(score)) && (!role || json_is_string(role));
-}
-
-static bool add_document(struct ft_jsonl *jsonl, enum ft_role role, const json_t *object)
-{
-    const json_t *text = json_object_get(object, "text"), *uri = json_object_get(object, "uri");
-
-    return (object == jsonl->root || is_document(object)) && add_item(jsonl, role, text ? text : uri, !text, object);
-}
-
-static int bad_part(const char *what, size_t place)
-{
-    return ft_fail(FT_BAD, "%s %zu: expected a document: \"text\" or \"uri\", id a string, tags an object", what, place + 1);
-}
-
-/* DocArray's pairs: a root with chunks; in order of their roles. */
-static int read_chunks(struct ft_jsonl *jsonl, const json_t *chunks)
-{
-    json_t *chunk;
-    size_t i;
-
-    for (enum ft_role role = FT_ANCHOR; role <= FT_NEGATIVE; role++)
-        json_array_foreach(chunks, i, chunk)
-            if (chunk_role(chunk, i) == role && !add_document(jsonl, role, chunk))
-                return bad_part("chunk", i);
-    return 0;
-}
-
-/* Finetuner's sessions: +1 or -1 of a match, 0 when it has neither. */
-static int match_label(const json_t *match)
-{
-    const json_t *label = json_object_get(json_object_get(match, "tags"), "finetuner_label");
-    double number = json_number_value(label);
-
-    if (json_is_string(label) && !ft_string_number(string_of(label), &number))
-        return 0;
-    return number == 1 ? 1 : number == -1 ? -1 : 0;
-}
-
-static bool is_session(const json_t *matches)
-{
-    json_t *match;
-    size_t i;
-
-    json_array_foreach(matches, i, match)
-        if (match_label(match) == 0)
-            return false;
-    return json_array_size(matches) > 0;
-}
-
-static int read_session(struct ft_jsonl *jsonl, json_t *matches)
-{
-    json_t *match;
-    size_t i;
-
-    jsonl->matches = json_incref(matches);
-    json_object_del(jsonl->root, "matches");
-    if (!add_document(jsonl, FT_ANCHOR, jsonl->root))
-        return ft_fail(FT_BAD, "matches without a \"text\" or \"uri\" that they match");
-    jsonl->items[0].object = NULL;     /* what else it has is the root's */
-    for (int sign = 1; sign >= -1; sign -= 2)
-        json_array_foreach(matches, i, match)
-            if (match_label(match) == sign && !add_document(jsonl, sign > 0 ? FT_POSITIVE : FT_NEGATIVE, match))
-                return bad_part("match", i);
-    return 0;
-}
-
-/* What goes for chunks and sessions alike: id, score, kind, other keys. */
-static int read_root(struct ft_jsonl *jsonl)
-{
-    const char *key;
-    json_t *value;
-    const json_t *tags = json_object_get(jsonl->root, "tags"), *id = json_object_get(jsonl->root, "id");
-    const json_t *score = json_object_get(tags, "finetuner_score"), *label = json_object_get(tags, "finetuner_label");
-
-    if (id && !scalar_text(&jsonl->arena, id, &jsonl->id))
-        return ft_fail(FT_BAD, "the id is no string or number");
-    if ((score && take_score(jsonl, score) < 0) || (label && take_label(jsonl, label) < 0))
-        return -1;
-    json_object_foreach(jsonl->root, key, value)
-        if (strcmp(key, "id") != 0 && strcmp(key, "tags") != 0 && strcmp(key, "chunks") != 0 && !ft_json_is_field(key, value) &&
-            !(jsonl->matches && (strcmp(key, "text") == 0 || strcmp(key, "uri") == 0)))
-            add_tag(jsonl, key, value);
-    jsonl->kind = jsonl->item_count > 1 + jsonl->positives ? FT_ROW_TRIPLETS : jsonl->scored ? FT_ROW_SCORED : FT_ROW_PAIRS;
-    if (jsonl->option == FT_ROW_TEXT_IMAGE && jsonl->kind == FT_ROW_PAIRS && jsonl->items[0].uri != jsonl->items[1].uri)
-        jsonl->kind = FT_ROW_TEXT_IMAGE;
-    if (jsonl->option != FT_ROW_GUESS && jsonl->kind != jsonl->option)
-        return ft_fail(FT_BAD, "%s, expected %s", ft_row_kind_name(jsonl->kind), ft_row_kind_name(jsonl->option));
+            ft_jsonl_tag(jsonl, jsonl->names[layout->tags[i]].data, jsonl->values[layout->tags[i]]);
     return 0;
 }
 
@@ -433,7 +302,7 @@ static void read_tags(struct ft_jsonl *jsonl)
         for (size_t i = 0; i < jsonl->tag_count && !taken; i++)
             taken = ft_string_is(jsonl->tags[i].name, key);
         if (!taken)
-            add_tag(jsonl, key, value);
+            ft_jsonl_tag(jsonl, key, value);
     }
 }
 
@@ -480,14 +349,14 @@ long ft_jsonl_read(struct ft_jsonl *jsonl, struct ft_string line)
         return -1;
     chunks = json_object_get(jsonl->root, "chunks");
     matches = json_object_get(jsonl->root, "matches");
-    rooted = jsonl->option != FT_ROW_VECTORS && (json_array_size(chunks) > 0 || is_session(matches));
+    rooted = jsonl->option != FT_ROW_VECTORS && (json_array_size(chunks) > 0 || ft_jsonl_is_session(matches));
     if (rooted && json_array_size(chunks) > 0)
-        read = read_chunks(jsonl, chunks);
+        read = ft_jsonl_chunks(jsonl, chunks);
     else if (rooted)
-        read = read_session(jsonl, matches);
+        read = ft_jsonl_session(jsonl, matches);
     else
         read = read_keys(jsonl);
-    if (read < 0 || (rooted && read_root(jsonl) < 0) || check_items(jsonl) < 0)
+    if (read < 0 || (rooted && ft_jsonl_root(jsonl) < 0) || check_items(jsonl) < 0)
         return -1;
     read_tags(jsonl);
     return jsonl->positives > 1 ? (long)jsonl->positives : 1;
