@@ -1,9 +1,11 @@
-/* ft-export - leave for other software: a model as a sentence-transformers directory, as ONNX or for llama.cpp, embeddings as npy, CSV or JSON lines.
+/* ft-export - leave for other software: a model as a sentence-transformers directory, as ONNX or for llama.cpp, embeddings as npy, CSV or JSON lines,
+ * documents for DocArray.
  *
  * A model comes from -m, or from a stream of steps, which names the run that ft-update finished. Embeddings come from a stream of documents: a row
  * for each document, or for each of its chunks where it has some. */
 #include "base/file.h"
 #include "base/tool.h"
+#include "data/docarray-write.h"
 #include "data/embedding-file.h"
 #include "model/gguf.h"
 #include "model/onnx.h"
@@ -20,7 +22,7 @@ static bool force;
 
 static const struct ft_option options[] = {
     {'m', "model", FT_TEXT, &model_name, "MODEL", "model to export (default: what the input names)", NULL},
-    {0, "to", FT_CHOICE, &to, NULL, "format (default: by the input, and by PATH's ending)", "sentence-transformers onnx gguf npy csv jsonl"},
+    {0, "to", FT_CHOICE, &to, NULL, "format (default: by the input, and by PATH's ending)", "sentence-transformers onnx gguf npy csv jsonl docarray"},
     {0, "precision", FT_CHOICE, &precision, NULL, "of weights fp32, fp16, bf16; of embeddings fp32, int8, uint8, binary, ubinary (default: fp32)",
      "fp32 fp16 bf16 int8 uint8 binary ubinary"},
     {0, "calibration", FT_TEXT, &calibration, "FILE", "int8 and uint8 by the ranges of these embeddings, a .npy file (default: those exported)", NULL},
@@ -39,7 +41,7 @@ static const char *const examples[] = {
 
 static struct ft_tool tool = {
     .name = "ft-export",
-    .purpose = "leave for other software: models as directories, ONNX or GGUF, embeddings as npy, CSV or JSON lines",
+    .purpose = "leave for other software: models as directories, ONNX or GGUF, embeddings as npy, CSV or JSON lines, documents for DocArray",
     .operands = "[FILE]",
     .options = options,
     .examples = examples,
@@ -52,6 +54,8 @@ static struct ft_arena arena;
 struct sink {
     struct ft_embedding_options options;
     struct ft_embedding_file *out;
+    bool whole;                    /* documents with all they have, for DocArray */
+    struct ft_docarray_out documents;
     FILE *file;
 };
 
@@ -62,9 +66,12 @@ static int choose_format(struct sink *sink)
 
     sink->options.format = name;
     sink->options.calibration = calibration;
-    if (!ft_embedding_format_known(name))
-        return ft_fail(FT_USAGE, to ? "--to %s takes a model (-m, or a stream of steps), got documents" : "documents: which format? --to npy, csv or jsonl",
-                       to);
+    sink->whole = strcmp(name, "docarray") == 0 || (!to && strcmp(name, "json") == 0);
+    if (sink->whole && (calibration || (precision && strcmp(precision, "fp32") != 0)))
+        return ft_fail(FT_USAGE, "--precision and --calibration are of npy, csv and jsonl: DocArray's embeddings are floats");
+    if (!sink->whole && !ft_embedding_format_known(name))
+        return ft_fail(FT_USAGE, to ? "--to %s takes a model (-m, or a stream of steps), got documents"
+                                    : "documents: which format? --to npy, csv, jsonl or docarray", to);
     if (ft_quantization_parse(&sink->options.quantization, precision ? precision : "fp32") < 0)
         return ft_fail(FT_USAGE, "--precision %s is of models, of embeddings there are fp32, int8, uint8, binary and ubinary", precision);
     if (calibration && !ft_quantization_ranged(sink->options.quantization))
@@ -91,9 +98,11 @@ static int write_document(struct sink *sink, struct ft_arena *memory, const stru
 
     if (ft_document_read(memory, &record->object, &document) < 0)
         return -1;
-    if (document.embedding || !document.chunk_count)
+    if (sink->whole)
+        result = ft_docarray_write(&sink->documents, &record->object);
+    else if (document.embedding || !document.chunk_count)
         result = write_row(sink, memory, &document, document.id);
-    for (size_t i = 0; result == 0 && !document.embedding && i < document.chunk_count; i++)
+    for (size_t i = 0; result == 0 && !sink->whole && !document.embedding && i < document.chunk_count; i++)
         result = write_row(sink, memory, &document.chunks[i], document.chunks[i].id.size ? document.chunks[i].id : document.id);
     return result < 0 ? ft_error_prefix("document %.*s: ", (int)(document.id.size < 200 ? document.id.size : 200), document.id.data) : 0;
 }
@@ -104,7 +113,8 @@ static int write_documents(struct ft_reader *reader, struct sink *sink)
     struct ft_record record;
     int more;
 
-    if (!(sink->out = ft_embedding_file_open(&sink->options, sink->file)))
+    sink->documents.file = sink->file;
+    if (!sink->whole && !(sink->out = ft_embedding_file_open(&sink->options, sink->file)))
         return -1;
     while ((more = ft_reader_next(reader, &record)) > 0) {
         ft_arena_reset(&memory);
@@ -114,9 +124,10 @@ static int write_documents(struct ft_reader *reader, struct sink *sink)
     }
     ft_arena_free(&memory);
     if (more == 0)
-        more = ft_embedding_file_end(sink->out, (size_t)ft_reader_header(reader)->dim);
-    tool.out = ft_embedding_file_rows(sink->out);
+        more = sink->whole ? ft_docarray_end(&sink->documents) : ft_embedding_file_end(sink->out, (size_t)ft_reader_header(reader)->dim);
+    tool.out = sink->whole ? sink->documents.count : ft_embedding_file_rows(sink->out);
     ft_embedding_file_close(sink->out);
+    ft_docarray_out_free(&sink->documents);
     return more;
 }
 

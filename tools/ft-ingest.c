@@ -16,7 +16,7 @@ static long limit, max_errors, seed, threads;
 static double low = 0, high = 1;
 
 static const struct ft_option options[] = {
-    {0, "format", FT_CHOICE, &rows_options.format, NULL, "of the files; auto goes by name, then by the first bytes", "auto csv tsv lines jsonl images beir npy"},
+    {0, "format", FT_CHOICE, &rows_options.format, NULL, "of the files; auto goes by name, then by the first bytes", "auto csv tsv lines jsonl docarray images beir npy"},
     {0, "dialect", FT_CHOICE, &rows_options.dialect, NULL, "of CSV; auto finds the delimiter among tab, comma, semicolon and bar",
      "auto excel excel-tab unix"},
     {0, "delimiter", FT_TEXT, &delimiter, "C", "one character between fields", NULL},
@@ -53,7 +53,7 @@ static const char *const examples[] = {
 
 static struct ft_tool tool = {
     .name = "ft-ingest",
-    .purpose = "read CSV, TSV, lines, JSON lines and folders of images as documents",
+    .purpose = "read CSV, TSV, lines, JSON lines, DocArray's JSON and folders of images as documents",
     .operands = "[FILE...]",
     .options = options,
     .examples = examples,

@@ -1,16 +1,19 @@
 /* jsonl-documents.c - DocArray's documents as rows: those of themselves, roots with chunks, Finetuner's sessions. */
 #include "data/jsonl-parts.h"
 #include "base/error.h"
+#include "data/docarray.h"
 
 #include <string.h>
 
-static enum ft_role chunk_role(const json_t *chunk, size_t place)
+/* By its tag, else by its place; `turned`: the first two change places. */
+static enum ft_role chunk_role(const json_t *chunk, size_t place, bool turned)
 {
     const char *role = json_string_value(json_object_get(json_object_get(chunk, "tags"), "role"));
 
     for (enum ft_role r = FT_ANCHOR; role && r <= FT_NEGATIVE; r++)
         if (strcmp(role, ft_role_name(r)) == 0)
             return r;
+    place = turned && place < 2 ? 1 - place : place;
     return place == 0 ? FT_ANCHOR : place == 1 ? FT_POSITIVE : FT_NEGATIVE;
 }
 
@@ -25,11 +28,69 @@ static bool is_document(const json_t *object)
            (!score || json_is_number(score)) && (!role || json_is_string(role));
 }
 
+/* Bytes are looked at, and travel, as those of a data: address do. */
+static struct ft_string blob_address(struct ft_arena *arena, const json_t *blob)
+{
+    return ft_string_of(ft_arena_print(arena, "data:;base64,%s", json_string_value(blob)));
+}
+
+/* Of a checked document: its text, its bytes or its tensor, of which DocArray keeps one; else its address. false: none of these, or no memory for one. */
+static bool add_checked(struct ft_jsonl *jsonl, enum ft_role role, const json_t *object)
+{
+    const json_t *text = json_object_get(object, "text"), *uri = json_object_get(object, "uri"), *blob = json_object_get(object, "blob");
+    const json_t *tensor = json_object_get(object, "tensor");
+    struct ft_row_item *item = &jsonl->items[jsonl->item_count];
+
+    *item = (struct ft_row_item){.role = role, .object = object, .uri = !text && (blob || (uri && !tensor))};
+    if (text || item->uri)
+        item->content = text ? ft_json_string(text) : blob ? blob_address(&jsonl->arena, blob) : ft_json_string(uri);
+    if (tensor)
+        item->vector = ft_docarray_numbers(&jsonl->arena, tensor, &item->rank, item->shape, &item->width);
+    if (item->rank == 1)
+        item->rank = 0;
+    if (!item->content.size && !item->vector && (role != FT_NO_ROLE || !json_object_get(object, "embedding")))
+        return false;
+    if (!item->content.size)
+        item->content.data = NULL;
+    jsonl->item_count++;
+    jsonl->positives += role == FT_POSITIVE;
+    return true;
+}
+
 static bool add_document(struct ft_jsonl *jsonl, enum ft_role role, const json_t *object)
 {
     const json_t *text = json_object_get(object, "text"), *uri = json_object_get(object, "uri");
 
-    return (object == jsonl->root || is_document(object)) && ft_jsonl_item(jsonl, role, text ? text : uri, !text, object);
+    if (object != jsonl->root && !is_document(object))
+        return false;
+    return jsonl->checked ? add_checked(jsonl, role, object) : ft_jsonl_item(jsonl, role, text ? text : uri, !text, object);
+}
+
+bool ft_jsonl_is_own(const json_t *root)
+{
+    static const char *const own[] = {"text", "uri", "blob", "tensor", "embedding"};
+
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (json_object_get(root, own[i]) && (i < 4 || !json_object_get(root, "chunks")))
+            return true;
+    return false;
+}
+
+int ft_jsonl_document(struct ft_jsonl *jsonl)
+{
+    const json_t *tags = json_object_get(jsonl->root, "tags"), *id = json_object_get(jsonl->root, "id");
+    const json_t *label = json_object_get(tags, "finetuner_label"), *score = json_object_get(tags, "finetuner_score");
+
+    if (!add_document(jsonl, FT_NO_ROLE, jsonl->root))
+        return ft_fail(FT_BAD, "its text, uri or blob is empty");
+    if (id)
+        jsonl->id = ft_json_string(id);
+    if ((label && jsonl->option != FT_ROW_UNLABELED && ft_jsonl_label(jsonl, label) < 0) || (score && ft_jsonl_score(jsonl, score) < 0))
+        return -1;
+    jsonl->kind = jsonl->items[0].vector && (!jsonl->items[0].content.data || jsonl->option == FT_ROW_VECTORS) ? FT_ROW_VECTORS : jsonl->label.data ? FT_ROW_LABELED : FT_ROW_UNLABELED;
+    if (jsonl->option != FT_ROW_GUESS && jsonl->option != jsonl->kind)
+        return ft_fail(FT_BAD, "%s, expected %s", ft_row_kind_name(jsonl->kind), ft_row_kind_name(jsonl->option));
+    return 0;
 }
 
 static int bad_part(const char *what, size_t place)
@@ -37,15 +98,21 @@ static int bad_part(const char *what, size_t place)
     return ft_fail(FT_BAD, "%s %zu: expected a document: \"text\" or \"uri\", id a string, tags an object", what, place + 1);
 }
 
-/* DocArray's pairs: a root with chunks; in order of their roles. */
+static bool is_text(const json_t *document)
+{
+    return json_is_string(json_object_get(document, "text"));
+}
+
+/* DocArray's pairs: a root with chunks; in order of their roles. Of a text and an image the text is the anchor. */
 int ft_jsonl_chunks(struct ft_jsonl *jsonl, const json_t *chunks)
 {
+    bool turned = jsonl->checked && json_array_size(chunks) == 2 && !is_text(json_array_get(chunks, 0)) && is_text(json_array_get(chunks, 1));
     json_t *chunk;
     size_t i;
 
     for (enum ft_role role = FT_ANCHOR; role <= FT_NEGATIVE; role++)
         json_array_foreach(chunks, i, chunk)
-            if (chunk_role(chunk, i) == role && !add_document(jsonl, role, chunk))
+            if (chunk_role(chunk, i, turned) == role && !add_document(jsonl, role, chunk))
                 return bad_part("chunk", i);
     return 0;
 }
@@ -102,11 +169,12 @@ int ft_jsonl_root(struct ft_jsonl *jsonl)
     if ((score && ft_jsonl_score(jsonl, score) < 0) || (label && ft_jsonl_label(jsonl, label) < 0))
         return -1;
     json_object_foreach(jsonl->root, key, value)
-        if (strcmp(key, "id") != 0 && strcmp(key, "tags") != 0 && strcmp(key, "chunks") != 0 && !ft_json_is_field(key, value) &&
+        if (!jsonl->checked && strcmp(key, "id") != 0 && strcmp(key, "tags") != 0 && strcmp(key, "chunks") != 0 && !ft_json_is_field(key, value) &&
             !(jsonl->matches && (strcmp(key, "text") == 0 || strcmp(key, "uri") == 0)))
             ft_jsonl_tag(jsonl, key, value);
     jsonl->kind = jsonl->item_count > 1 + jsonl->positives ? FT_ROW_TRIPLETS : jsonl->scored ? FT_ROW_SCORED : FT_ROW_PAIRS;
-    if (jsonl->option == FT_ROW_TEXT_IMAGE && jsonl->kind == FT_ROW_PAIRS && jsonl->items[0].uri != jsonl->items[1].uri)
+    if ((jsonl->option == FT_ROW_TEXT_IMAGE || (jsonl->checked && jsonl->option == FT_ROW_GUESS)) && jsonl->kind == FT_ROW_PAIRS &&
+        jsonl->items[0].uri != jsonl->items[1].uri)
         jsonl->kind = FT_ROW_TEXT_IMAGE;
     if (jsonl->option != FT_ROW_GUESS && jsonl->kind != jsonl->option)
         return ft_fail(FT_BAD, "%s, expected %s", ft_row_kind_name(jsonl->kind), ft_row_kind_name(jsonl->option));

@@ -12,6 +12,7 @@ enum { DEPTH = 24 };
 struct ft_jsonl {
     const struct ft_selection *selection;
     enum ft_row_kind option, kind;
+    bool documents, checked;       /* from a file of DocArray's; and the object in hand is such a document, checked */
     struct ft_layout layout;
     struct ft_arena arena;         /* the line's */
     json_t *root, *matches;        /* matches: of a session, taken out of the root */
@@ -38,6 +39,10 @@ bool ft_jsonl_item(struct ft_jsonl *jsonl, enum ft_role role, const json_t *valu
 void ft_jsonl_tag(struct ft_jsonl *jsonl, const char *name, const json_t *value);
 int ft_jsonl_score(struct ft_jsonl *jsonl, const json_t *value);
 int ft_jsonl_label(struct ft_jsonl *jsonl, const json_t *value);
+
+/* A checked document that is a row by itself: does it have something of its own to be one by? */
+bool ft_jsonl_is_own(const json_t *root);
+int ft_jsonl_document(struct ft_jsonl *jsonl);
 
 /* DocArray's pairs, Finetuner's sessions, and what a root has besides: id, score, kind, other keys. */
 int ft_jsonl_chunks(struct ft_jsonl *jsonl, const json_t *chunks);

@@ -1,13 +1,14 @@
 /* jsonl.c - JSON lines by jansson, as rows. */
 #include "data/jsonl-parts.h"
 #include "base/error.h"
+#include "data/docarray.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct ft_jsonl *ft_jsonl_open(const struct ft_selection *selection, enum ft_row_kind kind)
+struct ft_jsonl *ft_jsonl_open(const struct ft_selection *selection, enum ft_row_kind kind, bool documents)
 {
     struct ft_jsonl *jsonl = calloc(1, sizeof *jsonl);
 
@@ -17,6 +18,7 @@ struct ft_jsonl *ft_jsonl_open(const struct ft_selection *selection, enum ft_row
     }
     jsonl->selection = selection;
     jsonl->option = kind;
+    jsonl->documents = documents;
     return jsonl;
 }
 
@@ -62,24 +64,6 @@ bool ft_jsonl_value(struct ft_jsonl *jsonl, const char *key, struct ft_string *v
     if (!found)
         found = json_object_get(json_object_get(jsonl->root, "tags"), key);
     return found && ft_json_scalar(&jsonl->arena, found, value);
-}
-
-static int parse(struct ft_jsonl *jsonl, struct ft_string line)
-{
-    json_error_t error;
-
-    json_decref(jsonl->root);
-    json_decref(jsonl->matches);
-    jsonl->matches = NULL;
-    ft_arena_reset(&jsonl->arena);
-    jsonl->root = json_loadb(line.data, line.size, JSON_REJECT_DUPLICATES, &error);
-    if (!jsonl->root)
-        return ft_fail(FT_BAD, "column %d: %s", error.column, error.text);
-    if (!json_is_object(jsonl->root) && jsonl->option != FT_ROW_VECTORS)
-        return ft_fail(FT_BAD, "expected an object, {\"text\": ...}, got an array");
-    if (!ft_json_is_shallow(jsonl->root, DEPTH))
-        return ft_fail(FT_BAD, "nested deeper than %d levels", DEPTH);
-    return 0;
 }
 
 bool ft_jsonl_item(struct ft_jsonl *jsonl, enum ft_role role, const json_t *value, bool uri, const json_t *object)
@@ -314,7 +298,8 @@ static int make_room(struct ft_jsonl *jsonl)
     json_t *value;
 
     json_object_foreach(jsonl->root, key, value)
-        items += json_array_size(value);
+        if (strcmp(key, "embedding") != 0 && strcmp(key, "tensor") != 0)
+            items += json_array_size(value);
     jsonl->names = ft_arena_zero(&jsonl->arena, keys + 1, sizeof *jsonl->names);
     jsonl->values = ft_arena_zero(&jsonl->arena, keys + 1, sizeof *jsonl->values);
     jsonl->items = ft_arena_zero(&jsonl->arena, items, sizeof *jsonl->items);
@@ -339,27 +324,47 @@ static int check_items(const struct ft_jsonl *jsonl)
     return check_score(jsonl);
 }
 
-long ft_jsonl_read(struct ft_jsonl *jsonl, struct ft_string line)
+/* By chunks or matches, as a document, or by the keys' names. */
+static int read_root(struct ft_jsonl *jsonl)
 {
-    json_t *chunks, *matches;
-    bool rooted;
-    int read;
+    json_t *chunks = json_object_get(jsonl->root, "chunks"), *matches = json_object_get(jsonl->root, "matches");
+    bool plain = jsonl->checked && !jsonl->selection->count;
 
-    if (parse(jsonl, line) < 0 || make_room(jsonl) < 0)
-        return -1;
-    chunks = json_object_get(jsonl->root, "chunks");
-    matches = json_object_get(jsonl->root, "matches");
-    rooted = jsonl->option != FT_ROW_VECTORS && (json_array_size(chunks) > 0 || ft_jsonl_is_session(matches));
-    if (rooted && json_array_size(chunks) > 0)
-        read = ft_jsonl_chunks(jsonl, chunks);
-    else if (rooted)
-        read = ft_jsonl_session(jsonl, matches);
-    else
-        read = read_keys(jsonl);
-    if (read < 0 || (rooted && ft_jsonl_root(jsonl) < 0) || check_items(jsonl) < 0)
+    if (plain && ft_jsonl_is_own(jsonl->root) && !ft_jsonl_is_session(matches))
+        return ft_jsonl_document(jsonl);
+    if (!plain && jsonl->option == FT_ROW_VECTORS)
+        return read_keys(jsonl);
+    if (json_array_size(chunks) > 0)
+        return ft_jsonl_chunks(jsonl, chunks) < 0 ? -1 : ft_jsonl_root(jsonl);
+    if (ft_jsonl_is_session(matches))
+        return ft_jsonl_session(jsonl, matches) < 0 ? -1 : ft_jsonl_root(jsonl);
+    return plain ? ft_fail(FT_BAD, "nothing in it: expected text, uri, blob, tensor, chunks or embedding") : read_keys(jsonl);
+}
+
+long ft_jsonl_take(struct ft_jsonl *jsonl, json_t *root)
+{
+    json_decref(jsonl->root);
+    json_decref(jsonl->matches);
+    jsonl->matches = NULL;
+    ft_arena_reset(&jsonl->arena);
+    jsonl->root = root;
+    if (!json_is_object(root) && jsonl->option != FT_ROW_VECTORS)
+        return ft_fail(FT_BAD, "expected an object, {\"text\": ...}, got an array");
+    if (!ft_json_is_shallow(root, DEPTH))
+        return ft_fail(FT_BAD, "nested deeper than %d levels", DEPTH);
+    jsonl->checked = jsonl->documents && json_is_object(root) && ft_docarray_is(root);
+    if ((jsonl->checked && ft_docarray_check(root) < 0) || make_room(jsonl) < 0 || read_root(jsonl) < 0 || check_items(jsonl) < 0)
         return -1;
     read_tags(jsonl);
     return jsonl->positives > 1 ? (long)jsonl->positives : 1;
+}
+
+long ft_jsonl_read(struct ft_jsonl *jsonl, struct ft_string line)
+{
+    json_error_t error;
+    json_t *root = json_loadb(line.data, line.size, JSON_REJECT_DUPLICATES, &error);
+
+    return root ? ft_jsonl_take(jsonl, root) : ft_fail(FT_BAD, "column %d: %s", error.column, error.text);
 }
 
 void ft_jsonl_row(struct ft_jsonl *jsonl, size_t part, struct ft_row *row)
@@ -368,7 +373,7 @@ void ft_jsonl_row(struct ft_jsonl *jsonl, size_t part, struct ft_row *row)
 
     *row = (struct ft_row){.kind = jsonl->kind, .part = jsonl->positives > 1 ? part + 1 : 0, .id = jsonl->id, .items = jsonl->items,
                            .item_count = jsonl->item_count, .label = jsonl->label, .scored = jsonl->scored, .score = jsonl->score,
-                           .tags = jsonl->tags, .tag_count = jsonl->tag_count, .object = jsonl->root};
+                           .tags = jsonl->tags, .tag_count = jsonl->tag_count, .object = jsonl->root, .document = jsonl->checked};
     if (jsonl->positives <= 1)
         return;
     jsonl->part[0] = jsonl->items[0];

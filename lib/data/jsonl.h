@@ -11,12 +11,13 @@
 
 struct ft_jsonl;
 
-/* The selection must outlive it. */
-struct ft_jsonl *ft_jsonl_open(const struct ft_selection *selection, enum ft_row_kind kind);
+/* The selection must outlive it. `documents`: the objects are from a file of DocArray's (data/docarray.h). */
+struct ft_jsonl *ft_jsonl_open(const struct ft_selection *selection, enum ft_row_kind kind, bool documents);
 void ft_jsonl_close(struct ft_jsonl *jsonl);
 
 /* Take one line in: the number of documents it holds, -1 FT_BAD ("column 12: ..."). */
 long ft_jsonl_read(struct ft_jsonl *jsonl, struct ft_string line);
+long ft_jsonl_take(struct ft_jsonl *jsonl, json_t *root);     /* the same of what is parsed already; it becomes the reader's */
 
 /* Its documents, part = 0 ... number - 1; valid until the next read. Sets all but line. */
 void ft_jsonl_row(struct ft_jsonl *jsonl, size_t part, struct ft_row *row);

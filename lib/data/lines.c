@@ -401,6 +401,16 @@ int ft_lines_peek(struct ft_lines *lines, size_t size, struct ft_string *head)
     return 0;
 }
 
+int ft_lines_block(struct ft_lines *lines, struct ft_string *block)
+{
+    while (lines->start == lines->bytes.size && !lines->end)
+        if (fill(lines) < 0)
+            return -1;
+    *block = (struct ft_string){lines->bytes.data + lines->start, lines->bytes.size - lines->start};
+    lines->start = lines->scanned = lines->lf = lines->bytes.size;
+    return block->size > 0;
+}
+
 int ft_lines_next(struct ft_lines *lines, struct ft_line *line)
 {
     size_t size, terminator;

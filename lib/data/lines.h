@@ -36,6 +36,10 @@ int ft_lines_peek(struct ft_lines *lines, size_t size, struct ft_string *head);
 /* 1: a line. 0: no more. -1: the file cannot be read (FT_SYSTEM). */
 int ft_lines_next(struct ft_lines *lines, struct ft_line *line);
 
+/* For formats without lines: 1 and the bytes behind what was taken so far, decoded, at least one of them, valid until the next call; 0: no more;
+ * -1: FT_SYSTEM. Nothing is checked: bytes that cannot be decoded are 0xff. */
+int ft_lines_block(struct ft_lines *lines, struct ft_string *block);
+
 /* Offset of the first byte that is not UTF-8 (RFC 3629: no surrogates, no overlong forms) or is null; `size` when all is well. */
 size_t ft_utf8_check(const char *data, size_t size);
 

@@ -1,5 +1,5 @@
 /* row.c - rows to documents (ft-stream(5)). */
-#include "data/row.h"
+#include "data/fields.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -22,8 +22,8 @@ const char *ft_row_kind_option(enum ft_row_kind kind)
 double ft_row_share(const struct ft_row *row)
 {
     const struct ft_row_item *first = &row->items[0];
-    struct ft_hash hash = first->vector ? ft_hash_bytes(first->vector, first->width * sizeof *first->vector)
-                                        : ft_hash_bytes(first->content.data, first->content.size);
+    struct ft_hash hash = first->content.data ? ft_hash_bytes(first->content.data, first->content.size)
+                        : first->vector ? ft_hash_bytes(first->vector, first->width * sizeof *first->vector) : ft_hash_bytes(row->id.data, row->id.size);
 
     return ldexp((double)(hash.low >> 11), -53);
 }
@@ -98,82 +98,10 @@ void ft_json_write(msgpack_packer *pk, const json_t *value)
     }
 }
 
-static bool is_numbers(const json_t *value)
-{
-    json_t *member;
-    size_t i;
-
-    json_array_foreach(value, i, member)
-        if (!json_is_number(member))
-            return false;
-    return json_array_size(value) > 0;
-}
-
-bool ft_json_is_field(const char *key, const json_t *value)
-{
-    if (strcmp(key, "mime_type") == 0 || strcmp(key, "modality") == 0)
-        return json_is_string(value);
-    if (strcmp(key, "weight") == 0)
-        return json_is_number(value);
-    return strcmp(key, "embedding") == 0 ? is_numbers(value) : strcmp(key, "matches") == 0 && json_is_array(value);
-}
-
-/* The address that a text came from stays beside it. */
-static bool is_kept(const json_t *object, const char *key, const json_t *value)
-{
-    return ft_json_is_field(key, value) ||
-           (strcmp(key, "uri") == 0 && json_is_string(value) && json_is_string(json_object_get(object, "text")));
-}
-
-static uint32_t count_kept(const json_t *object)
-{
-    const char *key;
-    json_t *member;
-    uint32_t count = 0;
-
-    if (!object)
-        return 0;
-    json_object_foreach((json_t *)(uintptr_t)object, key, member)
-        count += is_kept(object, key, member);
-    return count;
-}
-
 /* Rows of CSV have no object, and are many. */
 static json_t *get(const json_t *object, const char *key)
 {
     return object ? json_object_get(object, key) : NULL;
-}
-
-/* DocArray's embedding is a list of numbers in JSON and a tensor in the stream. */
-static void write_embedding(msgpack_packer *pk, const json_t *list)
-{
-    uint64_t shape[1] = {json_array_size(list)};
-    float *values = malloc((size_t)shape[0] * sizeof *values + 1);
-
-    for (size_t i = 0; values && i < shape[0]; i++)
-        values[i] = (float)json_number_value(json_array_get(list, i));
-    if (values)
-        ft_wire_write(pk, FT_WIRE_F4, 1, shape, values);
-    else
-        msgpack_pack_nil(pk);
-    free(values);
-}
-
-static void write_kept(msgpack_packer *pk, const json_t *object)
-{
-    const char *key;
-    json_t *member;
-
-    if (!object)
-        return;
-    json_object_foreach((json_t *)(uintptr_t)object, key, member)
-        if (is_kept(object, key, member)) {
-            ft_pack_text(pk, key);
-            if (strcmp(key, "embedding") == 0)
-                write_embedding(pk, member);
-            else
-                ft_json_write(pk, member);
-        }
 }
 
 /* What an item is: text, or of a picture address, type and bytes, or numbers. Rows of DocArray may bring modality and type themselves. */
@@ -198,7 +126,7 @@ static void write_content(msgpack_packer *pk, const struct ft_row_item *item, co
     }
     if (item->vector) {
         ft_pack_text(pk, "tensor");
-        ft_wire_write(pk, FT_WIRE_F4, 1, shape, item->vector);
+        ft_wire_write(pk, FT_WIRE_F4, item->rank ? item->rank : 1, item->rank ? item->shape : shape, item->vector);
     }
     if (modality && !get(object, "modality")) {
         ft_pack_text(pk, "modality");
@@ -210,19 +138,19 @@ static void write_content(msgpack_packer *pk, const struct ft_row_item *item, co
     }
 }
 
-static void write_chunk(msgpack_packer *pk, const struct ft_row_item *item, bool modality)
+static void write_chunk(msgpack_packer *pk, const struct ft_row_item *item, bool modality, enum ft_fields fields)
 {
     json_t *id = get(item->object, "id"), *tags = get(item->object, "tags"), *member;
     bool old_role = get(tags, "role");
     const char *key;
 
-    msgpack_pack_map(pk, 1u + !!id + count_content(item, item->object, modality) + count_kept(item->object));
+    msgpack_pack_map(pk, 1u + !!id + count_content(item, item->object, modality) + ft_fields_count(item->object, fields));
     if (id) {
         ft_pack_text(pk, "id");
         ft_json_write(pk, id);
     }
     write_content(pk, item, item->object, modality);
-    write_kept(pk, item->object);
+    ft_fields_write(pk, item->object, fields);
     ft_pack_text(pk, "tags");
     msgpack_pack_map(pk, 1u + item->scored + (tags ? json_object_size(tags) : 0) - old_role);
     ft_pack_text(pk, "role");
@@ -289,12 +217,13 @@ static void write_tags(msgpack_packer *pk, const struct ft_row *row)
 void ft_row_write(msgpack_packer *pk, const struct ft_row *row, const char *path)
 {
     bool tagged = row->tag_count > 0 || row->label.data || row->scored, alone = row->items[0].role == FT_NO_ROLE, any_uri = ft_row_has_uri(row);
+    enum ft_fields part = row->document ? FT_FIELDS_DOCUMENT : FT_FIELDS_LINE, fields = row->document && !alone ? FT_FIELDS_ROOT : part;
 
-    msgpack_pack_map(pk, 2u - alone + (alone ? count_content(&row->items[0], row->object, any_uri) : 0) + tagged + count_kept(row->object));
+    msgpack_pack_map(pk, 2u - alone + (alone ? count_content(&row->items[0], row->object, any_uri) : 0) + tagged + ft_fields_count(row->object, fields));
     write_id(pk, row, path);
     if (alone)
         write_content(pk, &row->items[0], row->object, any_uri);
-    write_kept(pk, row->object);
+    ft_fields_write(pk, row->object, fields);
     if (tagged)
         write_tags(pk, row);
     if (alone)
@@ -302,5 +231,5 @@ void ft_row_write(msgpack_packer *pk, const struct ft_row *row, const char *path
     ft_pack_text(pk, "chunks");
     msgpack_pack_array(pk, row->item_count);
     for (size_t i = 0; i < row->item_count; i++)
-        write_chunk(pk, &row->items[i], any_uri);
+        write_chunk(pk, &row->items[i], any_uri, part);
 }

@@ -25,6 +25,8 @@ struct ft_row_item {
     const char *mime_type;         /* of what was looked at; else NULL */
     const float *vector;           /* NULL, or [width] */
     size_t width;
+    int rank;                      /* of the vector, where it is a tensor of several dimensions, their product its width; else 0 */
+    uint64_t shape[8];
     const json_t *object;          /* NULL, or the DocArray document this is: its other fields travel too */
     bool scored;                   /* of triplets with a score for each text */
     double score;
@@ -47,6 +49,7 @@ struct ft_row {
     struct ft_row_tag *tags;
     size_t tag_count;
     const json_t *object;          /* NULL, or the DocArray document: its other fields travel too */
+    bool document;                 /* the objects are documents of DocArray's own files (data/docarray.h): all of their fields do */
 };
 
 /* What --rate goes by: the first item's content, so that all rows of one anchor fall on the same side. In [0, 1). */

@@ -33,6 +33,28 @@ static bool ends_with(const char *path, const char *ending)
     return size > more && strcasecmp(path + size - more, ending) == 0;
 }
 
+/* The name of a format that the file's name and first bytes tell: `i` is where white space ends. */
+static const char *guess_format(const struct ft_rows *rows, struct ft_string head, size_t i)
+{
+    const struct ft_rows_options *o = rows->options;
+    const char *p = rows->path;
+    bool vectors = o->kind == FT_ROW_VECTORS, named = o->delimiter || strcmp(o->dialect, "auto") != 0 || ends_with(p, ".csv");
+    char first = i < head.size ? head.data[i] : '\0';
+    size_t next = i + 1;
+
+    if (ends_with(p, ".tsv") || ends_with(p, ".tab"))
+        return "tsv";
+    if (ends_with(p, ".txt"))
+        return "lines";
+    while (next < head.size && head.data[next] && strchr(" \t\r\n", head.data[next]))
+        next++;
+    if (!named && first == '[' && next < head.size && (head.data[next] == '{' || (head.data[next] == ']' && !vectors)))
+        return "docarray";
+    if (ends_with(p, ".jsonl") || ends_with(p, ".ndjson") || ends_with(p, ".json") || (!named && (first == '{' || (vectors && first == '['))))
+        return "jsonl";
+    return "csv";
+}
+
 /* The format, and for CSV the delimiter. */
 static int find_format(struct ft_rows *rows, char *delimiter)
 {
@@ -51,14 +73,13 @@ static int find_format(struct ft_rows *rows, char *delimiter)
         return ft_fail(FT_BAD, "%s: no rows: the file is empty", ft_lines_name(rows->lines));
     if (head.size >= 2 && (memcmp(head.data, "\xff\xfe", 2) == 0 || memcmp(head.data, "\xfe\xff", 2) == 0))
         return ft_fail(FT_BAD, "%s: begins as UTF-16 does: say --encoding utf-16", ft_lines_name(rows->lines));
-    if (strcmp(format, "auto") == 0) {
-        bool vectors = o->kind == FT_ROW_VECTORS, named = o->delimiter || strcmp(o->dialect, "auto") != 0 || ends_with(p, ".csv");
-
-        format = ends_with(p, ".tsv") || ends_with(p, ".tab") ? "tsv" : ends_with(p, ".txt") ? "lines"
-               : ends_with(p, ".jsonl") || ends_with(p, ".ndjson") || ends_with(p, ".json") || (!named && (head.data[i] == '{' || (vectors && head.data[i] == '['))) ? "jsonl"
-               : "csv";
+    if (strcmp(format, "auto") == 0 || strcmp(format, "docarray") == 0) {
+        if (ft_docarray_refuse(strcmp(p, "-") == 0 ? NULL : p, head, *format == 'd') < 0)
+            return ft_error_prefix("%s: ", ft_lines_name(rows->lines));
+        format = *format == 'd' ? format : guess_format(rows, head, i);
     }
     rows->format = strcmp(format, "lines") == 0 ? FT_FORMAT_LINES
+                 : strcmp(format, "docarray") == 0 ? FT_FORMAT_DOCARRAY
                  : strcmp(format, "jsonl") == 0 || strcmp(format, "beir") == 0 ? FT_FORMAT_JSONL : FT_FORMAT_CSV;
     if (o->delimiter)
         *delimiter = o->delimiter;
@@ -236,9 +257,11 @@ static int open_file(struct ft_rows *rows)
     if (rows->format == FT_FORMAT_LINES && o->kind != FT_ROW_GUESS && o->kind != FT_ROW_UNLABELED)
         return ft_fail(FT_USAGE, "%s: lines are unlabelled rows: %s needs columns (--format csv)", ft_lines_name(rows->lines),
                        ft_row_kind_option(o->kind));
-    if (rows->format != FT_FORMAT_JSONL)
+    if (rows->format != FT_FORMAT_JSONL && rows->format != FT_FORMAT_DOCARRAY)
         return open_cells(rows, delimiter);
-    return (rows->jsonl = ft_jsonl_open(&o->selection, o->kind)) ? 0 : -1;
+    if (rows->format == FT_FORMAT_DOCARRAY && !(rows->docarray = ft_docarray_open(rows->lines)))
+        return -1;
+    return (rows->jsonl = ft_jsonl_open(&o->selection, o->kind, rows->docarray != NULL)) ? 0 : -1;
 }
 
 static int open_folder(struct ft_rows *rows)
@@ -313,12 +336,14 @@ void ft_rows_close(struct ft_rows *rows)
         return;
     ft_csv_close(rows->csv);
     ft_jsonl_close(rows->jsonl);
+    ft_docarray_close(rows->docarray);
     ft_folder_close(rows->folder);
     ft_npy_close(rows->npy);
     ft_lines_close(rows->lines);
     ft_layout_free(&rows->layout);
     ft_arena_free(&rows->arena);
     ft_arena_free(&rows->titled);
+    ft_arena_free(&rows->named);
     free(rows->base);
     free(rows->sample);
     free(rows->held);

@@ -6,12 +6,13 @@
 
 #include "base/error.h"
 #include "data/csv.h"
+#include "data/docarray.h"
 #include "data/folder.h"
 #include "data/jsonl.h"
 #include "data/npy.h"
 #include "data/rows.h"
 
-enum ft_rows_format { FT_FORMAT_CSV, FT_FORMAT_LINES, FT_FORMAT_JSONL, FT_FORMAT_FOLDER, FT_FORMAT_NPY };
+enum ft_rows_format { FT_FORMAT_CSV, FT_FORMAT_LINES, FT_FORMAT_JSONL, FT_FORMAT_DOCARRAY, FT_FORMAT_FOLDER, FT_FORMAT_NPY };
 
 struct ft_rows {
     const struct ft_rows_options *options;
@@ -21,9 +22,10 @@ struct ft_rows {
     enum ft_rows_format format;
     struct ft_csv *csv;
     struct ft_jsonl *jsonl;
+    struct ft_docarray *docarray;      /* where the objects come from, if not from lines */
     struct ft_folder *folder;
     struct ft_npy *npy;
-    struct ft_arena arena, titled;     /* titled: of one row */
+    struct ft_arena arena, titled, named;   /* titled, named: of one row */
     char said[640], question[320];
     enum ft_row_kind kind;
 

@@ -156,14 +156,30 @@ static int next_record(struct ft_rows *rows)
 static void say_kind(struct ft_rows *rows, const struct ft_row *row)
 {
     rows->kind = row->kind;
-    snprintf(rows->said, sizeof rows->said, "%s: JSON lines: %s%s", ft_lines_name(rows->lines), ft_row_kind_name(row->kind),
+    snprintf(rows->said, sizeof rows->said, "%s: %s: %s%s", ft_lines_name(rows->lines), rows->docarray ? "DocArray" : "JSON lines",
+             ft_row_kind_name(row->kind),
              row->kind != FT_ROW_TEXT_IMAGE && ft_row_has_uri(row) ? ", with images" : "");
+}
+
+/* Of all objects the kind is the same. */
+static long check_kind(struct ft_rows *rows, long parts)
+{
+    struct ft_row row;
+
+    if (parts <= 0)
+        return parts;
+    ft_jsonl_row(rows->jsonl, 0, &row);
+    if (rows->kind == FT_ROW_GUESS)
+        say_kind(rows, &row);
+    else if (row.kind != rows->kind)
+        return ft_fail(FT_BAD, "%s, expected %s as in the %s before", ft_row_kind_name(row.kind), ft_row_kind_name(rows->kind),
+                       rows->docarray ? "documents" : "lines");
+    return parts;
 }
 
 static int next_json(struct ft_rows *rows)
 {
     struct ft_line line;
-    struct ft_row row;
     int got;
     long parts;
 
@@ -173,18 +189,40 @@ static int next_json(struct ft_rows *rows)
     if (got <= 0)
         return got;
     rows->line = line.number;
-    parts = line.fault ? ft_fail(FT_BAD, "%s", line.fault) : ft_jsonl_read(rows->jsonl, line.text);
-    if (parts > 0) {
-        ft_jsonl_row(rows->jsonl, 0, &row);
-        if (rows->kind == FT_ROW_GUESS)
-            say_kind(rows, &row);
-        else if (row.kind != rows->kind)
-            parts = ft_fail(FT_BAD, "%s, expected %s as in the lines before", ft_row_kind_name(row.kind), ft_row_kind_name(rows->kind));
-    }
+    parts = check_kind(rows, line.fault ? ft_fail(FT_BAD, "%s", line.fault) : ft_jsonl_read(rows->jsonl, line.text));
     if (parts < 0)
         return ft_error_prefix("%s:%lu: ", ft_lines_name(rows->lines), rows->line);
     rows->parts = (size_t)parts;
     return 1;
+}
+
+static int next_document(struct ft_rows *rows)
+{
+    json_t *element;
+    int got = ft_docarray_next(rows->docarray, &element, &rows->line);
+    long parts;
+
+    if (got <= 0)
+        return got;
+    parts = check_kind(rows, ft_jsonl_take(rows->jsonl, element));
+    if (parts < 0)
+        return ft_error_prefix("%s:%lu: document %lu: ", ft_lines_name(rows->lines), rows->line, ft_docarray_number(rows->docarray));
+    rows->parts = (size_t)parts;
+    return 1;
+}
+
+/* A line may hold all documents: one without an id of its own is told by its number too. */
+static int name_document(struct ft_rows *rows, struct ft_row *row)
+{
+    char *name;
+
+    if (!rows->docarray || row->id.size)
+        return 0;
+    ft_arena_reset(&rows->named);
+    if (!(name = ft_arena_print(&rows->named, "%s:%lu:%lu", rows->path, rows->line, ft_docarray_number(rows->docarray))))
+        return -1;
+    row->id = ft_string_of(name);
+    return 0;
 }
 
 /* `row` is a folder's. */
@@ -266,7 +304,7 @@ int ft_rows_next(struct ft_rows *rows, struct ft_row *row)
         return next_vector(rows, row);
     while (rows->part == rows->parts) {
         rows->part = rows->parts = 0;
-        got = rows->jsonl ? next_json(rows) : next_record(rows);
+        got = rows->docarray ? next_document(rows) : rows->jsonl ? next_json(rows) : next_record(rows);
         if (got <= 0)
             return got;
         if (!is_wanted(rows, NULL))
@@ -278,6 +316,7 @@ int ft_rows_next(struct ft_rows *rows, struct ft_row *row)
         ft_jsonl_row(rows->jsonl, rows->part - 1, row);
         if (strcmp(rows->options->format, "beir") == 0 && row->kind == FT_ROW_UNLABELED)
             got = add_title(rows, row);
+        got = got < 0 ? got : name_document(rows, row);
     } else
         got = rows->layout.cells ? build_cell(rows, row) : build_row(rows, row);
     row->line = rows->line;

@@ -16,7 +16,7 @@ struct ft_where {
 int ft_where_parse(struct ft_where *where, const char *text);
 
 struct ft_rows_options {
-    const char *format;            /* auto, csv, tsv, lines, jsonl, beir: JSON lines whose texts begin with their "title", if they have one;
+    const char *format;            /* auto, csv, tsv, lines, jsonl, docarray (data/docarray.h), beir: JSON lines whose texts begin with their "title", if they have one;
                                     * images: a folder (data/folder.h); npy (data/npy.h) */
     const char *dialect;           /* auto, excel, excel-tab, unix */
     char delimiter;                /* 0: as the dialect says */

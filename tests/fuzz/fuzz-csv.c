@@ -50,7 +50,7 @@ static void read_all(const char *path, const struct ft_rows_options *options)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 #ifdef FUZZ_JSON
-    static const char *const formats[] = {"jsonl"};
+    static const char *const formats[] = {FUZZ_JSON};
 #else
     static const char *const formats[] = {"auto", "csv", "tsv", "lines"};
 #endif

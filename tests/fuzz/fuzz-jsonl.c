@@ -1,5 +1,5 @@
 /* fuzz-jsonl.c - any bytes as JSON lines, by the target of fuzz-csv.c. */
-#define FUZZ_JSON
+#define FUZZ_JSON "jsonl"
 #include "fuzz-csv.c"
 
 static const char *const seeds[] = {

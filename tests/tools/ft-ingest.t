@@ -170,7 +170,7 @@ test_expect_success '--max-errors: that many are reported and left out, one more
 test_expect_success 'usage' '
     printf "a,b\n" >t.csv &&
     refuses 2 "a row is one thing" --pairs --labeled t.csv &&
-    refuses 2 "one of auto csv tsv lines jsonl images beir npy" --format xml t.csv &&
+    refuses 2 "one of auto csv tsv lines jsonl docarray images beir npy" --format xml t.csv &&
     refuses 2 "role .colour. is not known" --columns colour=1 t.csv &&
     refuses 2 "no column .body." --columns text=body t.csv &&
     refuses 2 "no condition" --where x t.csv &&
