@@ -177,8 +177,9 @@ static void test_folds(void)
     static float table[6] = {1, 2, 3, 4, 5, 6}, weights[106];
     static int64_t mapping[106];
     static const int32_t narrow[106];
-    struct ft_safetensor t[3] = {{"embeddings", "F32", 2, {2, 3}, 6, table, sizeof table, FT_WEIGHTS_F32}, {"mapping", "I64", 1, {106}, 106, mapping, sizeof mapping, FT_WEIGHTS_F32},
-                                 {"weights", "F32", 1, {106}, 106, weights, sizeof weights, FT_WEIGHTS_F32}};
+    struct ft_safetensor t[3] = {{"embeddings", "F32", 2, {2, 3}, 6, table, sizeof table, FT_WEIGHTS_F32, false},
+                                 {"mapping", "I64", 1, {106}, 106, mapping, sizeof mapping, FT_WEIGHTS_F32, false},
+                                 {"weights", "F32", 1, {106}, 106, weights, sizeof weights, FT_WEIGHTS_F32, false}};
 
     folded("", t, 3);
     folded("", t, 2);
@@ -188,21 +189,21 @@ static void test_folds(void)
     folded("mapping: row -1 of a table of 2", t, 3);
     mapping[105] = INT64_MIN;
     folded("mapping: row -9223372036854775808", t, 3);
-    t[1] = (struct ft_safetensor){"mapping", "I32", 1, {106}, 106, narrow, sizeof narrow, FT_WEIGHTS_F32};
+    t[1] = (struct ft_safetensor){"mapping", "I32", 1, {106}, 106, narrow, sizeof narrow, FT_WEIGHTS_F32, false};
     folded("", t, 3);
     t[1].dtype = "F32";
     folded("mapping: dtype F32, expected I64 or I32", t, 3);
     t[1].dtype = "I32", t[1].rank = 2, t[1].shape[0] = 53, t[1].shape[1] = 2;
     folded("mapping: expected a vector", t, 3);
-    t[1] = (struct ft_safetensor){"mapping", "I32", 1, {106}, 106, narrow, sizeof narrow, FT_WEIGHTS_F32};
+    t[1] = (struct ft_safetensor){"mapping", "I32", 1, {106}, 106, narrow, sizeof narrow, FT_WEIGHTS_F32, false};
     t[2].shape[0] = t[2].count = 105, t[2].size = 105 * 4;
     folded("weights: expected a vector of 106 numbers", t, 3);
     folded("the tokenizer has 106 entries", t, 1);
-    t[0] = (struct ft_safetensor){"embeddings", "F32", 1, {6}, 6, table, sizeof table, FT_WEIGHTS_F32};
+    t[0] = (struct ft_safetensor){"embeddings", "F32", 1, {6}, 6, table, sizeof table, FT_WEIGHTS_F32, false};
     folded("embeddings: expected a table", t, 3);
-    t[0] = (struct ft_safetensor){"embeddings", "I16", 2, {4, 3}, 12, table, sizeof table, FT_WEIGHTS_F32};
+    t[0] = (struct ft_safetensor){"embeddings", "I16", 2, {4, 3}, 12, table, sizeof table, FT_WEIGHTS_F32, false};
     folded("I16", t, 2);
-    t[0] = (struct ft_safetensor){"other", "F32", 2, {2, 3}, 6, table, sizeof table, FT_WEIGHTS_F32};
+    t[0] = (struct ft_safetensor){"other", "F32", 2, {2, 3}, 6, table, sizeof table, FT_WEIGHTS_F32, false};
     folded("no tensor embeddings or embedding.weight", t, 3);
 }
 
