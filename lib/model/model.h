@@ -10,6 +10,7 @@
 
 #include "base/memory.h"
 #include "data/tokenizer.h"
+#include "model/logits.h"
 #include "model/narrow.h"
 #include "model/prompts.h"
 #include "tensor/kernels.h"
@@ -141,6 +142,7 @@ struct ft_model {
     int tower_count;
     struct ft_model *towers[FT_TOWERS];
     size_t tower_first[FT_TOWERS];   /* where each one's block begins in this one's */
+    struct ft_logits logits;         /* what is to be saved in the place of its files' (logits.h); none: those stay */
     const char *tower_path[FT_TOWERS];   /* the directory of each inside this one's; NULL: both are of one config.json */
 
     /* model.c's own: what the block lies in when it is not the caller's. */

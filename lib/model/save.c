@@ -228,7 +228,7 @@ static int save_weights(struct ft_arena *arena, const struct ft_model *model, co
             count += collect(model->towers[t], file, &source, tensors + count, used);
         count += collect_rest(first, &source, used, tensors + count);
         narrow(model, tensors, count);
-        result = ft_safetensors_write(path, tensors, count);
+        result = ft_logits_replace(arena, model, tensors, count) < 0 ? -1 : ft_safetensors_write(path, tensors, count);
     }
     ft_safetensors_close(&source);
     return result;

@@ -178,7 +178,7 @@ static int read_top(struct reading *r, const json_t *json)
     if (!json_is_object(json) || json_integer_value(json_object_get(json, "ft")) != 1)
         return ft_fail(FT_BAD, "%s: \"ft\" is not 1: of another version than this one reads", r->path);
     json_object_foreach((json_t *)json, key, value)
-        if (strcmp(key, "ft") != 0 && strcmp(key, towers ? "towers" : "family") != 0 && strcmp(key, "edits") != 0)
+        if (strcmp(key, "ft") != 0 && strcmp(key, towers ? "towers" : "family") != 0 && strcmp(key, "edits") != 0 && !(towers && ft_logit_find(key) >= 0))
             return ft_fail(FT_BAD, "%s: key '%.64s' is not known, expected ft, %s and edits", r->path, key, towers ? "towers" : "family");
     if (towers && !edits)
         return 0;

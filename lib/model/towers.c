@@ -308,6 +308,8 @@ int ft_towers_write(struct ft_arena *arena, const struct ft_model *model, const 
 
     if (result == 0 && joined && json_object_set_new(json, "towers", paths_json(model)) < 0)
         result = ft_fail(FT_USAGE, "%s: the name of a tower is not UTF-8", directory);
+    if (result == 0 && joined && ft_logits_put(model, json) < 0)
+        result = -1;
     if (result == 0 && (result = ft_freezing_put(model, json)) == 0) {
         if (joined || json_object_get(json, "edits"))
             result = ft_json_save(path, json);

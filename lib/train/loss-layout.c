@@ -141,22 +141,6 @@ int ft_losses_begin(const struct ft_loss_layout *layout, uint64_t seed, float *w
     return 0;
 }
 
-bool ft_losses_begin_as(const struct ft_loss_layout *layout, const char *name, double value, float *weights)
-{
-    bool found = false;
-
-    for (size_t i = 0; i < layout->count; i++) {
-        const struct ft_loss_tensor *t = &layout->tensor[i];
-
-        if (!t->own || strcmp(t->own, name) != 0)
-            continue;
-        for (size_t k = 0; k < t->rows * t->columns; k++)
-            weights[t->first + k] = (float)value;
-        found = true;
-    }
-    return found;
-}
-
 void ft_losses_bound(const struct ft_loss_layout *layout, float *weights)
 {
     for (size_t i = 0; i < layout->count; i++) {
@@ -166,6 +150,32 @@ void ft_losses_bound(const struct ft_loss_layout *layout, float *weights)
             continue;
         for (size_t k = t->first; k < t->first + t->rows * t->columns; k++)
             weights[k] = fminf(fmaxf(weights[k], (float)t->low), (float)t->high);
+    }
+}
+
+void ft_losses_begin_as(const struct ft_loss_layout *layout, const struct ft_logits *own, float *weights)
+{
+    for (size_t i = 0; i < layout->count; i++) {
+        const struct ft_loss_tensor *t = &layout->tensor[i];
+        int which = t->own && t->begins_as_own ? ft_logit_find(t->own) : -1;
+
+        if (which >= 0 && own->there[which])
+            weights[t->first] = (float)own->value[which];
+    }
+    ft_losses_bound(layout, weights);
+}
+
+void ft_losses_own(const struct ft_loss_layout *layout, const float *weights, struct ft_logits *own)
+{
+    *own = (struct ft_logits){.there = {false}};
+    for (size_t i = 0; i < layout->count; i++) {
+        const struct ft_loss_tensor *t = &layout->tensor[i];
+        int which = t->own ? ft_logit_find(t->own) : -1;
+
+        if (which < 0 || own->there[which])
+            continue;
+        own->there[which] = true;
+        own->value[which] = weights[t->first];
     }
 }
 

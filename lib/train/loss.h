@@ -69,7 +69,8 @@ struct ft_loss_tensor {
     size_t rows, columns, first;           /* first: in floats from the array's start */
     double mean, spread;       /* it begins as random numbers of this mean, and this standard deviation or, uniform, half width */
     bool uniform;
-    const char *own;           /* a number that a model may have of its own, in whose stead this one is learnt: "logit_scale"; or NULL */
+    const char *own;           /* a number that a model may have of its own, in whose stead this one is learnt (model/logits.h); or NULL */
+    bool begins_as_own;        /* as which it begins, where the model has it */
     double low, high;          /* bounds, where low < high: what a step puts beyond them is put back to them */
     bool undecayed;            /* weight decay passes it by */
 };
@@ -87,8 +88,9 @@ int ft_losses_layout(struct ft_arena *arena, const struct ft_losses *losses, siz
 /* The beginning: random numbers of this seed (Philox; what is remembered begins empty) into [floats]. */
 int ft_losses_begin(const struct ft_loss_layout *layout, uint64_t seed, float *weights);
 
-/* Every tensor that stands for the model's own `name` begins as this value instead. Says whether there is one. */
-bool ft_losses_begin_as(const struct ft_loss_layout *layout, const char *name, double value, float *weights);
+/* Tensors that begin as the model's own do so, within their bounds. And what is learnt in its stead, of several losses by the first. */
+void ft_losses_begin_as(const struct ft_loss_layout *layout, const struct ft_logits *own, float *weights);
+void ft_losses_own(const struct ft_loss_layout *layout, const float *weights, struct ft_logits *own);
 
 /* After a step: what is learnt, back within its bounds. */
 void ft_losses_bound(const struct ft_loss_layout *layout, float *weights);

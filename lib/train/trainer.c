@@ -229,7 +229,7 @@ int ft_trainer_plan(struct ft_trainer *t, uint64_t steps, uint64_t epochs, uint6
     if (t->progress.batch && steps != t->progress.steps)
         return ft_fail(FT_BAD, "a stream of %" PRIu64 " batches, but the run was trained on one of %" PRIu64, steps, t->progress.steps);
     t->progress.steps = t->taken.steps = steps;
-    t->weights = ft_weights_open(t->run, classes, t->model->dim, t->progress.batch, t->options.shared ? &t->live : NULL);
+    t->weights = ft_weights_open(t->run, classes, t->model, t->progress.batch, t->options.shared ? &t->live : NULL);
     return t->weights ? 0 : -1;
 }
 
@@ -440,6 +440,8 @@ int ft_trainer_finish(struct ft_trainer *t)
     if (!t->steps && t->taken.batch > t->progress.batch &&
         (ft_settings_schedule(&t->run->settings, t->kind, t->model->input, &schedule) < 0 || step(t, schedule, NULL, &norm) < 0))
         return ft_error_prefix("batch %" PRIu64 ": ", t->taken.batch);
+    if (t->weights)
+        ft_weights_own(t->weights, &t->model->logits);
     /* A run that stopped short must be resumable before its model stands under its name. */
     if ((!all && ft_trainer_save(t) < 0) ||
         (best && ft_finish_choose(t->run, t->model, t->choice) < 0) || ft_finish_average(t->run, t->model) < 0 ||

@@ -56,13 +56,15 @@ static int make_block(struct ft_weights *w)
 }
 
 /* As they begin, then whatever the checkpoint has over them. */
-static int fill_block(struct ft_weights *w, uint64_t batch)
+static int fill_block(struct ft_weights *w, const struct ft_model *model, uint64_t batch)
 {
+    struct ft_logits own;
     struct ft_checkpoint_part parts[FT_WEIGHTS_PARTS];
     size_t count = ft_weights_parts(w, parts);
 
-    if (ft_losses_begin(&w->layout, w->run->settings.seed, w->parameters.block) < 0)
+    if (ft_losses_begin(&w->layout, w->run->settings.seed, w->parameters.block) < 0 || ft_logits_read(model, &own) < 0)
         return -1;
+    ft_losses_begin_as(&w->layout, &own, w->parameters.block);
     for (size_t i = 0; batch && i < count; i++) {
         int found = ft_checkpoint_load_part(w->run, batch, &parts[i]);
 
@@ -74,7 +76,7 @@ static int fill_block(struct ft_weights *w, uint64_t batch)
     return 0;
 }
 
-struct ft_weights *ft_weights_open(struct ft_run *run, size_t classes, size_t d, uint64_t batch, struct ft_live *live)
+struct ft_weights *ft_weights_open(struct ft_run *run, size_t classes, const struct ft_model *model, uint64_t batch, struct ft_live *live)
 {
     struct ft_weights *w = calloc(1, sizeof *w);
 
@@ -85,8 +87,8 @@ struct ft_weights *ft_weights_open(struct ft_run *run, size_t classes, size_t d,
     w->run = run;
     w->live = live;
     if (!(w->losses = ft_losses_parse_any(&w->arena, &run->settings.loss)) ||
-        ft_losses_layout(&w->arena, w->losses, classes, d, &w->layout) < 0 ||
-        (w->layout.floats && (make_block(w) < 0 || fill_block(w, batch) < 0))) {
+        ft_losses_layout(&w->arena, w->losses, classes, model->dim, &w->layout) < 0 ||
+        (w->layout.floats && (make_block(w) < 0 || fill_block(w, model, batch) < 0))) {
         ft_weights_close(w);
         return NULL;
     }
@@ -116,6 +118,11 @@ const struct ft_loss_layout *ft_weights_layout(const struct ft_weights *w)
 float *ft_weights_gradient(struct ft_weights *w)
 {
     return w->gradient;
+}
+
+void ft_weights_own(const struct ft_weights *w, struct ft_logits *own)
+{
+    ft_losses_own(&w->layout, w->parameters.block, own);
 }
 
 void ft_weights_give(struct ft_weights *w, struct ft_loss_input *input)

@@ -10,13 +10,16 @@
 
 struct ft_weights;
 
-/* For losses over `classes` classes and d dimensions: as they begin, or as the run's checkpoint of batch `batch` has them. `live`, if not NULL,
- * gets the block and announces it. NULL with an error; an object also where the losses have nothing. */
-struct ft_weights *ft_weights_open(struct ft_run *run, size_t classes, size_t d, uint64_t batch, struct ft_live *live);
+/* For losses over `classes` classes and the model's dimensions: as they begin, what it has of its own (logits.h) as there, or as the run's checkpoint of
+ * batch `batch` has them. `live`, if not NULL, gets the block and announces it. NULL with an error; an object also where the losses have nothing. */
+struct ft_weights *ft_weights_open(struct ft_run *run, size_t classes, const struct ft_model *model, uint64_t batch, struct ft_live *live);
 void ft_weights_close(struct ft_weights *weights);
 
 const struct ft_loss_layout *ft_weights_layout(const struct ft_weights *weights);
 float *ft_weights_gradient(struct ft_weights *weights);     /* [learnt], zero between batches; NULL where nothing is learnt */
+
+/* What was learnt in place of the model's own. */
+void ft_weights_own(const struct ft_weights *weights, struct ft_logits *own);
 
 /* Fill in input's classes, weights and weights_gradient. */
 void ft_weights_give(struct ft_weights *weights, struct ft_loss_input *input);

@@ -9,7 +9,7 @@ static const double LARGEST = 100;
 struct ft_loss_tensor ft_logit_scale(double temperature, bool own)
 {
     return (struct ft_loss_tensor){.name = "logit_scale", .rows = 1, .columns = 1, .mean = log(1 / temperature), .low = 0, .high = log(LARGEST),
-                                   .undecayed = true, .own = own ? "logit_scale" : NULL};
+                                   .undecayed = true, .own = "logit_scale", .begins_as_own = own};
 }
 
 int ft_temperature_check(const char *loss, double temperature, bool learnt)

@@ -45,7 +45,7 @@ static size_t tensors(const double *value, size_t classes, size_t d, struct ft_l
     (void)d;
     tensor[0] = ft_logit_scale(beginning(value), own);
     tensor[1] = (struct ft_loss_tensor){.name = "logit_bias", .rows = 1, .columns = 1, .mean = value[BIAS], .undecayed = true,
-                                        .own = own && value[BIAS] == USUAL_BIAS ? "logit_bias" : NULL};
+                                        .own = "logit_bias", .begins_as_own = own && value[BIAS] == USUAL_BIAS};
     return value[LEARN] != 0 ? 2 : 0;
 }
 
