@@ -17,7 +17,7 @@
 
 enum { MODEL_IR = 1, MODEL_PRODUCER = 2, MODEL_PRODUCER_VERSION = 3, MODEL_GRAPH = 7, MODEL_OPSET = 8, GRAPH_NAME = 2, GRAPH_TENSOR = 5 };
 enum { TENSOR_DIMS = 1, TENSOR_TYPE = 2, TENSOR_NAME = 8, TENSOR_RAW = 9, TENSOR_EXTERNAL = 13, TENSOR_LOCATION = 14 };
-enum { PAGE = 4096, SMALL = 1024, PIECE = 1 << 16 };
+enum { PAGE = 4096, SMALL = 1024, PIECE = 1 << 16, LINE = 16 };
 
 struct file {
     const char *path;
@@ -30,10 +30,10 @@ static int put(const struct file *file, const void *data, size_t size)
     return ft_write_all(file->fd, data, size) < 0 ? ft_fail_errno("%s", file->path) : 0;
 }
 
-/* [rows, columns] as [columns, rows]: some columns at a time. */
+/* [rows, columns] as [columns, rows]: some columns at a time, a cache line of them at least. */
 static int put_transposed(const struct file *file, const struct ft_onnx_tensor *tensor)
 {
-    size_t most = PIECE / tensor->rows ? PIECE / tensor->rows : 1;
+    size_t most = PIECE / tensor->rows > LINE ? PIECE / tensor->rows : LINE;
     const float *from = tensor->data;
     float *piece = ft_resize(NULL, most * tensor->rows, sizeof *piece);
     int result = piece ? 0 : -1;
