@@ -87,7 +87,7 @@ const char *ft_onnx_digits(struct ft_onnx *o, size_t number);
 int ft_onnx_fail(struct ft_onnx *o, const char *format, ...) __attribute__((format(printf, 2, 3)));   /* FT_USAGE, and remember */
 void ft_onnx_free(struct ft_onnx *o);
 
-/* Of the node at hand: its input k, the form of that, its own output. */
+/* What node `node` reads as its input k. */
 const char *ft_onnx_in(const struct ft_onnx *o, const struct ft_node *node, int k);
 
 /* What writes a node down. Returns its output, NULL after an error; sets the form where it is not that of its first input. */
