@@ -54,7 +54,7 @@ static void split(float *dx, const float *dy, size_t rows, size_t width, size_t 
         memcpy(dx + r * width, dy + (r * 3 + which) * width, width * sizeof(float));
 }
 
-static float *parameter_gradient(const struct ft_running *run, int number)
+float *ft_running_learnt(const struct ft_running *run, int number)
 {
     const struct ft_parameter *p = number < 0 ? NULL : &run->runner->model->parameters[number];
 
@@ -90,6 +90,8 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
         ft_norm_backward_activation(run, step, shard, worker);
     if (step->kind == FT_STEP_DROPOUT_ADD && step->activation != FT_IDENTITY)
         k->activation_backward(step->activation, ft_running_gradient(run, step->out, shard), dy, y, rows * width);
+    if (step->kind == FT_STEP_CONVOLUTION || step->kind == FT_STEP_DEPTHWISE)
+        ft_folded_backward(run, step, shard, worker);
     for (int i = 0; i < step->in_count; i++) {
         struct target target = aim(run, step, step->in[i], shard, written, worker);
         float *dx = target.where;
@@ -235,12 +237,12 @@ static void slice_of_shard(const struct ft_running *run, const struct ft_step *s
     const struct ft_rows rows = ft_running_rows_in(run, step, shard, worker);
 
     if (step->kind == FT_STEP_GEM)
-        r->kernels->gem_gradient(parameter_gradient(run, step->weight), dy, ft_running_value(run, step->out, shard, worker),
+        r->kernels->gem_gradient(ft_running_learnt(run, step->weight), dy, ft_running_value(run, step->out, shard, worker),
                                  ft_running_value(run, step->in[0], shard, worker), ft_running_power(run, step), node->epsilon, &rows,
                                  r->plan->values[step->out].width);
     else
-        r->kernels->embedding_gradient(parameter_gradient(run, node->parameters[0]), parameter_gradient(run, node->parameters[1]),
-                                       parameter_gradient(run, node->parameter_count > 2 ? node->parameters[2] : -1), dy,
+        r->kernels->embedding_gradient(ft_running_learnt(run, node->parameters[0]), ft_running_learnt(run, node->parameters[1]),
+                                       ft_running_learnt(run, node->parameter_count > 2 ? node->parameters[2] : -1), dy,
                                        run->id + shard->first_token, &rows, node->first_position,
                                        r->plan->values[step->out].width, slice->from, slice->to);
 }
@@ -252,7 +254,7 @@ static void slice_of_chunk(const struct ft_running *run, const struct ft_slice *
     const struct ft_value *value = &r->plan->values[step->out];
     const struct ft_shard whole = {.first_token = 0};   /* rows from the chunk's first */
     size_t rows = (value->of_items ? run->sequences : run->tokens) * value->positions;
-    float *dw = parameter_gradient(run, step->weight), *db = parameter_gradient(run, step->bias);
+    float *dw = ft_running_learnt(run, step->weight), *db = ft_running_learnt(run, step->bias);
     const float *dy = ft_running_gradient(run, step->out, &whole);
     const float *x = step->in_count ? ft_running_value(run, step->in[0], &whole, &r->workers[worker]) : NULL;
 
@@ -265,7 +267,7 @@ static void slice_of_chunk(const struct ft_running *run, const struct ft_slice *
     else if (step->kind == FT_STEP_BATCH_NORM)
         ft_norm_slice(run, slice, dw, db);
     else if (step->kind == FT_STEP_CONVOLUTION || step->kind == FT_STEP_DEPTHWISE || step->kind == FT_STEP_TOKENS)
-        ft_map_slice(run, slice, &r->workers[worker], dw, db);
+        ft_map_slice(run, slice, &r->workers[worker]);
     else if (step->kind == FT_STEP_NORM)
         r->kernels->layer_norm_gradient(dw, db, dy, x, ft_running_saved(run, step, &whole, 2, NULL), rows, value->width,
                                         slice->from, slice->to);
@@ -337,7 +339,7 @@ static void bias_gradients(const struct ft_running *run)
         const float *part = bias_parts(run, plan->biases[i].parameter, 0);
 
         for (size_t s = 0; s < run->sequences; s++)
-            run->runner->kernels->add(parameter_gradient(run, plan->biases[i].parameter), part + s * plan->biases[i].size, plan->biases[i].size);
+            run->runner->kernels->add(ft_running_learnt(run, plan->biases[i].parameter), part + s * plan->biases[i].size, plan->biases[i].size);
     }
 }
 

@@ -34,7 +34,7 @@ static void find_lives(const struct ft_plan *plan, struct life *life)
         if (step->kind == FT_STEP_LINEAR || step->kind == FT_STEP_NORM || step->kind == FT_STEP_ACTIVATION ||
             step->kind == FT_STEP_ATTENTION || step->kind == FT_STEP_CONVOLUTION || step->kind == FT_STEP_DEPTHWISE ||
             step->kind == FT_STEP_BATCH_NORM || step->kind == FT_STEP_SCALE || step->kind == FT_STEP_GEM || step->kind == FT_STEP_GATE)
-            life[step->in[0]].backward |= !ft_step_told_by_output(plan->model, step);
+            life[step->in[0]].backward |= step->kind != FT_STEP_ACTIVATION || !ft_step_told_by_output(plan->model, step);
         if (step->kind == FT_STEP_SCALE)
             life[step->in[1]].backward = true;
         if (step->kind == FT_STEP_MULTIPLY)
@@ -117,6 +117,9 @@ static bool has_trainable(const struct ft_plan *plan, const struct ft_step *step
                 return true;
         return false;
     }
+    if (step->norm >= 0 && (ft_parameter_learns(&plan->model->parameters[plan->model->nodes[step->norm].parameters[0]]) ||
+                            ft_parameter_learns(&plan->model->parameters[plan->model->nodes[step->norm].parameters[1]])))
+        return true;
     return (step->weight >= 0 && ft_parameter_learns(&plan->model->parameters[step->weight])) ||
            (step->bias >= 0 && ft_parameter_learns(&plan->model->parameters[step->bias]));
 }
@@ -126,7 +129,7 @@ static size_t slice_size(const struct ft_plan *plan, const struct ft_step *step,
 {
     const struct ft_value *out = &plan->values[step->out];
 
-    *each = out->positions > 1 && step->kind != FT_STEP_LINEAR ? MAP_SLICE : SLICE;
+    *each = out->positions > 1 && step->kind != FT_STEP_LINEAR && !ft_step_direct(step) ? MAP_SLICE : SLICE;
     if (step->kind == FT_STEP_CONVOLUTION && ft_step_by_taps(step)) {
         *each = 1;
         return step->windows.kernel * step->windows.kernel;
@@ -141,7 +144,7 @@ static void place_sums(struct ft_plan *plan, int first, int last)
     size_t sums = 0;
 
     for (int s = first; s <= last; s++)
-        if (plan->steps[s].kind == FT_STEP_BATCH_NORM) {
+        if (plan->steps[s].kind == FT_STEP_BATCH_NORM || plan->steps[s].norm >= 0) {
             plan->steps[s].sums = sums;
             sums += 2 * plan->values[plan->steps[s].out].width / plan->values[plan->steps[s].out].positions;
         }
@@ -386,6 +389,19 @@ static bool leaves_gradient(const struct ft_step *maker)
            (maker->kind == FT_STEP_BATCH_NORM && maker->activation == FT_IDENTITY);
 }
 
+static bool adds(const struct ft_step *step)
+{
+    return step->kind == FT_STEP_DROPOUT_ADD || (step->kind == FT_STEP_CONVOLUTION && step->in_count > 1);
+}
+
+static bool reads(const struct ft_step *step, int value)
+{
+    for (int k = 0; k < step->in_count; k++)
+        if (step->in[k] == value)
+            return true;
+    return false;
+}
+
 /* A residual's gradient is first the addition's; what a linear layer finds comes to it. So the former need not be copied before. */
 static void hand_on(struct ft_plan *plan, const struct life *life)
 {
@@ -395,14 +411,15 @@ static void hand_on(struct ft_plan *plan, const struct life *life)
         const struct ft_step *step = &plan->steps[s];
         const struct ft_value *in = &plan->values[step->in[0]], *out = &plan->values[step->out];
         int residual = step->in[1], reader = s - 1;
-        bool shared = in->of_items == out->of_items && in->gradient == out->gradient;
+        bool shared = step->kind == FT_STEP_DROPOUT_ADD && in->of_items == out->of_items && in->gradient == out->gradient;
 
-        if (step->kind != FT_STEP_DROPOUT_ADD || residual == step->in[0] || life[residual].last != s || !out->needs_gradient ||
-            !plan->values[residual].needs_gradient || (shared && !leaves_gradient(&plan->steps[life[step->in[0]].born])))
+        if (!adds(step) || residual == step->in[0] || life[residual].last != s || !out->needs_gradient || !plan->values[residual].needs_gradient ||
+            (shared && !leaves_gradient(&plan->steps[life[step->in[0]].born])))
             continue;
-        while (reader > life[residual].born && plan->steps[reader].in[0] != residual && plan->steps[reader].in[1] != residual)
+        while (reader > life[residual].born && !reads(&plan->steps[reader], residual))
             reader--;
-        if (reader > life[residual].born && plan->steps[reader].kind == FT_STEP_LINEAR && life[plan->steps[reader].out].segment == life[step->out].segment) {
+        if (reader > life[residual].born && (plan->steps[reader].kind == FT_STEP_LINEAR || plan->steps[reader].kind == FT_STEP_CONVOLUTION) &&
+            plan->steps[reader].in[0] == residual && life[plan->steps[reader].out].segment == life[step->out].segment) {
             plan->values[residual].handed = step->out;
             plan->values[residual].onto = reader;
         }

@@ -39,12 +39,6 @@ bool ft_map_gradient_straight(const struct ft_kernels *k, const struct ft_step *
            k->convolution_gradient_fits(&step->windows, step->outputs);
 }
 
-/* Does each window cover one position, the next one the next? Then the map is what would be gathered. */
-static bool is_direct(const struct ft_step *step)
-{
-    return step->windows.kernel == 1 && step->windows.stride == 1;
-}
-
 size_t ft_map_scratch(const struct ft_runner *r, const struct ft_step *step)
 {
     size_t deep = taps_of(step) * step->inputs, rows = r->cut->most_chunk_texts * positions_of(step), most, slice;
@@ -54,7 +48,7 @@ size_t ft_map_scratch(const struct ft_runner *r, const struct ft_step *step)
     if (step->kind != FT_STEP_CONVOLUTION)
         return 0;
     most = block_rows(step) * deep;
-    slice = ft_step_by_taps(step) ? (rows + step->outputs) * step->inputs : (SLICE_ROWS + step->outputs) * deep;
+    slice = step->outputs * deep + (ft_map_gradient_straight(r->kernels, step) ? 0 : ft_step_by_taps(step) ? rows * step->inputs : SLICE_ROWS * deep);
     if (r->plan->training && slice > most)
         most = slice;
     return most > deep * step->outputs ? most : deep * step->outputs;
@@ -79,10 +73,10 @@ static void convolution_forward(const struct ft_running *run, const struct ft_st
         return;
     }
     for (size_t from = 0, n; from < rows; from += n, y += n * O) {
-        const float *col = is_direct(step) ? x + from * deep : worker->scratch.data;
+        const float *col = ft_step_direct(step) ? x + from * deep : worker->scratch.data;
 
         n = rows - from < most ? rows - from : most;
-        if (!is_direct(step))
+        if (!ft_step_direct(step))
             k->windows_gather(worker->scratch.data, x, g, from, from + n, 0, taps_of(step));
         k->linear_forward(y, col, w, k->linear_pack ? w : NULL, b, n, deep, O);
         if (residual)
@@ -172,14 +166,14 @@ static void convolution_backward(const struct ft_running *run, const struct ft_s
         k->convolution_backward(dx, dy, w, g, shard->rows.sequences, O);
         return;
     }
-    if (!is_direct(step))
+    if (!ft_step_direct(step))
         memset(dx, 0, shard->rows.sequences * g->height * g->across * g->channels * sizeof *dx);
     for (size_t from = 0, n; from < rows; from += n) {
-        float *dcol = is_direct(step) ? dx + from * deep : worker->scratch.data;
+        float *dcol = ft_step_direct(step) ? dx + from * deep : worker->scratch.data;
 
         n = rows - from < most ? rows - from : most;
         k->linear_backward(dcol, dy + from * O, w, k->linear_pack ? w : NULL, n, deep, O);
-        if (!is_direct(step))
+        if (!ft_step_direct(step))
             k->windows_scatter(dx, dcol, g, from, from + n);
     }
 }
@@ -200,7 +194,10 @@ void ft_map_backward(const struct ft_running *run, const struct ft_step *step, c
 
     switch (step->kind) {
     case FT_STEP_CONVOLUTION:
-        convolution_backward(run, step, shard, worker, dx, dy);
+        if (input == 0)
+            convolution_backward(run, step, shard, worker, dx, dy);
+        else if (r->plan->values[step->in[input]].handed != step->out)
+            memcpy(dx, dy, items * value->width * sizeof *dx);
         break;
     case FT_STEP_DEPTHWISE:
         k->depthwise_backward(dx, dy, ft_running_packed(r, step, true), &step->windows, items);
@@ -222,74 +219,72 @@ void ft_map_backward(const struct ft_running *run, const struct ft_step *step, c
 
 /* ---- gradients of parameters ----------------------------------------------------------------------------------------------- */
 
-/* dw[O, I, taps] += temporary[O, I] at one tap. */
-static void add_tap(float *dw, const float *temporary, size_t count, size_t taps, size_t tap)
+bool ft_map_learns(const struct ft_runner *r, const struct ft_step *step)
 {
-    for (size_t i = 0; i < count; i++)
-        dw[i * taps + tap] += temporary[i];
+    const struct ft_parameter *p = r->model->parameters;
+
+    return ft_parameter_learns(&p[step->weight]) || (step->norm >= 0 && ft_parameter_learns(&p[r->model->nodes[step->norm].parameters[0]]));
 }
 
-/* dw[outputs, I, taps] += temporary[outputs, taps, I] */
-static void add_outputs(float *dw, const float *temporary, size_t outputs, size_t inputs, size_t taps)
+/* The outputs that fall to slice number `slice`, where there are as many as taps. By taps gathered, few slices, as each gathers them all. */
+static struct ft_span outputs_of(const struct ft_kernels *k, const struct ft_step *step, size_t slice)
 {
-    for (size_t o = 0; o < outputs; o++, temporary += inputs * taps, dw += inputs * taps)
-        for (size_t t = 0; t < taps; t++)
-            for (size_t i = 0; i < inputs; i++)
-                dw[i * taps + t] += temporary[t * inputs + i];
+    enum { UNIT = 32, WIDE = 128 };
+    size_t units = step->outputs / UNIT, parts = taps_of(step), from, to;
+
+    if (!ft_map_gradient_straight(k, step) && step->outputs / WIDE < parts)
+        parts = step->outputs < 2 * WIDE ? 2 : step->outputs / WIDE;
+    if (slice >= parts)
+        return (struct ft_span){0, 0};
+    from = units * slice / parts * UNIT;
+    to = slice + 1 == parts ? step->outputs : units * (slice + 1) / parts * UNIT;
+    return (struct ft_span){from, to - from};
 }
 
-static void convolution_tap(const struct ft_running *run, const struct ft_step *step, size_t tap, const struct ft_worker *worker, float *dw, float *db,
-                            const float *dy, const float *x)
+/* Under one tap after the other. */
+static void convolution_taps(const struct ft_running *run, const struct ft_step *step, size_t slice, const struct ft_worker *worker, float *db,
+                             const float *dy, const float *x)
 {
     const struct ft_kernels *k = run->runner->kernels;
-    size_t rows = run->sequences * positions_of(step), I = step->inputs, O = step->outputs;
-    float *temporary = worker->scratch.data, *col = temporary + O * I;
-
-    memset(temporary, 0, O * I * sizeof *temporary);
-    k->windows_gather(col, x, &step->windows, 0, rows, tap, 1);
-    k->linear_gradient(temporary, tap ? NULL : db, dy, col, ft_running_operand(run, step, true), NULL, rows, I, O, 0, O);
-    if (dw)
-        add_tap(dw, temporary, O * I, taps_of(step), tap);
-}
-
-/* The outputs that fall to one of so many slices as there are taps. */
-static void convolution_straight(const struct ft_running *run, const struct ft_step *step, size_t slice, const struct ft_worker *worker, float *dw)
-{
-    enum { UNIT = 32 };
-    size_t taps = taps_of(step), I = step->inputs, O = step->outputs, units = O / UNIT;
-    size_t from = units * slice / taps * UNIT, to = units * (slice + 1) / taps * UNIT;
-    float *temporary = worker->scratch.data;
+    size_t rows = run->sequences * positions_of(step), taps = taps_of(step), I = step->inputs, O = step->outputs;
+    struct ft_span outputs = outputs_of(k, step, slice);
+    size_t from = outputs.first, to = outputs.first + outputs.count;
+    float *temporary = worker->scratch.data, *col = temporary + taps * O * I;
 
     for (size_t t = 0; t < taps && from < to; t++)
         memset(temporary + (t * O + from) * I, 0, (to - from) * I * sizeof *temporary);
-    if (from < to)
-        run->runner->kernels->convolution_gradient(temporary, ft_running_operand(run, step, true), ft_running_operand(run, step, false), &step->windows,
-                                                   run->sequences, O, from, to);
-    for (size_t o = from; o < to; o++)
-        for (size_t t = 0; t < taps; t++)
-            add_tap(dw + o * I * taps, temporary + (t * O + o) * I, I, taps, t);
+    if (from < to && ft_map_gradient_straight(k, step))
+        k->convolution_gradient(temporary, ft_running_operand(run, step, true), ft_running_operand(run, step, false), &step->windows, run->sequences, O,
+                                from, to);
+    else
+        for (size_t t = 0; t < taps && from < to; t++) {
+            k->windows_gather(col, x, &step->windows, 0, rows, t, 1);
+            k->linear_gradient(temporary + t * O * I, t ? NULL : db, dy, col, ft_running_operand(run, step, true), NULL, rows, I, O, from, to);
+        }
+    ft_folded_slice(run, step, temporary, I, O * I, from, to);
 }
 
 static void convolution_outputs(const struct ft_running *run, const struct ft_slice *slice, const struct ft_step *step, const struct ft_worker *worker,
-                                float *dw, float *db, const float *dy, const float *x)
+                                float *db, const float *dy, const float *x)
 {
     const struct ft_kernels *k = run->runner->kernels;
     size_t rows = run->sequences * positions_of(step), deep = taps_of(step) * step->inputs, O = step->outputs;
+    size_t most = ft_step_direct(step) ? rows : SLICE_ROWS;
     float *temporary = worker->scratch.data, *col = temporary + O * deep;
 
     memset(temporary + slice->from * deep, 0, (slice->to - slice->from) * deep * sizeof *temporary);
     for (size_t from = 0, n; from < rows; from += n) {
-        n = rows - from < SLICE_ROWS ? rows - from : SLICE_ROWS;
-        if (!is_direct(step))
+        n = rows - from < most ? rows - from : most;
+        if (!ft_step_direct(step))
             k->windows_gather(col, x, &step->windows, from, from + n, 0, taps_of(step));
-        k->linear_gradient(temporary, db, dy + from * O, is_direct(step) ? x + from * deep : col, NULL, NULL, n, deep, O, slice->from, slice->to);
+        k->linear_gradient(temporary, db, dy + from * O, ft_step_direct(step) ? x : col, ft_running_operand(run, step, true),
+                           ft_running_operand(run, step, false), n, deep, O, slice->from, slice->to);
     }
-    if (dw)
-        add_outputs(dw + slice->from * deep, temporary + slice->from * deep, slice->to - slice->from, step->inputs, taps_of(step));
+    ft_folded_slice(run, step, temporary, deep, step->inputs, slice->from, slice->to);
 }
 
 static void depthwise_slice(const struct ft_running *run, const struct ft_slice *slice, const struct ft_step *step, const struct ft_worker *worker,
-                            float *dw, float *db, const float *dy, const float *x)
+                            float *db, const float *dy, const float *x)
 {
     size_t taps = taps_of(step), C = step->inputs;
     float *temporary = worker->scratch.data;
@@ -297,9 +292,7 @@ static void depthwise_slice(const struct ft_running *run, const struct ft_slice 
     for (size_t t = 0; t < taps; t++)
         memset(temporary + t * C + slice->from, 0, (slice->to - slice->from) * sizeof *temporary);
     run->runner->kernels->depthwise_gradient(temporary, db, dy, x, &step->windows, run->sequences, slice->from, slice->to);
-    for (size_t c = slice->from; dw && c < slice->to; c++)
-        for (size_t t = 0; t < taps; t++)
-            dw[c * taps + t] += temporary[t * C + c];
+    ft_folded_slice(run, step, temporary, 1, C, slice->from, slice->to);
 }
 
 static void tokens_slice(float *dclass, float *dplace, const float *dy, size_t items, size_t rows, size_t W, size_t from, size_t to)
@@ -313,24 +306,23 @@ static void tokens_slice(float *dclass, float *dplace, const float *dy, size_t i
     }
 }
 
-void ft_map_slice(const struct ft_running *run, const struct ft_slice *slice, struct ft_worker *worker, float *dw, float *db)
+void ft_map_slice(const struct ft_running *run, const struct ft_slice *slice, struct ft_worker *worker)
 {
     struct ft_runner *r = run->runner;
     const struct ft_step *step = &r->plan->steps[slice->step];
     const struct ft_shard whole = {.first_token = 0};   /* rows from the chunk's first */
     const float *dy = ft_running_gradient(run, step->out, &whole), *x = ft_running_value(run, step->in[0], &whole, worker);
+    float *db = step->norm < 0 ? ft_running_learnt(run, step->bias) : NULL;
 
     if (step->kind == FT_STEP_DEPTHWISE)
-        depthwise_slice(run, slice, step, worker, dw, db, dy, x);
+        depthwise_slice(run, slice, step, worker, db, dy, x);
     else if (step->kind == FT_STEP_TOKENS)
-        tokens_slice(dw, db, dy, run->sequences, r->plan->values[step->in[0]].positions + (step->weight >= 0), r->plan->values[step->out].width,
-                     slice->from, slice->to);
-    else if (ft_map_gradient_straight(r->kernels, step) && dw)
-        convolution_straight(run, step, slice->from, worker, dw);
+        tokens_slice(ft_running_learnt(run, step->weight), db, dy, run->sequences, r->plan->values[step->in[0]].positions + (step->weight >= 0),
+                     r->plan->values[step->out].width, slice->from, slice->to);
     else if (ft_step_by_taps(step))
-        convolution_tap(run, step, slice->from, worker, dw, db, dy, x);
+        convolution_taps(run, step, slice->from, worker, db, dy, x);
     else
-        convolution_outputs(run, slice, step, worker, dw, db, dy, x);
+        convolution_outputs(run, slice, step, worker, db, dy, x);
 }
 
 /* ---- rows of what is a map, and what is not ------------------------------------------------------------------------------- */

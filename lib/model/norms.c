@@ -16,9 +16,14 @@ static size_t channels_of(const struct ft_runner *r, const struct ft_step *step)
     return r->plan->values[step->out].width / r->plan->values[step->out].positions;
 }
 
+static const struct ft_node *norm_of(const struct ft_runner *r, const struct ft_step *step)
+{
+    return &r->model->nodes[step->norm < 0 ? step->node : step->norm];
+}
+
 static const float *number(const struct ft_runner *r, const struct ft_step *step, int which)
 {
-    return ft_runner_parameter(r, r->model->nodes[step->node].parameters[which]);
+    return ft_runner_parameter(r, norm_of(r, step)->parameters[which]);
 }
 
 static const float *mean_of(const struct ft_runner *r, const struct ft_step *step, size_t chunk)
@@ -33,7 +38,7 @@ static const float *variance_of(const struct ft_runner *r, const struct ft_step 
 
 static double reciprocal_deviation(const struct ft_runner *r, const struct ft_step *step, float variance)
 {
-    return 1 / sqrt((double)variance + (double)r->model->nodes[step->node].epsilon);
+    return 1 / sqrt((double)variance + (double)norm_of(r, step)->epsilon);
 }
 
 /* scale[C] and shift[C] of the norm, in the worker's columns. */
@@ -121,6 +126,66 @@ static double whole_sum(const struct ft_running *run, const struct ft_step *step
     for (size_t s = 0; s < run->shard_count; s++)
         sum += sums_of(run, step, &r->shards[run->first_shard + s])[c];
     return sum;
+}
+
+void ft_folded_backward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker)
+{
+    struct ft_runner *r = run->runner;
+    size_t rows = ft_running_rows(run, step->out, shard), C = channels_of(r, step);
+    float *dy = ft_running_gradient(run, step->out, shard);
+    const float *y = ft_running_value(run, step->out, shard, worker);
+
+    for (size_t from = 0, n, at; from < rows && (step->norm >= 0 || step->activation != FT_IDENTITY); from += n) {
+        n = rows - from < near_rows(C) ? rows - from : near_rows(C);
+        at = from * C;
+        if (step->activation != FT_IDENTITY)
+            r->kernels->activation_backward(step->activation, dy + at, dy + at, y + at, n * C);
+        if (step->norm >= 0)
+            r->kernels->columns_sum(sums_of(run, step, shard), NULL, dy + at, NULL, NULL, n, C, 0, C);
+    }
+}
+
+/* The sum of d[t,i] w[i,t], in LANES chains that do not wait for one another. */
+static double weighted_sum(const float *d, size_t tap, const float *w, size_t I, size_t taps)
+{
+    enum { LANES = 8 };
+    double sum[LANES] = {0}, all = 0;
+
+    for (size_t t = 0; t < taps; t++, d += tap)
+        for (size_t i = 0; i < I; i += LANES)
+            for (size_t l = 0; l < LANES && i + l < I; l++)
+                sum[l] += (double)d[i + l] * w[(i + l) * taps + t];
+    for (size_t l = 0; l < LANES; l++)
+        all += sum[l];
+    return all;
+}
+
+/* With W' = s W, s = gain rstd, and dW' the gradient by it: dW = s dW', and since what the convolution gives is W x, the sum of dy W x over all rows is that
+ * of dW' W: dgain = rstd (sum dW' W - mean sum dy). No map is looked at. */
+void ft_folded_slice(const struct ft_running *run, const struct ft_step *step, const float *d, size_t output, size_t tap, size_t from, size_t to)
+{
+    const struct ft_runner *r = run->runner;
+    const int *norm = step->norm < 0 ? NULL : r->model->nodes[step->norm].parameters;
+    size_t taps = step->windows.kernel * step->windows.kernel, I = step->kind == FT_STEP_DEPTHWISE ? 1 : step->inputs;
+    const float *w = ft_runner_parameter(r, step->weight), *own = ft_runner_parameter(r, step->bias);
+    float *dw = ft_running_learnt(run, step->weight), *db = norm ? ft_running_learnt(run, step->bias) : NULL;
+    float *dgain = norm ? ft_running_learnt(run, norm[0]) : NULL, *dbias = norm ? ft_running_learnt(run, norm[1]) : NULL;
+
+    for (size_t o = from; o < to; o++) {
+        double factor, shift, product = norm ? weighted_sum(d + o * output, tap, w + o * I * taps, I, taps) : 0, sum = norm ? whole_sum(run, step, o) : 0;
+
+        ft_folded_scale(r, step, o, &factor, &shift);
+        for (size_t i = 0; dw && i < I; i++)
+            for (size_t t = 0; t < taps; t++)
+                dw[(o * I + i) * taps + t] += (float)factor * d[o * output + t * tap + i];
+        if (dgain)
+            dgain[o] += (float)((product + ((own ? own[o] : 0) - number(r, step, 2)[o]) * sum) *
+                                reciprocal_deviation(r, step, number(r, step, 3)[o]));
+        if (dbias)
+            dbias[o] += (float)sum;
+        if (db)
+            db[o] += (float)(factor * sum);
+    }
 }
 
 /* Columns from..to of dgain, dbias. */

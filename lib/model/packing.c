@@ -26,19 +26,18 @@ size_t ft_map_weight_size(const struct ft_runner *r, const struct ft_step *step,
     return r->kernels->linear_pack ? r->kernels->linear_packed(deep, step->outputs, transposed) : (deep * step->outputs + 15) / 16 * 16;
 }
 
-/* Of output o: by what the norm that follows multiplies, and what bias that leaves: y = (x - mean) rstd gain + bias. */
-static void find_norm(const struct ft_runner *r, const struct ft_step *step, size_t o, float *scale, float *bias)
+/* y = (x - mean) rstd gain + bias. */
+void ft_folded_scale(const struct ft_runner *r, const struct ft_step *step, size_t o, double *factor, double *shift)
 {
     const float *own = ft_runner_parameter(r, step->bias);
     const struct ft_node *norm = step->norm < 0 ? NULL : &r->model->nodes[step->norm];
-    double factor = 1, shift = own ? own[o] : 0;
 
-    if (norm) {
-        factor = ft_runner_parameter(r, norm->parameters[0])[o] / sqrt((double)ft_runner_parameter(r, norm->parameters[3])[o] + (double)norm->epsilon);
-        shift = (shift - ft_runner_parameter(r, norm->parameters[2])[o]) * factor + ft_runner_parameter(r, norm->parameters[1])[o];
-    }
-    *scale = (float)factor;
-    *bias = (float)shift;
+    *factor = 1;
+    *shift = own ? own[o] : 0;
+    if (!norm)
+        return;
+    *factor = ft_runner_parameter(r, norm->parameters[0])[o] / sqrt((double)ft_runner_parameter(r, norm->parameters[3])[o] + (double)norm->epsilon);
+    *shift = (*shift - ft_runner_parameter(r, norm->parameters[2])[o]) * *factor + ft_runner_parameter(r, norm->parameters[1])[o];
 }
 
 /* From [O, I, taps] to [O, taps, I], or turned, to [taps, O, I] with the last tap first; of a depthwise one from [I, taps] to [taps, I]. Then, of a
@@ -48,12 +47,17 @@ static void pack_map(struct ft_runner *r, const struct ft_step *step, bool trans
     size_t taps = step->windows.kernel * step->windows.kernel, I = step->inputs, O = step->outputs;
     const float *w = ft_runner_parameter(r, step->weight);
     bool turned = step->kind == FT_STEP_CONVOLUTION && transposed && ft_map_straight(r->kernels, step, true);
-    float *bias = packed + ft_map_weight_size(r, step, transposed), *to = r->kernels->linear_pack ? room : packed, scale, dropped;
+    float *bias = packed + ft_map_weight_size(r, step, transposed), *to = r->kernels->linear_pack ? room : packed, scale;
 
     if (step->kind == FT_STEP_DEPTHWISE)
         to = packed;
     for (size_t o = 0; o < O; o++) {
-        find_norm(r, step, o, &scale, transposed ? &dropped : bias + o);
+        double factor, shift;
+
+        ft_folded_scale(r, step, o, &factor, &shift);
+        scale = (float)factor;
+        if (!transposed)
+            bias[o] = (float)shift;
         for (size_t t = 0; step->kind == FT_STEP_DEPTHWISE && t < taps; t++)
             to[t * O + o] = w[o * taps + t] * scale;
         for (size_t t = 0; step->kind == FT_STEP_CONVOLUTION && t < taps; t++)
@@ -130,14 +134,15 @@ static bool wants_gradient(const struct ft_runner *r, const struct ft_step *step
 {
     const struct ft_value *out = &r->plan->values[step->out];
 
-    return ((step->kind == FT_STEP_LINEAR && (!out->of_items || out->positions > 1)) || (step->kind == FT_STEP_CONVOLUTION && ft_step_by_taps(step))) &&
-           ft_parameter_learns(&r->model->parameters[step->weight]);
+    if (step->kind == FT_STEP_CONVOLUTION)
+        return (ft_step_direct(step) || ft_step_by_taps(step)) && ft_map_learns(r, step);
+    return step->kind == FT_STEP_LINEAR && (!out->of_items || out->positions > 1) && ft_parameter_learns(&r->model->parameters[step->weight]);
 }
 
 /* A convolution's slices gather their inputs themselves. */
 static size_t width_of(const struct ft_step *step, bool of_output)
 {
-    return of_output ? step->outputs : step->kind == FT_STEP_LINEAR ? step->inputs : 0;
+    return of_output ? step->outputs : step->kind == FT_STEP_LINEAR || ft_step_direct(step) ? step->inputs : 0;
 }
 
 static size_t rows_of(const struct ft_running *run, const struct ft_step *step)

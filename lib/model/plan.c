@@ -86,32 +86,51 @@ static bool can_join(const struct build *b, const struct ft_node *attention)
     return true;
 }
 
-/* A batch norm whose numbers do not change while the plan is used is a factor and a shift of the convolution before it. */
-static bool can_fold(const struct build *b, int i)
+/* Does a backward come by node i? */
+static bool goes_back(const struct build *b, int i)
 {
-    return i > 0 && node_at(b, i)->inputs[0] == i - 1 && node_at(b, i - 1)->op == FT_OP_CONVOLUTION && b->consumers[i - 1] == 1 &&
-           !(b->training && b->learns[i]);
+    return b->training && b->learns[i];
 }
 
-/* Does node i's step apply the activation f after it as well? A convolution's only where no backward will ask for what was there before; an addition's
- * where the slope can be told from what comes out. */
+/* Does the norm go by what its data are, in training? */
+static bool follows_data(const struct build *b, const struct ft_node *norm)
+{
+    return b->training && b->model->batch_statistics && !b->model->parameters[norm->parameters[2]].frozen;
+}
+
+/* A batch norm whose statistics do not change while the plan is used is a factor and a shift of the convolution before it. While it learns, its gradients are
+ * told from those by the weight it went into (norms.c). */
+static bool can_fold(const struct build *b, int i)
+{
+    const struct ft_node *n = node_at(b, i), *made = i > 0 ? node_at(b, i - 1) : NULL;
+
+    return made && n->inputs[0] == i - 1 && made->op == FT_OP_CONVOLUTION && b->consumers[i - 1] == 1 && !(goes_back(b, i) && follows_data(b, n)) &&
+           !b->model->parameters[made->parameters[0]].adapter;
+}
+
+/* Does node i's step apply the activation f after it as well? Where a backward comes by, of convolutions and additions only what tells its slope by what comes
+ * out of it. */
 static bool takes_activation(const struct build *b, int i, enum ft_activation f)
 {
     const struct ft_node *n = node_at(b, i);
+    bool told = f == FT_RELU || f == FT_RELU6;
 
-    if (n->op == FT_OP_ADD && !b->absorbed[n->inputs[0]] && (f == FT_RELU || f == FT_RELU6))
-        return true;
-    return n->op == FT_OP_BATCH_NORM || (n->op == FT_OP_CONVOLUTION && !(b->training && b->learns[i])) || (n->op == FT_OP_ADD && b->absorbed[i]);
+    if (n->op == FT_OP_ADD)
+        return b->absorbed[i] ? told || !goes_back(b, i) : told && !b->absorbed[n->inputs[0]];
+    if (n->op == FT_OP_BATCH_NORM)
+        return !b->absorbed[i] || told || !goes_back(b, i);
+    return n->op == FT_OP_CONVOLUTION && !goes_back(b, i);
 }
 
-/* An addition to what a convolution gives of something that is there before it: done block by block as it is made. Not where a backward comes by. */
+/* An addition to what a convolution gives of something that is there before it: done block by block as it is made. Where a backward comes by, only to one
+ * with a norm: another may be a linear layer. */
 static bool can_add(const struct build *b, int i)
 {
     const struct ft_node *n = node_at(b, i);
     int last = n->inputs[0], made = b->absorbed[last] ? last - 1 : last;
 
-    return b->consumers[last] == 1 && node_at(b, last)->op != FT_OP_ACTIVATION && n->inputs[1] < made && node_at(b, made)->op == FT_OP_CONVOLUTION && node_at(b, made)->groups == 1 &&
-           !(b->training && b->learns[i]);
+    return b->consumers[last] == 1 && node_at(b, last)->op != FT_OP_ACTIVATION && n->inputs[1] < made && node_at(b, made)->op == FT_OP_CONVOLUTION &&
+           node_at(b, made)->groups == 1 && (made != last || !goes_back(b, i));
 }
 
 /* A norm that is not frozen changes in training even where none of its parameters learns. */
@@ -308,7 +327,7 @@ static void plain_step(struct build *b, int i, enum ft_step_kind kind)
         set_parameters(step, n);
     if (n->op == FT_OP_DROPOUT)
         step->rate = n->rate;
-    if (n->op == FT_OP_BATCH_NORM && b->training && b->model->batch_statistics && !b->model->parameters[n->parameters[2]].frozen) {
+    if (n->op == FT_OP_BATCH_NORM && follows_data(b, n)) {
         step->meets = true;
         step->moments = b->plan->moments;
         b->plan->moments += 2 * n->width;
@@ -384,7 +403,9 @@ static void mark_gradients(struct ft_plan *plan)
     for (int s = 0; s < plan->step_count; s++) {
         struct ft_step *step = &plan->steps[s];
         struct ft_part parts[FT_PARTS];
-        bool needs = trainable(plan->model, step->weight) || trainable(plan->model, step->bias) || ft_plan_parts(plan, step, parts);
+        const int *norm = step->norm < 0 ? NULL : plan->model->nodes[step->norm].parameters;
+        bool needs = trainable(plan->model, step->weight) || trainable(plan->model, step->bias) || ft_plan_parts(plan, step, parts) ||
+                     (norm && (trainable(plan->model, norm[0]) || trainable(plan->model, norm[1])));
 
         if (step->kind == FT_STEP_EMBEDDING)
             for (int k = 0; k < plan->model->nodes[step->node].parameter_count; k++)

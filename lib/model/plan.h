@@ -53,7 +53,7 @@ struct ft_step {
     float rate;              /* dropout while training */
     size_t moments;          /* and where its mean and variance are among a chunk's, 2 * channels floats */
     bool meets;              /* BATCH_NORM by the chunk's own statistics: all its shards come as far as this before any goes on */
-    size_t sums;             /* BATCH_NORM: where its sums, 2 * channels doubles, are among a shard's of the segment */
+    size_t sums;             /* BATCH_NORM, or with norm: where its sums, 2 * channels doubles, are among a shard's of the segment */
     size_t saved;            /* floats a row it saves beside its values (statistics), offset among the kept floats */
 };
 
@@ -132,7 +132,14 @@ static inline bool ft_step_told_by_output(const struct ft_model *model, const st
 {
     enum ft_activation f = step->kind == FT_STEP_ACTIVATION ? model->nodes[step->node].activation : step->activation;
 
-    return (step->kind == FT_STEP_ACTIVATION || step->kind == FT_STEP_DROPOUT_ADD) && (f == FT_RELU || f == FT_RELU6);
+    return (step->kind == FT_STEP_ACTIVATION || step->kind == FT_STEP_DROPOUT_ADD || step->kind == FT_STEP_CONVOLUTION ||
+            step->kind == FT_STEP_DEPTHWISE) && (f == FT_RELU || f == FT_RELU6);
+}
+
+/* Does each window of a CONVOLUTION cover one position, the next one the next? Then it is a linear layer over the map. */
+static inline bool ft_step_direct(const struct ft_step *step)
+{
+    return step->kind == FT_STEP_CONVOLUTION && step->windows.kernel == 1 && step->windows.stride == 1;
 }
 
 enum { FT_PLAN_TRAINING = 1, FT_PLAN_UNFUSED = 2 };

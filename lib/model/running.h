@@ -127,6 +127,8 @@ struct ft_running ft_running_start(struct ft_runner *runner, size_t chunk);
 float *ft_running_value(const struct ft_running *run, int value, const struct ft_shard *shard, const struct ft_worker *worker);
 float *ft_running_saved(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, size_t floats,
                         float *otherwise);
+/* A parameter's gradient, NULL where it does not learn. */
+float *ft_running_learnt(const struct ft_running *run, int parameter);
 /* A shard's rows of the gradient of a value. */
 float *ft_running_gradient(const struct ft_running *run, int value, const struct ft_shard *shard);
 float ft_running_power(const struct ft_running *run, const struct ft_step *step);   /* a generalised mean's p */
@@ -148,7 +150,13 @@ void ft_map_forward(const struct ft_running *run, const struct ft_step *step, co
                     float *y, const float *const in[]);
 void ft_map_add(const struct ft_kernels *k, enum ft_activation f, float *y, const float *x, const float *residual, size_t count);   /* y = f(x + residual) */
 void ft_map_backward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker, int input, float *dx);
-void ft_map_slice(const struct ft_running *run, const struct ft_slice *slice, struct ft_worker *worker, float *dw, float *db);
+void ft_map_slice(const struct ft_running *run, const struct ft_slice *slice, struct ft_worker *worker);
+
+/* What a norm makes of output o: its factor; the shift that leaves, with the convolution's own bias. */
+void ft_folded_scale(const struct ft_runner *r, const struct ft_step *step, size_t o, double *factor, double *shift);
+
+/* Is the gradient by its weight asked for, for its own sake or a norm's? */
+bool ft_map_learns(const struct ft_runner *r, const struct ft_step *step);
 
 /* Does the table convolve straight from the map here, without windows gathered? Then the backward's weights are packed for that. */
 bool ft_map_straight(const struct ft_kernels *k, const struct ft_step *step, bool backward);
@@ -166,6 +174,13 @@ void ft_norm_forward(const struct ft_running *run, const struct ft_step *step, c
 void ft_norm_backward_activation(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker);
 
 void ft_norm_backward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker, float *dx);
+/* A norm that went into a convolution's weights: its activation's backward, in the place of the output's gradient, and the sums of that. */
+void ft_folded_backward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker);
+
+/* dw[o,I,taps], outputs from..to, and where the step has a norm its gradients too, += those that follow from d[o,t,i] at d + o * output + t * tap, the gradient
+ * by the weight as it was prepared. */
+void ft_folded_slice(const struct ft_running *run, const struct ft_step *step, const float *d, size_t output, size_t tap, size_t from, size_t to);
+
 void ft_norm_slice(const struct ft_running *run, const struct ft_slice *slice, float *dgain, float *dbias);
 
 /* Before a segment's shards go through: their sums are zero. */

@@ -314,7 +314,8 @@ static void check_frozen(void)
     }
     few = kept_size(model, &packed);
     run(model, FT_PLAN_TRAINING, &packed, 1, out, part);
-    ok(few * 2 < all, "frozen below: %zu bytes are kept instead of %zu", few, all);
+    /* Of what learns not much more is kept than a map a convolution, so it is not half. */
+    ok(few * 5 < all * 3, "frozen below: %zu bytes are kept instead of %zu", few, all);
     ok(where && apart(where, whole + from, model->block_count - from) < 1e-5, "and what learns gets the same gradient (%.1g)",
        apart(where, whole + from, model->block_count - from));
     ok(from > 0 && apart(part, whole, from) > .99 && part[0] == 0 && part[from - 20] == 0, "what is frozen gets none");
