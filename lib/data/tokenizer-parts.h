@@ -135,6 +135,7 @@ int ft_tokenizer_read_text(struct ft_tokenizer *tokenizer, char *text, size_t si
 
 /* The tokens from number `from` on as tokenizer->way wants them. */
 void ft_tokens_end(struct ft_tokens *tokens, size_t from, const struct ft_tokenizer_way *way);
+int ft_tokens_fill(struct ft_tokens *tokens, size_t until, int32_t id);
 
 enum { FT_ID_LIMIT = 1 << 28 };       /* ids are below this */
 

@@ -117,3 +117,18 @@ void ft_tokens_end(struct ft_tokens *tokens, size_t from, const struct ft_tokeni
     if (tokens->count > from && (way->end < 0 || tokens->id[end] == way->end))
         tokens->count = end + 1;
 }
+
+int ft_tokens_fill(struct ft_tokens *tokens, size_t until, int32_t id)
+{
+    if (until > tokens->capacity) {
+        int32_t *more = ft_resize(tokens->id, until, sizeof *more);
+
+        if (!more)
+            return -1;
+        tokens->id = more;
+        tokens->capacity = until;
+    }
+    while (tokens->count < until)
+        tokens->id[tokens->count++] = id;
+    return 0;
+}

@@ -251,6 +251,10 @@ int ft_tokenizer_encode(const struct ft_tokenizer *tokenizer, struct ft_string t
         ft_tokens_leave_out(tokens, begun, tokenizer->left_out);
     if (tokenizer->way.ends)
         ft_tokens_end(tokens, begun, &tokenizer->way);
+    if (tokenizer->way.fills && ft_tokens_fill(tokens, begun + limit, tokenizer->way.filler) < 0) {
+        tokens->count = begun;
+        return -1;
+    }
     return 0;
 }
 

@@ -35,6 +35,8 @@ int32_t ft_tokenizer_left_out(const struct ft_tokenizer *tokenizer);   /* the id
 struct ft_tokenizer_way {
     bool ends;               /* a text's ids end with the first `end`; or, `end` being -1, with the first of the largest id among them */
     int32_t end;
+    bool fills;              /* ids are filled up with `filler` to the limit (SigLIP, which reads its padding) */
+    int32_t filler;
 };
 
 /* Once, after opening and before the first text. FT_BAD: `end` is not what the tokenizer puts behind a text. */

@@ -127,6 +127,10 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
             attention = ft_running_attention(r, step);
             k->attention_backward(dx, bias_parts(run, step->weight, shard->first_text), dy, x, &attention, &dropout, &shard->rows, width, worker->scratch.data);
             break;
+        case FT_STEP_ATTEND:
+            k->attend_backward(i ? NULL : dx, i ? dx : NULL, dy, x, ft_running_value(run, step->in[1], shard, worker), node->attention.heads, &shard->rows,
+                               width, worker->scratch.data);
+            break;
         case FT_STEP_ROTARY:
             k->rotary(dx, dy, r->rotary[step->rotary].data, true, &shard->rows, node->attention.heads, width / 3);
             break;
@@ -247,6 +251,14 @@ static void slice_of_shard(const struct ft_running *run, const struct ft_step *s
                                        r->plan->values[step->out].width, slice->from, slice->to);
 }
 
+/* All items have the one. */
+static void probe_slice(float *dw, const float *dy, size_t rows, size_t width, const struct ft_slice *slice)
+{
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = slice->from; c < slice->to; c++)
+            dw[c] += dy[r * width + c];
+}
+
 static void slice_of_chunk(const struct ft_running *run, const struct ft_slice *slice, int worker)
 {
     struct ft_runner *r = run->runner;
@@ -268,6 +280,8 @@ static void slice_of_chunk(const struct ft_running *run, const struct ft_slice *
         ft_norm_slice(run, slice, dw, db);
     else if (step->kind == FT_STEP_CONVOLUTION || step->kind == FT_STEP_DEPTHWISE || step->kind == FT_STEP_TOKENS)
         ft_map_slice(run, slice, &r->workers[worker]);
+    else if (step->kind == FT_STEP_PROBE)
+        probe_slice(dw, dy, rows, value->width, slice);
     else if (step->kind == FT_STEP_NORM)
         r->kernels->layer_norm_gradient(dw, db, dy, x, ft_running_saved(run, step, &whole, 2, NULL), rows, value->width,
                                         slice->from, slice->to);

@@ -37,7 +37,7 @@ static void find_lives(const struct ft_plan *plan, struct life *life)
             life[step->in[0]].backward |= step->kind != FT_STEP_ACTIVATION || !ft_step_told_by_output(plan->model, step);
         if (step->kind == FT_STEP_SCALE)
             life[step->in[1]].backward = true;
-        if (step->kind == FT_STEP_MULTIPLY)
+        if (step->kind == FT_STEP_MULTIPLY || step->kind == FT_STEP_ATTEND)
             life[step->in[0]].backward = life[step->in[1]].backward = true;
         if (step->kind == FT_STEP_NORMALIZE || step->kind == FT_STEP_GEM || ft_step_told_by_output(plan->model, step))
             life[step->out].backward = true;

@@ -91,6 +91,20 @@ int ft_build_transposed(struct ft_builder *build, const char *prefix, const char
     return number;
 }
 
+int ft_build_part(struct ft_builder *build, const char *prefix, const char *whole, const char *suffix, size_t rows, size_t columns, size_t first, size_t all,
+                  int flags)
+{
+    int number = ft_build_parameter(build, prefix, suffix, rows, columns, flags | (first ? FT_BUILD_JOINED : 0));
+    struct ft_parameter *p = build->model->parameters + number;
+
+    if (number < 0)
+        return -1;
+    p->first = first * (flags & FT_BUILD_VECTOR ? 1 : columns);
+    p->shape[0] = all;
+    p->whole = ft_arena_print(&build->model->arena, "%s.%s", prefix, whole);
+    return p->whole ? number : out_of_memory(build);
+}
+
 int ft_build_node(struct ft_builder *build, enum ft_op op, size_t width, int a, int b, int c, const char *format, ...)
 {
     struct ft_model *model = build->model;

@@ -30,6 +30,11 @@ int ft_build_shaped(struct ft_builder *build, const char *prefix, const char *su
 /* A matrix that its file has as [columns, rows]. */
 int ft_build_transposed(struct ft_builder *build, const char *prefix, const char *suffix, size_t rows, size_t columns, int flags);
 
+/* Rows of a matrix, or numbers of a vector (`rows` 1), from `first` on, of a tensor PREFIX.WHOLE that has `all` of them; its own name is PREFIX.SUFFIX.
+ * Parts are made in their order, the last one too. */
+int ft_build_part(struct ft_builder *build, const char *prefix, const char *whole, const char *suffix, size_t rows, size_t columns, size_t first, size_t all,
+                  int flags);
+
 /* Number of the new node; inputs of -1 are none. Attributes and parameters are set through ft_build_at. */
 int ft_build_node(struct ft_builder *build, enum ft_op op, size_t width, int a, int b, int c, const char *format, ...)
     __attribute__((format(printf, 7, 8)));
@@ -87,7 +92,7 @@ const struct ft_family_pair *ft_family_pair_find(const char *name);   /* NULL wh
 const struct ft_family *ft_family_find(const char *name);        /* NULL: FT_BAD, and the message lists the known ones */
 
 extern const struct ft_family ft_family_m_clip;
-extern const struct ft_family_pair ft_pair_clip, ft_pair_open_clip, ft_pair_chinese_clip;
+extern const struct ft_family_pair ft_pair_clip, ft_pair_open_clip, ft_pair_chinese_clip, ft_pair_siglip;
 
 /* Which families config.json is for: its model_type, or open_clip's, whose own config says none; NULL: neither. */
 #define FT_OPEN_CLIP "open_clip"

@@ -41,6 +41,8 @@ enum ft_op {
     FT_OP_RELATIVE_BIAS, /* no values of its own, only a parameter [buckets, heads] that attentions after it share */
     FT_OP_ROTARY,        /* [R, 3W] -> the same, its queries and keys turned by their places; attention.heads, theta */
     FT_OP_GATE,          /* [R, 2W] -> [R, W]: the first half, activated, times the second; activation */
+    FT_OP_PROBE,         /* [S, W]: the same for every item; parameter, of W numbers */
+    FT_OP_ATTEND,        /* inputs query [S, W], key and value side by side [R, 2W] -> [S, W]: each item's query over its tokens; attention.heads */
 };
 const char *ft_op_name(enum ft_op op);
 
@@ -68,6 +70,8 @@ struct ft_parameter {
     bool statistic;          /* a running mean or variance: follows the data while its node is not frozen; has no gradient */
     bool frozen;
     const struct ft_fold *fold;   /* how its file writes it where that is not as it is, or NULL */
+    const char *whole;       /* the tensor it is a part of, whose shape `shape` is: parts lie in the list one after another, joined; or NULL */
+    size_t first;            /* and how many numbers of the tensor are before it */
     bool transposed;         /* its file has it as [columns, rows], which `shape` says */
     bool joined;             /* begins where the one before it ends: both are one matrix */
     bool fresh;              /* no file has it yet: it is what tailor.h says */

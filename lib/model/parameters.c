@@ -39,7 +39,7 @@ const struct ft_safetensor *ft_parameter_find(const struct ft_model *model, cons
     if (*parameter->file)
         return ft_safetensors_find(files, parameter->name);
     for (const char *const *prefix = family ? family->prefixes : NULL; prefix && *prefix && !tensor; prefix++)
-        tensor = find_named(&arena, files, *prefix, parameter->name);
+        tensor = find_named(&arena, files, *prefix, parameter->whole ? parameter->whole : parameter->name);
     for (const char *const *copy = parameter->copies; copy && *copy && !tensor; copy++)
         tensor = ft_safetensors_find(files, *copy);
     ft_arena_free(&arena);
@@ -154,11 +154,25 @@ static int read_transposed(const struct ft_parameter *p, const struct ft_safeten
     return result;
 }
 
+/* One that is a part of its tensor: every number of that is as many bytes. */
+static int read_part(const struct ft_parameter *p, const struct ft_safetensor *tensor, float *out)
+{
+    struct ft_safetensor part = *tensor;
+    size_t each = tensor->size / (size_t)tensor->count;
+
+    part.count = p->rows * p->columns;
+    part.data = (const char *)tensor->data + p->first * each;
+    part.size = (size_t)part.count * each;
+    return ft_safetensor_floats(&part, out);
+}
+
 /* What is folded lies in the model's own file, which is the first. */
 static int read_parameter(const struct ft_parameter *p, const struct sources *sources, const struct ft_safetensor *tensor, float *out)
 {
     if (p->transposed)
         return read_transposed(p, tensor, out);
+    if (p->whole)
+        return read_part(p, tensor, out);
     return p->fold ? ft_fold_read(p, sources->files, tensor, out) : ft_safetensor_floats(tensor, out);
 }
 
@@ -211,7 +225,7 @@ static bool in_place(const struct ft_model *model, const struct sources *sources
     for (int i = 0; i < model->parameter_count; i++)
         if (!sources->tensors[i] || strcmp(sources->tensors[i]->dtype, "F32") != 0 || model->parameters[i].transposed ||
             ft_fold_is(&model->parameters[i], sources->files) ||
-            (const char *)sources->tensors[i]->data != *data + model->parameters[i].offset * sizeof(float))
+            (const char *)sources->tensors[i]->data + model->parameters[i].first * sizeof(float) != *data + model->parameters[i].offset * sizeof(float))
             return false;
     return ((uintptr_t)*data & 63) == 0;
 }

@@ -43,7 +43,7 @@ static struct ft_step *new_step(struct build *b, enum ft_step_kind kind, int nod
 {
     struct ft_plan *plan = b->plan;
     struct ft_step *step = &plan->steps[plan->step_count++];
-    bool of_items = kind == FT_STEP_POOL || kind == FT_STEP_GEM || kind == FT_STEP_VECTOR || kind == FT_STEP_PIXELS || (in >= 0 && plan->values[in].of_items);
+    bool of_items = kind == FT_STEP_POOL || kind == FT_STEP_GEM || kind == FT_STEP_VECTOR || kind == FT_STEP_PIXELS || kind == FT_STEP_PROBE || (in >= 0 && plan->values[in].of_items);
     const struct ft_node *n = node_at(b, node);
     bool map = n->height && kind != FT_STEP_POOL && kind != FT_STEP_GEM && kind != FT_STEP_TOKENS;
 
@@ -309,10 +309,11 @@ static void add_step(struct build *b, int i)
     b->value[i] = step->out;
 }
 
-static void multiply_step(struct build *b, int i)
+/* One of two inputs. */
+static void two_step(struct build *b, int i, enum ft_step_kind kind)
 {
     const struct ft_node *n = node_at(b, i);
-    struct ft_step *step = new_step(b, FT_STEP_MULTIPLY, i, b->value[n->inputs[0]], n->width);
+    struct ft_step *step = new_step(b, kind, i, b->value[n->inputs[0]], n->width);
 
     step->in[step->in_count++] = b->value[n->inputs[1]];
     b->value[i] = step->out;
@@ -323,7 +324,7 @@ static void plain_step(struct build *b, int i, enum ft_step_kind kind)
     const struct ft_node *n = node_at(b, i);
     struct ft_step *step = new_step(b, kind, i, n->input_count ? b->value[n->inputs[0]] : -1, n->width);
 
-    if (kind == FT_STEP_NORM || n->op == FT_OP_BATCH_NORM || n->op == FT_OP_GEM)
+    if (kind == FT_STEP_NORM || kind == FT_STEP_PROBE || n->op == FT_OP_BATCH_NORM || n->op == FT_OP_GEM)
         set_parameters(step, n);
     if (n->op == FT_OP_DROPOUT)
         step->rate = n->rate;
@@ -364,7 +365,9 @@ static int node_steps(struct build *b, int i)
     case FT_OP_ROTARY: rotary_step(b, i); break;
     case FT_OP_GATE: plain_step(b, i, FT_STEP_GATE); break;
     case FT_OP_ADD: add_step(b, i); break;
-    case FT_OP_MULTIPLY: multiply_step(b, i); break;
+    case FT_OP_MULTIPLY: two_step(b, i, FT_STEP_MULTIPLY); break;
+    case FT_OP_ATTEND: two_step(b, i, FT_STEP_ATTEND); break;
+    case FT_OP_PROBE: plain_step(b, i, FT_STEP_PROBE); break;
     case FT_OP_RELATIVE_BIAS: break;
     case FT_OP_DROPOUT:
         if (!b->training)
@@ -426,13 +429,14 @@ static int find_inert(struct ft_arena *arena, struct ft_plan *plan)
         return -1;
     for (int i = 0; i < model->node_count; i++) {
         const struct ft_node *n = &model->nodes[i];
-        const struct ft_node *key = n->op == FT_OP_ATTENTION ? &model->nodes[n->inputs[n->input_count > 1]] : NULL;
+        const struct ft_node *key = n->op == FT_OP_ATTENTION || n->op == FT_OP_ATTEND ? &model->nodes[n->inputs[n->input_count > 1]] : NULL;
         const struct ft_parameter *bias = key && key->op == FT_OP_LINEAR && key->parameter_count == 2 ? &model->parameters[key->parameters[1]] : NULL;
 
-        /* Of query, key and value in one, the second third is the key's. */
+        /* Of query, key and value in one the second third is the key's, of key and value the first half. */
         if (bias && !bias->frozen)
-            plan->inert[plan->inert_count++] = n->input_count > 1 ? (struct ft_inert){bias->offset, bias->columns} :
-                                                                     (struct ft_inert){bias->offset + bias->columns / 3, bias->columns / 3};
+            plan->inert[plan->inert_count++] = n->op == FT_OP_ATTEND ? (struct ft_inert){bias->offset, bias->columns / 2} :
+                                               n->input_count > 1    ? (struct ft_inert){bias->offset, bias->columns} :
+                                                                       (struct ft_inert){bias->offset + bias->columns / 3, bias->columns / 3};
     }
     return 0;
 }

@@ -155,6 +155,8 @@ static int reserve_worker(struct ft_runner *r, struct ft_worker *worker)
 
         if (step->kind == FT_STEP_ATTENTION)
             raise_to(&scratch, ft_attention_scratch(r->cut->longest, node->attention.heads, node->width));
+        if (step->kind == FT_STEP_ATTEND)
+            raise_to(&scratch, 2 * r->cut->longest);
         if (step->kind == FT_STEP_BATCH_NORM)
             raise_to(&channels, node->width);
         raise_to(&scratch, ft_map_scratch(r, step));
@@ -330,6 +332,13 @@ void ft_running_forward(const struct ft_running *run, const struct ft_step *step
     case FT_STEP_ATTENTION:
         attention = ft_running_attention(r, step);
         k->attention_forward(y, in[0], &attention, &dropout, &shard->rows, width, worker->scratch.data);
+        break;
+    case FT_STEP_PROBE:
+        for (size_t i = 0; i < rows; i++)
+            memcpy(y + i * width, ft_runner_parameter(r, step->weight), width * sizeof *y);
+        break;
+    case FT_STEP_ATTEND:
+        k->attend_forward(y, in[0], in[1], node->attention.heads, &shard->rows, width, worker->scratch.data);
         break;
     case FT_STEP_ACTIVATION:
         k->activation_forward(node->activation, y, in[0], rows * width);

@@ -141,6 +141,16 @@ static int write_modules(struct ft_arena *arena, const struct ft_model *model, c
     return result;
 }
 
+/* Numbers of the tensor that it is, or is the first part of. */
+static size_t whole_count(const struct ft_parameter *p)
+{
+    size_t count = 1;
+
+    for (int i = 0; i < p->rank; i++)
+        count *= p->shape[i];
+    return count;
+}
+
 /* The parameters of one file in the block's order, so that a reader may map them in place. */
 static size_t collect(const struct ft_model *model, const char *file, const struct ft_safetensors *source, struct ft_safetensor *out, bool *used)
 {
@@ -151,7 +161,7 @@ static size_t collect(const struct ft_model *model, const char *file, const stru
         const struct ft_parameter *p = model->parameters + i;
         const struct ft_safetensor *as;
 
-        if (strcmp(p->file, file) != 0)
+        if (strcmp(p->file, file) != 0 || p->first)   /* what a part's tensor has behind the first lies behind that */
             continue;
         if ((as = p->fresh ? NULL : ft_parameter_find(model, source, p)))
             used[as - source->tensors] = true;
@@ -165,8 +175,7 @@ static size_t collect(const struct ft_model *model, const char *file, const stru
         out[count++] = (struct ft_safetensor){
             .name = as ? as->name : p->name, .dtype = "F32", .rank = p->rank,
             .shape = {p->shape[0], p->shape[1], p->shape[2], p->shape[3]},
-            .count = p->rows * p->columns, .data = model->block + p->offset, .size = p->rows * p->columns * sizeof(float),
-            .turned = p->transposed};
+            .count = whole_count(p), .data = model->block + p->offset, .size = whole_count(p) * sizeof(float), .turned = p->transposed};
     }
     return count;
 }

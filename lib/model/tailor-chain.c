@@ -14,7 +14,7 @@ bool ft_node_pooled(const struct ft_model *model, int node)
 {
     const struct ft_node *n = model->nodes + node;
 
-    if (n->op == FT_OP_POOL || n->op == FT_OP_GEM || n->op == FT_OP_VECTOR)
+    if (n->op == FT_OP_POOL || n->op == FT_OP_GEM || n->op == FT_OP_VECTOR || n->op == FT_OP_PROBE)
         return true;
     return n->height == 0 && n->op != FT_OP_TOKENS && n->input_count > 0 && ft_node_pooled(model, n->inputs[0]);
 }

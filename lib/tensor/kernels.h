@@ -127,6 +127,13 @@ struct ft_kernels {
     void (*attention_backward)(float *dqkv, float *dbias, const float *dy, const float *qkv, const struct ft_attention *attention,
                                const struct ft_dropout *dropout, const struct ft_rows *rows, size_t W, float *scratch);
 
+    /* One query an item over its tokens, heads side by side (the pooling of Zhai et al. 2023): q[S,W], rows of kv[R,2W] are key | value, scores by
+     * 1 / sqrt(W / H); y[S,W]. The backward writes dq[S,W] and dkv[R,2W], either of which may be NULL. `scratch` holds two floats for each token of
+     * the longest item. */
+    void (*attend_forward)(float *y, const float *q, const float *kv, size_t H, const struct ft_rows *rows, size_t W, float *scratch);
+    void (*attend_backward)(float *dq, float *dkv, const float *dy, const float *q, const float *kv, size_t H, const struct ft_rows *rows, size_t W,
+                            float *scratch);
+
     /* Rotary position embedding (Su et al. 2021) of the queries and keys of qkv[R, 3W]: in each head the pair (d, d + D/2), D = W / H, is turned by the
      * angle p theta^(-2d/D), p the place in the sequence; `back` turns the other way, which is the gradient. Values are copied, and so
      * is what an odd D leaves over. `table` is

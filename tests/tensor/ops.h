@@ -415,6 +415,27 @@ static void gem_backward_op(const struct op *op, struct problem *p, float *const
     d[1][0] /= 4;
 }
 
+/* attend: q[S, W], kv[R, 2W] */
+
+static void attend_sizes(const struct problem *p, size_t size[], size_t *output)
+{
+    *output = size[0] = p->rows.sequences * p->shape.W;
+    size[1] = p->R * 2 * p->shape.W;
+}
+
+static void attend_forward_op(const struct op *op, struct problem *p, float *y, float *const in[])
+{
+    (void)op;
+    p->k->attend_forward(y, in[0], in[1], p->shape.H, &p->rows, p->shape.W, p->scratch);
+}
+
+static void attend_backward_op(const struct op *op, struct problem *p, float *const d[], const float *dy, float *const in[], const float *y)
+{
+    (void)op, (void)y;
+    p->k->attend_backward(d[0], NULL, dy, in[0], in[1], p->shape.H, &p->rows, p->shape.W, p->scratch);
+    p->k->attend_backward(NULL, d[1], dy, in[0], in[1], p->shape.H, &p->rows, p->shape.W, p->scratch);
+}
+
 #include "ops-maps.h"
 
 #define ROWWISE .by_row = true, .in_place = true
@@ -454,6 +475,7 @@ static const struct op ops[] = {
     {"attention, window, causal", 1, WINDOWED | CAUSAL, 0, ATTENTION, 2e-6, true, false},
     {"attention, window, with all", 2, WINDOWED | SCALED | BIASED, 0.1f, ATTENTION, 2e-6, true, false},
     {"attention, wide window", 1, WIDE, 0.1f, ATTENTION, 2e-6, true, false},
+    {"attend", 2, 0, 0, attend_sizes, attend_forward_op, attend_backward_op, ENTRY(attend_forward), 0, false, false},   /* one input has a row an item */
     {"rotary", 1, 0, 0, rotary_sizes, rotary_forward_op, rotary_backward_op, ENTRY(rotary), 2e-7, ROWWISE},
     {"gate gelu", 1, FT_GELU, 0, GATE, 5e-7, true, false},
     {"gate silu", 1, FT_SILU, 0, GATE, 5e-7, true, false},

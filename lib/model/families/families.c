@@ -15,7 +15,7 @@ static const struct ft_family *const families[] = {
 
 /* Models of two towers. */
 static const struct ft_family_pair *const pairs[] = {
-    &ft_pair_clip, &ft_pair_open_clip, &ft_pair_chinese_clip,
+    &ft_pair_clip, &ft_pair_open_clip, &ft_pair_chinese_clip, &ft_pair_siglip,
     NULL,
 };
 

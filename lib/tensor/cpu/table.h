@@ -10,6 +10,7 @@
 #include "tensor/cpu/fast-rows.h"
 #include "tensor/cpu/fast-windows.h"
 #include "tensor/cpu/tables.h"
+#include "tensor/plain/plain.h"
 
 static void linear_gradient(float *dw, float *db, const float *dy, const float *x, const float *dy_packed, const float *x_packed,
                             size_t R, size_t I, size_t O, size_t from, size_t to)
@@ -39,6 +40,8 @@ const struct ft_kernels FT_TABLE = {
     .dropout_add = dropout_add,
     .attention_forward = attention_forward,
     .attention_backward = attention_backward,
+    .attend_forward = ft_plain_attend_forward,
+    .attend_backward = ft_plain_attend_backward,
     .rotary = rotary,
     .gate_forward = gate_forward,
     .gate_backward = gate_backward,

@@ -44,6 +44,9 @@ void ft_plain_embedding_forward(float *y, const int32_t *id, const float *word, 
 void ft_plain_embedding_gradient(float *dword, float *dposition, float *dtype, const float *dy, const int32_t *id,
                                  const struct ft_rows *rows, size_t first, size_t W, size_t from, size_t to);
 void ft_plain_pool_forward(enum ft_pooling how, float *y, uint32_t *arg, const float *x, const struct ft_rows *rows, size_t W);
+void ft_plain_attend_forward(float *y, const float *q, const float *kv, size_t H, const struct ft_rows *rows, size_t W, float *scratch);
+void ft_plain_attend_backward(float *dq, float *dkv, const float *dy, const float *q, const float *kv, size_t H, const struct ft_rows *rows, size_t W,
+                              float *scratch);
 void ft_plain_gem_forward(float *y, const float *x, float p, float epsilon, const struct ft_rows *rows, size_t W);
 void ft_plain_gem_backward(float *dx, const float *dy, const float *y, const float *x, float p, float epsilon, const struct ft_rows *rows, size_t W);
 void ft_plain_gem_gradient(float *dp, const float *dy, const float *y, const float *x, float p, float epsilon, const struct ft_rows *rows, size_t W);

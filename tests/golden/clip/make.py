@@ -16,10 +16,11 @@ torch.set_default_dtype(torch.float64)
 source = open("../vision/make.py").read()   # its functions, not its models
 exec(compile(source[source.index("def mix("):source.index("\nout, names = [], []")], "make.py", "exec"), globals())
 from transformers import (CLIPConfig, CLIPModel, CLIPTextConfig, CLIPVisionConfig, CLIPTextModelWithProjection, CLIPTextModel, CLIPVisionModelWithProjection,
-                          PreTrainedTokenizerFast, ChineseCLIPConfig, ChineseCLIPModel, XLMRobertaConfig, XLMRobertaModel)
+                          PreTrainedTokenizerFast, ChineseCLIPConfig, ChineseCLIPModel, XLMRobertaConfig, XLMRobertaModel, SiglipConfig, SiglipModel)
 
 TEXTS = open("texts.txt", encoding="utf-8").read().splitlines()
 out, names = [], []
+HALF_VALUES = [.5, .5, .5], [.5, .5, .5]
 CLIP_VALUES = [.48145466, .4578275, .40821073], [.26862954, .26130258, .27577711]
 
 
@@ -194,6 +195,32 @@ def m_clip(name, dim):
     case(name, "transformers", "-", 0, "xlmr", model, model(tokens), short_name(["transformer."]))
 
 
+# ---- SigLIP ----
+
+def siglip(name, size, **more):
+    """Texts of no more than the model's length are filled up with padding, which is looked at as all else is; a text's last place is embedded."""
+    model = fill(SiglipModel(SiglipConfig(text_config=dict(vocab_size=401, max_position_embeddings=16, hidden_size=24, intermediate_size=40, num_hidden_layers=2,
+                                                           num_attention_heads=3, **more),
+                                          vision_config=dict(image_size=size, **tiny_image))).eval())
+    write(f"{name}/config.json", config_of(model))
+    images(name, size, HALF_VALUES, "SiglipImageProcessor")
+    list_names("transformers", name, model.state_dict())
+    ids = tokenizer("t5", pad_token="<pad>")(TEXTS, padding="max_length", truncation=True, max_length=16, return_tensors="pt").input_ids
+
+    def parts(key, grad):
+        """Query and the other two of the head are parameters of their own."""
+        if not key.startswith("head.attention.in_proj_"):
+            return [(key, grad)]
+        kind = key.rsplit("_", 1)[1]
+        return [(f"head.attention.query.{kind}", grad[:len(grad) // 3]), (f"head.attention.key_value.{kind}", grad[len(grad) // 3:])]
+
+    case(name, "transformers", "text", 0, "t5", model, model.get_text_features(input_ids=ids).pooler_output, short_name(["text_model."]))
+    case(name, "transformers", "image", size, "-", model, model.get_image_features(prepared(size, HALF_VALUES)).pooler_output, short_name(["vision_model."]),
+         parts=parts)
+
+
+siglip("siglip", 48)
+siglip("siglip-projected", 44, projection_size=32, hidden_act="gelu")
 chinese_clip("chinese-clip", 40, 18)
 m_clip("m-clip", 20)
 

@@ -88,6 +88,15 @@ def gem(x, p):
     return torch.stack([s.clamp(min=1e-6).pow(p).mean(0).pow(1 / p) for s in sequences(x)])
 
 
+def attend(q, kv):
+    """torch.nn.functional's attention of one query."""
+    out = []
+    for i, s in enumerate(sequences(kv)):
+        k, v = (t.reshape(len(s), H, W // H).transpose(0, 1) for t in s.split(W, dim=1))
+        out.append(F.scaled_dot_product_attention(q[i].reshape(H, 1, W // H), k, v).reshape(W))
+    return torch.stack(out)
+
+
 ROWS = (R, W)
 OPS = {
     "linear": (F.linear, [ROWS, (O, W), (O,)]),
@@ -124,6 +133,7 @@ OPS = {
     "embedding of words": (lambda word: F.embedding(ids, word), [(O, W)]),
     "rms_norm": (lambda x, g: F.rms_norm(x, (W,), g, 0.25), [ROWS, (W,)]),
     "multiply": (torch.mul, [ROWS, ROWS]),
+    "attend": (attend, [(len(LENGTHS), W), (R, 2 * W)]),
 }
 
 for name, (function, shapes) in OPS.items():
