@@ -48,12 +48,6 @@ static void hit(const struct ft_kernels *k, struct target target)
         k->add(target.where, target.handed, target.count);
 }
 
-static void split(float *dx, const float *dy, size_t rows, size_t width, size_t which)
-{
-    for (size_t r = 0; r < rows; r++)
-        memcpy(dx + r * width, dy + (r * 3 + which) * width, width * sizeof(float));
-}
-
 float *ft_running_learnt(const struct ft_running *run, int number)
 {
     const struct ft_parameter *p = number < 0 ? NULL : &run->runner->model->parameters[number];
@@ -121,7 +115,7 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
                 memcpy(dx, dy, rows * width * sizeof(float));
             break;
         case FT_STEP_JOIN:
-            split(dx, dy, rows, width / 3, (size_t)i);
+            ft_rows_split(dx, dy, rows, width / 3, (size_t)i);
             break;
         case FT_STEP_ATTENTION:
             attention = ft_running_attention(r, step);
@@ -251,14 +245,6 @@ static void slice_of_shard(const struct ft_running *run, const struct ft_step *s
                                        r->plan->values[step->out].width, slice->from, slice->to);
 }
 
-/* All items have the one. */
-static void probe_slice(float *dw, const float *dy, size_t rows, size_t width, const struct ft_slice *slice)
-{
-    for (size_t r = 0; r < rows; r++)
-        for (size_t c = slice->from; c < slice->to; c++)
-            dw[c] += dy[r * width + c];
-}
-
 static void slice_of_chunk(const struct ft_running *run, const struct ft_slice *slice, int worker)
 {
     struct ft_runner *r = run->runner;
@@ -281,7 +267,7 @@ static void slice_of_chunk(const struct ft_running *run, const struct ft_slice *
     else if (step->kind == FT_STEP_CONVOLUTION || step->kind == FT_STEP_DEPTHWISE || step->kind == FT_STEP_TOKENS)
         ft_map_slice(run, slice, &r->workers[worker]);
     else if (step->kind == FT_STEP_PROBE)
-        probe_slice(dw, dy, rows, value->width, slice);
+        ft_rows_sum(dw, dy, rows, value->width, slice->from, slice->to);
     else if (step->kind == FT_STEP_NORM)
         r->kernels->layer_norm_gradient(dw, db, dy, x, ft_running_saved(run, step, &whole, 2, NULL), rows, value->width,
                                         slice->from, slice->to);

@@ -276,13 +276,6 @@ struct ft_attention ft_running_attention(const struct ft_runner *r, const struct
     return attention;
 }
 
-static void join(float *y, const float *const in[3], size_t rows, size_t width)
-{
-    for (size_t r = 0; r < rows; r++)
-        for (size_t k = 0; k < 3; k++)
-            memcpy(y + (r * 3 + k) * width, in[k] + r * width, width * sizeof(float));
-}
-
 void ft_running_forward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard,
                         struct ft_worker *worker)
 {
@@ -327,15 +320,14 @@ void ft_running_forward(const struct ft_running *run, const struct ft_step *step
             k->dropout_add(y, in[0], in[1], &dropout, &items, width);
         break;
     case FT_STEP_JOIN:
-        join(y, in, rows, width / 3);
+        ft_rows_join(y, in, rows, width / 3);
         break;
     case FT_STEP_ATTENTION:
         attention = ft_running_attention(r, step);
         k->attention_forward(y, in[0], &attention, &dropout, &shard->rows, width, worker->scratch.data);
         break;
     case FT_STEP_PROBE:
-        for (size_t i = 0; i < rows; i++)
-            memcpy(y + i * width, ft_runner_parameter(r, step->weight), width * sizeof *y);
+        ft_rows_repeat(y, ft_runner_parameter(r, step->weight), rows, width);
         break;
     case FT_STEP_ATTEND:
         k->attend_forward(y, in[0], in[1], node->attention.heads, &shard->rows, width, worker->scratch.data);
