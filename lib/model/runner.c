@@ -155,8 +155,7 @@ static int reserve_worker(struct ft_runner *r, struct ft_worker *worker)
 
         if (step->kind == FT_STEP_ATTENTION)
             raise_to(&scratch, ft_attention_scratch(r->cut->longest, node->attention.heads, node->width));
-        if (step->kind == FT_STEP_ATTEND)
-            raise_to(&scratch, 2 * r->cut->longest);
+        raise_to(&scratch, step->kind == FT_STEP_ATTEND ? 2 * r->cut->longest : 0);
         if (step->kind == FT_STEP_BATCH_NORM)
             raise_to(&channels, node->width);
         raise_to(&scratch, ft_map_scratch(r, step));

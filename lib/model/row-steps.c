@@ -1,4 +1,4 @@
-/* rows.c - rows put side by side and taken apart, repeated and summed: steps without arithmetic of their own. */
+/* row-steps.c - rows put side by side and taken apart, repeated and summed: steps without arithmetic of their own. */
 #include "model/running.h"
 
 #include <string.h>
