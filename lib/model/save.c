@@ -34,9 +34,12 @@ static int save_precision(struct ft_arena *arena, const struct ft_model *model, 
     int result = -1;
 
     if (json) {
-        json_object_set_new(json, json_object_get(json, "dtype") ? "dtype" : "torch_dtype", json_string(type));
-        if (json_object_get(json, "embedding_dtype"))
+        bool embedding = json_object_get(json, "embedding_dtype");      /* model2vec's */
+
+        if (embedding)
             json_object_set_new(json, "embedding_dtype", json_string(type));
+        if (!embedding || json_object_get(json, "dtype") || json_object_get(json, "torch_dtype"))
+            json_object_set_new(json, json_object_get(json, "dtype") ? "dtype" : "torch_dtype", json_string(type));
         result = ft_json_save(path, json);
     } else if (path && !ft_file_exists(path))
         result = 0;

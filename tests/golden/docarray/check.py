@@ -126,6 +126,8 @@ with tempfile.TemporaryDirectory() as place:
     # pairs, trained on as DocArray gives them
     pairs = DocumentArray([Document(id="p%d" % i, chunks=[Document(text="a %d" % i), Document(text="b %d" % i)], tags={"finetuner_score": 0.5}) for i in range(4)])
     pairs.save_json(place + "/pairs.json")
+    embedded = load(run(["ft-ingest", "-q", place + "/pairs.json"], embed, export))
+    check("chunks embedded", embedded["@c"].embeddings.shape[0] == 8 and all(c.parent_id == d.id for d in embedded for c in d.chunks))
     sampled = run(["ft-ingest", "-q", place + "/pairs.json"], ["ft-sample", "-q"], ["ft-cat", "-q"])
     check("scored pairs are batches of scored", b'"kind":"scored"' in sampled)
 sys.exit(failed > 0)
