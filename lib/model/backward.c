@@ -151,7 +151,10 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
             k->normalize_backward(dx, dy, y, ft_running_saved(run, step, shard, 1, NULL), rows, width);
             break;
         case FT_STEP_BATCH_NORM:
-            ft_norm_backward(run, step, shard, worker, dx);
+            if (i == 0)
+                ft_norm_backward(run, step, shard, worker, dx);
+            else if (r->plan->values[step->in[i]].handed != step->out)
+                memcpy(dx, dy, rows * width * sizeof(float));
             break;
         default:
             ft_map_backward(run, step, shard, worker, i, dx);

@@ -3,9 +3,19 @@
 #include "base/error.h"
 #include "model/adapter.h"
 
-/* A slice of a parameter's rows (columns of norms and tables): a multiple of 48, which the products' kernels divide. Those of a map's steps have fewer
- * columns and more rows than a text's. */
-enum { SLICE = 192, MAP_SLICE = 48 };
+/* A slice of a parameter's rows (columns of norms and tables): a multiple of 48, which the products' kernels divide. */
+enum { SLICE = 192 };
+
+/* Those of a convolution's outputs, strips of a product: an even number of slices while they are few, so that two threads have as much. A depthwise one's and
+ * a norm's channels are fewer, and have more rows, than a text's. */
+static size_t map_slice(const struct ft_step *step, size_t size)
+{
+    enum { STRIP = 32, LINE = 16, CHANNELS = 48 };
+
+    if (step->kind != FT_STEP_CONVOLUTION && step->kind != FT_STEP_LINEAR)
+        return size > 2 * CHANNELS ? CHANNELS : (size / 2 + LINE - 1) / LINE * LINE;
+    return size <= 2 * SLICE ? (size / 2 + STRIP - 1) / STRIP * STRIP : size <= 4 * SLICE ? 4 * STRIP : SLICE;
+}
 
 struct life {
     int born, last;          /* steps: the one that makes it, the last that reads it */
@@ -57,7 +67,7 @@ static int give_slots(struct ft_arena *arena, struct ft_plan *plan, const struct
     for (int s = 0; s < plan->step_count; s++) {
         struct ft_value *out = &plan->values[plan->steps[s].out];
         /* A step that may work in place takes over its input's slot; any other needs its inputs to the end. */
-        int dead = s + in_place(plan->steps[s].kind), slot = 0;
+        int dead = s + (in_place(plan->steps[s].kind) && !(plan->steps[s].kind == FT_STEP_BATCH_NORM && plan->steps[s].in_count > 1)), slot = 0;
         size_t *width;
 
         for (int i = 0; i < plan->slot_count; i++)
@@ -128,15 +138,14 @@ static bool has_trainable(const struct ft_plan *plan, const struct ft_step *step
 static size_t slice_size(const struct ft_plan *plan, const struct ft_step *step, size_t *each)
 {
     const struct ft_value *out = &plan->values[step->out];
+    size_t size = step->kind == FT_STEP_LINEAR || step->kind == FT_STEP_CONVOLUTION ? step->outputs : out->width / out->positions;
 
-    *each = out->positions > 1 && step->kind != FT_STEP_LINEAR && !ft_step_direct(step) ? MAP_SLICE : SLICE;
+    *each = out->positions > 1 ? map_slice(step, size) : SLICE;
     if (step->kind == FT_STEP_CONVOLUTION && ft_step_by_taps(step)) {
         *each = 1;
         return step->windows.kernel * step->windows.kernel;
     }
-    if (step->kind == FT_STEP_GEM)
-        return 1;
-    return step->kind == FT_STEP_LINEAR || step->kind == FT_STEP_CONVOLUTION ? step->outputs : out->width / out->positions;
+    return step->kind == FT_STEP_GEM ? 1 : size;
 }
 
 static void place_sums(struct ft_plan *plan, int first, int last)
@@ -284,8 +293,8 @@ static bool only_passing(const struct ft_plan *plan, const struct life *life, co
 static bool can_recompute(const struct ft_plan *plan, const struct life *life, const struct ft_step *step)
 {
     const struct ft_value *out = &plan->values[step->out];
-    bool quick = step->kind == FT_STEP_ACTIVATION || step->kind == FT_STEP_NORM || step->kind == FT_STEP_BATCH_NORM || step->kind == FT_STEP_SCALE ||
-                 step->kind == FT_STEP_GATE;
+    bool quick = step->kind == FT_STEP_ACTIVATION || step->kind == FT_STEP_NORM || (step->kind == FT_STEP_BATCH_NORM && step->in_count == 1) ||
+                 step->kind == FT_STEP_SCALE || step->kind == FT_STEP_GATE;
 
     return quick && (!out->of_items || out->positions > 1) && life[step->in[0]].backward && !plan->values[step->in[0]].recomputed &&
            all_readers_in(plan, step->out, life[step->out].segment) && only_slices_read(plan, step->out) &&
@@ -391,7 +400,7 @@ static bool leaves_gradient(const struct ft_step *maker)
 
 static bool adds(const struct ft_step *step)
 {
-    return step->kind == FT_STEP_DROPOUT_ADD || (step->kind == FT_STEP_CONVOLUTION && step->in_count > 1);
+    return step->kind == FT_STEP_DROPOUT_ADD || ((step->kind == FT_STEP_CONVOLUTION || step->kind == FT_STEP_BATCH_NORM) && step->in_count > 1);
 }
 
 static bool reads(const struct ft_step *step, int value)

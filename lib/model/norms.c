@@ -58,20 +58,31 @@ static void find_scale(const struct ft_running *run, const struct ft_step *step,
     }
 }
 
-void ft_norm_forward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker, float *y, const float *x)
-{
-    float *scale, *shift;
-
-    find_scale(run, step, worker, &scale, &shift);
-    run->runner->kernels->affine_forward(step->activation, y, x, scale, shift, ft_running_rows(run, step->out, shard), channels_of(run->runner, step));
-}
-
 /* A block of rows stays in the second cache from one pass over it to the next. */
 enum { NEAR_FLOATS = 65536 };
 
 static size_t near_rows(size_t C)
 {
     return C < NEAR_FLOATS ? NEAR_FLOATS / C : 1;
+}
+
+void ft_norm_forward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker, float *y, const float *x,
+                     const float *residual)
+{
+    const struct ft_kernels *k = run->runner->kernels;
+    size_t C = channels_of(run->runner, step), rows = ft_running_rows(run, step->out, shard), most = residual ? near_rows(C) : rows;
+    float *scale, *shift;
+
+    find_scale(run, step, worker, &scale, &shift);
+    for (size_t from = 0, n, at; from < rows; from += n) {
+        n = rows - from < most ? rows - from : most;
+        at = from * C;
+        k->affine_forward(residual ? FT_IDENTITY : step->activation, y + at, x + at, scale, shift, n, C);
+        if (residual)
+            k->add(y + at, residual + at, n * C);
+        if (residual && step->activation != FT_IDENTITY)
+            k->activation_forward(step->activation, y + at, y + at, n * C);
+    }
 }
 
 /* sum[C], product[C] of the shard. */
@@ -84,9 +95,9 @@ void ft_norm_backward_activation(const struct ft_running *run, const struct ft_s
 {
     struct ft_runner *r = run->runner;
     const struct ft_value *out = &r->plan->values[step->out];
-    bool again = out->late && !out->unread;
+    bool again = out->late && !out->unread, told = ft_step_told_by_output(r->model, step);
     size_t rows = ft_running_rows(run, step->out, shard), C = channels_of(r, step);
-    float *dy = ft_running_gradient(run, step->out, shard), *y = again ? ft_running_value(run, step->out, shard, worker) : NULL, *scale, *shift;
+    float *dy = ft_running_gradient(run, step->out, shard), *y = ft_running_value(run, step->out, shard, worker), *scale, *shift;
     const float *x = ft_running_value(run, step->in[0], shard, worker);
     double *sum = sums_of(run, step, shard);
 
@@ -94,7 +105,9 @@ void ft_norm_backward_activation(const struct ft_running *run, const struct ft_s
     for (size_t from = 0, n, at; from < rows; from += n) {
         n = rows - from < near_rows(C) ? rows - from : near_rows(C);
         at = from * C;
-        if (step->activation != FT_IDENTITY || again)
+        if (told)
+            r->kernels->activation_backward(step->activation, dy + at, dy + at, y + at, n * C);
+        else if (step->activation != FT_IDENTITY || again)
             r->kernels->affine_backward(step->activation, dy + at, again ? y + at : NULL, dy + at, x + at, scale, shift, n, C);
         r->kernels->columns_sum(sum, sum + C, dy + at, x + at, mean_of(r, step, run->chunk), n, C, 0, C);
     }

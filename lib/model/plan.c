@@ -122,15 +122,19 @@ static bool takes_activation(const struct build *b, int i, enum ft_activation f)
     return n->op == FT_OP_CONVOLUTION && !goes_back(b, i);
 }
 
-/* An addition to what a convolution gives of something that is there before it: done block by block as it is made. Where a backward comes by, only to one
- * with a norm: another may be a linear layer. */
+/* An addition to what a convolution or a norm gives of something that is there before it: done block by block as it is made. Where a backward comes by, only
+ * to a convolution with a norm: another may be a linear layer. */
 static bool can_add(const struct build *b, int i)
 {
     const struct ft_node *n = node_at(b, i);
     int last = n->inputs[0], made = b->absorbed[last] ? last - 1 : last;
 
-    return b->consumers[last] == 1 && node_at(b, last)->op != FT_OP_ACTIVATION && n->inputs[1] < made && node_at(b, made)->op == FT_OP_CONVOLUTION &&
-           node_at(b, made)->groups == 1 && (made != last || !goes_back(b, i));
+    if (b->consumers[last] != 1 || n->inputs[1] >= made)
+        return false;
+    if (node_at(b, last)->op == FT_OP_BATCH_NORM && made == last)
+        return goes_back(b, i);
+    return node_at(b, last)->op != FT_OP_ACTIVATION && node_at(b, made)->op == FT_OP_CONVOLUTION && node_at(b, made)->groups == 1 &&
+           (made != last || !goes_back(b, i));
 }
 
 /* A norm that is not frozen changes in training even where none of its parameters learns. */

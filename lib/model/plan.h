@@ -42,7 +42,7 @@ struct ft_step {
     enum ft_step_kind kind;
     int node;                /* the node it computes, the last one where several became one */
     int random;              /* the node that names its random numbers */
-    int in[3], in_count, out;/* values; DROPOUT_ADD, and perhaps CONVOLUTION: in[1] is the residual */
+    int in[3], in_count, out;/* values; DROPOUT_ADD, and perhaps CONVOLUTION and BATCH_NORM: in[1] is the residual */
     int weight, bias;        /* parameters (the first of a joined matrix), -1 = none; NORM: gain, bias; GEM: p;
                                 ATTENTION: its table of biases */
     size_t inputs, outputs;  /* LINEAR, and CONVOLUTION: I, O; the former at each position */
@@ -133,7 +133,7 @@ static inline bool ft_step_told_by_output(const struct ft_model *model, const st
     enum ft_activation f = step->kind == FT_STEP_ACTIVATION ? model->nodes[step->node].activation : step->activation;
 
     return (step->kind == FT_STEP_ACTIVATION || step->kind == FT_STEP_DROPOUT_ADD || step->kind == FT_STEP_CONVOLUTION ||
-            step->kind == FT_STEP_DEPTHWISE) && (f == FT_RELU || f == FT_RELU6);
+            step->kind == FT_STEP_DEPTHWISE || (step->kind == FT_STEP_BATCH_NORM && step->in_count > 1)) && (f == FT_RELU || f == FT_RELU6);
 }
 
 /* Does each window of a CONVOLUTION cover one position, the next one the next? Then it is a linear layer over the map. */

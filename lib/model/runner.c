@@ -353,7 +353,7 @@ void ft_running_forward(const struct ft_running *run, const struct ft_step *step
         k->normalize_forward(y, ft_running_saved(run, step, shard, 1, worker->temporary), in[0], rows, width);
         break;
     case FT_STEP_BATCH_NORM:
-        ft_norm_forward(run, step, shard, worker, y, in[0]);
+        ft_norm_forward(run, step, shard, worker, y, in[0], in[1]);
         break;
     default:
         ft_map_forward(run, step, shard, worker, y, in);

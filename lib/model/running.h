@@ -176,7 +176,7 @@ size_t ft_map_weight_size(const struct ft_runner *r, const struct ft_step *step,
 /* norms.c, batch norms. The backward: first through its activation, in the place of its output's gradient, with the sums that the gradients of the norm
  * are made of; then to its input. */
 void ft_norm_forward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker, float *y,
-                     const float *x);
+                     const float *x, const float *residual);
 void ft_norm_backward_activation(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker);
 
 void ft_norm_backward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker, float *dx);
