@@ -116,6 +116,49 @@ static void test_intervals(void)
        "one model: intervals alone, the same");
 }
 
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* Medians of draws, beside a mean: those of the values written out and sorted, without those that are no numbers. */
+static void test_medians(void)
+{
+    enum { UNITS = 25, DRAWS = 200 };
+    struct ft_random random = ft_random_start(6, 0);
+    struct ft_arena arena = {NULL};
+    double each[UNITS][2], value[2];
+    struct ft_means means = {.each = each[0], .units = UNITS, .figures = 2};
+    size_t agree = 0;
+
+    for (int u = 0; u < UNITS; u++) {
+        each[u][0] = u;
+        each[u][1] = u % 7 == 3 ? NAN : (double)ft_random_below(&random, 9);
+    }
+    ok(ft_means_median(&means, &arena, 1) == 0 && !means.order[0] && means.order[1], "a median of two figures");
+    for (int d = 0; d < DRAWS; d++) {
+        uint32_t weight[UNITS];
+        double written[4 * UNITS], median;
+        size_t count = 0;
+
+        for (int u = 0; u < UNITS; u++) {
+            weight[u] = d == DRAWS - 1 ? 0 : d == DRAWS - 2 ? u % 7 == 3 : (uint32_t)ft_random_below(&random, 4);
+            for (uint32_t i = 0; i < weight[u] && !isnan(each[u][1]); i++)
+                written[count++] = each[u][1];
+        }
+        qsort(written, count, sizeof *written, compare_doubles);
+        median = count ? (written[(count - 1) / 2] + written[count / 2]) / 2 : NAN;
+        ft_means_of(&means, weight, NULL, value);
+        agree += value[1] == median || (isnan(value[1]) && isnan(median));
+    }
+    ok(agree == DRAWS, "%zu of %d draws", agree, DRAWS);
+    ft_means_of(&means, NULL, NULL, value);
+    ok(value[0] == (UNITS - 1) / 2., "beside it a mean");
+    ft_arena_free(&arena);
+}
+
 /* A draw's figures are those of its pairs written out. */
 static void test_weights(void)
 {
@@ -194,6 +237,7 @@ int main(void)
     test_partitions();
     test_kmeans();
     test_intervals();
+    test_medians();
     test_weights();
     test_lbfgs();
     return done();

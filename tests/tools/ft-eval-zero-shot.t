@@ -98,6 +98,9 @@ test_expect_success 'pictures by the names of their folders, in two templates: a
 test_expect_success 'texts and images on the way or before: the same figures; the prompts that differ by side ask for a way' '
     for i in 0 1 2 3; do for f in 0.png 1.jpg 4.png 5.jpg; do echo "kind$i of $f,stripes/kind$i/$f"; done; done >pairs.csv && ft-ingest -q pairs.csv >pairs &&
     ft-embed -q -m both pairs | ft-eval -q --json >want && test "$(grep -c "\"queries\": 16" want)" -eq 2 && ft-eval -q -m both --json pairs >got && test_cmp want got &&
+    ft-eval -q -m both --before both --bootstrap 50 pairs >table && test "$(grep -c "^hit@5 .*+0.0000 *+0.0000 *+0.0000 *1.0000$" table)" -eq 2 &&
+    ft-tailor -q -m model -m resnet --dim 6 --seed 4 -o other && ft-eval -q -m both --before other pairs >table && test "$(grep -c "^metric " table)" -eq 2 &&
+    ft-eval -q -m both --before other --json pairs >two && sed "s/, \"before\": {[^}]*}//" two >got && test_cmp want got &&
     test_expect_code 2 ft-eval -q -m both --prompt query=ask: pairs >out 2>err && cat err && test_grep "one prompt as queries and another as documents: add --modality" err &&
     ft-eval -q -m both --json --prompt "query=play music " --modality text:image pairs >out && head -1 want >plain && ! cmp -s out plain
 '

@@ -49,6 +49,7 @@ static void check_decisions(void)
     CHECK("map", 0, 4, "a rise in between begins anew", .5, .4, .6, .5, .7, .5);
     CHECK("map:patience=1", 1, 0, "equal is not better", .5, .5);
     CHECK("val_loss", 3, 1, "a loss falls", 2, 1, 1.5, 1.2);
+    CHECK("median_rank", 3, 1, "so does a median rank", 9, 7, 7.5, 8);
     CHECK("val_loss:mode=max", 0, 3, "unless told otherwise", 1, 2, 3, 4);
     CHECK("map:mode=min,patience=1", 2, 1, "and the reverse", .5, .4, .45);
     CHECK("map:min-delta=.1", 3, 1, "by less than min-delta", .5, .7, .75, .79);
