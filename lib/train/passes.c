@@ -160,18 +160,21 @@ int ft_passes_forward_only(struct ft_passes *passes, float *embedding)
     return forward(passes, false, 0, embedding);
 }
 
-/* How many chunks from c on go together, all of them kept or none. Their gradients lie side by side, about 30 KB a token for MiniLM. */
-static size_t together(const struct pass *p, size_t c)
+/* How many chunks from c on go together, all of them kept or none. Their gradients lie side by side: about 30 KB a token for MiniLM, and of images as much as
+ * what is kept of them, which is what `most` bytes bound. */
+static size_t together(const struct pass *p, size_t c, size_t most)
 {
     enum { TOKENS = 1024 };
-    size_t count = 1, end = c < p->kept ? p->kept : p->cut.chunk_count, tokens = ft_runner_tokens(p->runner, c);
+    size_t count = 1, end = c < p->kept ? p->kept : p->cut.chunk_count;
+    size_t tokens = ft_runner_tokens(p->runner, c), bytes = ft_runner_kept_size(p->runner, c);
 
-    while (c + count < end && (tokens += ft_runner_tokens(p->runner, c + count)) <= TOKENS)
+    while (c + count < end && (tokens += ft_runner_tokens(p->runner, c + count)) <= TOKENS &&
+           (bytes += ft_runner_kept_size(p->runner, c + count)) <= most)
         count++;
     return count;
 }
 
-static int pass_backward(struct ft_passes *passes, struct pass *p, const float *dembedding, float *gradient)
+static int pass_backward(struct ft_passes *passes, struct pass *p, size_t limit, const float *dembedding, float *gradient)
 {
     bool all = p->kept == p->cut.chunk_count;
     float *again = all ? NULL : ft_arena_take(&passes->arena, p->packed->texts * passes->model->dim * sizeof *again);
@@ -179,7 +182,7 @@ static int pass_backward(struct ft_passes *passes, struct pass *p, const float *
     if (!all && !again)
         return -1;
     for (size_t c = 0, count; c < p->cut.chunk_count; c += count) {
-        count = together(p, c);
+        count = together(p, c, limit / 2);
         if ((c >= p->kept && ft_runner_forward(p->runner, c, count, again) < 0) ||
             ft_runner_backward(p->runner, c, count, dembedding, gradient) < 0)
             return -1;
@@ -188,7 +191,7 @@ static int pass_backward(struct ft_passes *passes, struct pass *p, const float *
     return 0;
 }
 
-int ft_passes_backward(struct ft_passes *passes, const float *dembedding, float *gradient)
+int ft_passes_backward(struct ft_passes *passes, size_t limit, const float *dembedding, float *gradient)
 {
     size_t dim = passes->model->dim;
 
@@ -202,7 +205,7 @@ int ft_passes_backward(struct ft_passes *passes, const float *dembedding, float 
             return -1;
         for (size_t i = 0; own && i < p->packed->texts; i++)
             memcpy(own + i * dim, dembedding + p->number[i] * dim, dim * sizeof *own);
-        if (pass_backward(passes, p, own ? own : dembedding, gradient + p->first) < 0)
+        if (pass_backward(passes, p, limit, own ? own : dembedding, gradient + p->first) < 0)
             return -1;
     }
     return 0;

@@ -26,7 +26,8 @@ int ft_passes_begin(struct ft_passes *passes, const struct ft_packed *packed, si
 int ft_passes_forward(struct ft_passes *passes, size_t limit, float *embedding);
 int ft_passes_forward_only(struct ft_passes *passes, float *embedding);
 
-/* d(loss)/d(embedding)[items, dim]: adds to `gradient`, laid out as the model's block (or its adapters'). Running statistics follow. */
-int ft_passes_backward(struct ft_passes *passes, const float *dembedding, float *gradient);
+/* d(loss)/d(embedding)[items, dim]: adds to `gradient`, laid out as the model's block (or its adapters'). What is run forward again stays within `limit`, but
+ * for one chunk. Running statistics follow. */
+int ft_passes_backward(struct ft_passes *passes, size_t limit, const float *dembedding, float *gradient);
 
 #endif

@@ -381,7 +381,7 @@ int ft_trainer_apply(struct ft_trainer *t, double loss, const float *gradient, s
     if (!isfinite(loss))
         return ft_fail(FT_BAD, "batch %" PRIu64 ": the loss is %s: a smaller --lr, or look at the batch with ft-cat", number,
                        isnan(loss) ? "not a number" : "infinite");
-    if (ft_settings_schedule(&t->run->settings, t->batch->kind, t->model->input, &schedule) < 0 || ft_passes_backward(t->passes, gradient, t->gradient) < 0 || take(t, &schedule, &norm) < 0)
+    if (ft_settings_schedule(&t->run->settings, t->batch->kind, t->model->input, &schedule) < 0 || ft_passes_backward(t->passes, activation_limit(t), gradient, t->gradient) < 0 || take(t, &schedule, &norm) < 0)
         return ft_error_prefix("batch %" PRIu64 ": ", number);
     if (t->options.shared)
         ft_live_publish(&t->live, &t->taken);

@@ -98,7 +98,7 @@ static int work(const struct ft_model *model, size_t limit, size_t chunk, bool c
     o->gradient = ft_model_zeros(model);
     if (passes && (!cached || ft_passes_cache(passes, 1 << 20) == 0) && ft_inputs_encode(&arena, model, &s, &batch, &packed) == 0 &&
         ft_passes_begin(passes, &packed, chunk, 7, 1) == 0 && ft_passes_forward(passes, limit, o->embedding) == 0 && compute(o) == 0)
-        result = ft_passes_backward(passes, o->dembedding, o->gradient);
+        result = ft_passes_backward(passes, limit, o->dembedding, o->gradient);
     ft_passes_close(passes);
     return result;
 }
@@ -229,7 +229,7 @@ static void test_apart(const struct ft_model *model)
         for (int i = 0; i < ROWS; i++)
             memcpy(down + i * DIM, o.dembedding + (2 * i + t) * DIM, DIM * sizeof *down);
         same &= passes && ft_passes_begin(passes, &packed.towers[t], 0, 7, 1) == 0 && ft_passes_forward(passes, SIZE_MAX, own) == 0 &&
-                ft_passes_backward(passes, down, gradient) == 0;
+                ft_passes_backward(passes, SIZE_MAX, down, gradient) == 0;
         for (int i = 0; same && i < ROWS; i++)
             same = memcmp(own + i * DIM, o.embedding + (2 * i + t) * DIM, DIM * sizeof *own) == 0;
         same = same && memcmp(gradient, o.gradient + model->tower_first[t], tower->block_count * sizeof *gradient) == 0;
