@@ -249,8 +249,10 @@ static size_t activation_limit(const struct ft_trainer *t)
     size_t usual = (size_t)(ft_lookahead_wanted(t->model) ? 2 : 1) << 30;   /* an image keeps as much as some hundred texts */
     size_t available = ft_memory_available();
 
-    if (t->options.memory)
-        return t->options.memory > fixed ? t->options.memory - fixed : 0;
+    if (t->options.memory && t->options.memory <= fixed)
+        return 0;
+    if (t->options.memory)   /* gradients of images' values, which ft_passes_backward bounds by half of this, are large */
+        return (t->options.memory - fixed) / (ft_lookahead_wanted(t->model) ? 3 : 1) * (ft_lookahead_wanted(t->model) ? 2 : 1);
     return available / 4 < usual ? available / 4 : usual;
 }
 
@@ -260,13 +262,13 @@ int ft_trainer_begin(struct ft_trainer *t, const struct ft_batch *batch, const s
     t->batch = batch;
     t->packed = packed;
     t->embedding = NULL;
+    if (!t->activations)
+        t->activations = activation_limit(t);
     return ft_passes_begin(t->passes, packed, (size_t)t->run->settings.chunk, t->run->settings.seed, batch->number);
 }
 
 int ft_trainer_forward(struct ft_trainer *t, float *embedding)
 {
-    if (!t->activations)
-        t->activations = activation_limit(t);
     t->embedding = embedding;
     return ft_passes_forward(t->passes, t->activations, embedding);
 }
@@ -381,7 +383,7 @@ int ft_trainer_apply(struct ft_trainer *t, double loss, const float *gradient, s
     if (!isfinite(loss))
         return ft_fail(FT_BAD, "batch %" PRIu64 ": the loss is %s: a smaller --lr, or look at the batch with ft-cat", number,
                        isnan(loss) ? "not a number" : "infinite");
-    if (ft_settings_schedule(&t->run->settings, t->batch->kind, t->model->input, &schedule) < 0 || ft_passes_backward(t->passes, activation_limit(t), gradient, t->gradient) < 0 || take(t, &schedule, &norm) < 0)
+    if (ft_settings_schedule(&t->run->settings, t->batch->kind, t->model->input, &schedule) < 0 || ft_passes_backward(t->passes, t->activations, gradient, t->gradient) < 0 || take(t, &schedule, &norm) < 0)
         return ft_error_prefix("batch %" PRIu64 ": ", number);
     if (t->options.shared)
         ft_live_publish(&t->live, &t->taken);
