@@ -59,6 +59,8 @@ struct sink {
     FILE *file;
 };
 
+enum { FEW = 100 };     /* embeddings whose ranges are not to be relied on: where sentence-transformers warns */
+
 /* --to, or the ending of PATH. */
 static int choose_format(struct sink *sink)
 {
@@ -126,6 +128,8 @@ static int write_documents(struct ft_reader *reader, struct sink *sink)
     if (more == 0)
         more = sink->whole ? ft_docarray_end(&sink->documents) : ft_embedding_file_end(sink->out, (size_t)ft_reader_header(reader)->dim);
     tool.out = sink->whole ? sink->documents.count : ft_embedding_file_rows(sink->out);
+    if (more == 0 && ft_quantization_ranged(sink->options.quantization) && !calibration && tool.out < FEW)
+        ft_tool_say(&tool, "ranges of %lu embeddings only: --calibration FILE gives those of more", tool.out);
     ft_embedding_file_close(sink->out);
     ft_docarray_out_free(&sink->documents);
     return more;

@@ -108,6 +108,13 @@ static bool copy_item(struct ft_arena *arena, struct ft_row_item *item)
         return false;
     if (vector)
         item->vector = memcpy(vector, item->vector, item->width * sizeof *vector);
+    if (item->shape) {
+        uint64_t *shape = ft_arena_take(arena, (size_t)item->rank * sizeof *shape);
+
+        if (!shape)
+            return false;
+        item->shape = memcpy(shape, item->shape, (size_t)item->rank * sizeof *shape);
+    }
     return true;
 }
 

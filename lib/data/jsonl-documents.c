@@ -34,20 +34,28 @@ static struct ft_string blob_address(struct ft_arena *arena, const json_t *blob)
     return ft_string_of(ft_arena_print(arena, "data:;base64,%s", json_string_value(blob)));
 }
 
+static int take_tensor(struct ft_arena *arena, const json_t *tensor, struct ft_row_item *item)
+{
+    uint64_t *shape = ft_arena_zero(arena, 8, sizeof *shape);
+
+    if (!shape || !(item->vector = ft_docarray_numbers(arena, tensor, &item->rank, shape, &item->width)))
+        return -1;
+    item->shape = item->rank > 1 ? shape : NULL;
+    return 0;
+}
+
 /* Of a checked document: its text, its bytes or its tensor, of which DocArray keeps one; else its address. false: none of these, or no memory for one. */
 static bool add_checked(struct ft_jsonl *jsonl, enum ft_role role, const json_t *object)
 {
-    const json_t *text = json_object_get(object, "text"), *uri = json_object_get(object, "uri"), *blob = json_object_get(object, "blob");
-    const json_t *tensor = json_object_get(object, "tensor");
+    const json_t *text = json_object_get(object, "text"), *uri = json_object_get(object, "uri");
+    const json_t *blob = json_object_get(object, "blob"), *tensor = json_object_get(object, "tensor");
     struct ft_row_item *item = &jsonl->items[jsonl->item_count];
 
     *item = (struct ft_row_item){.role = role, .object = object, .uri = !text && (blob || (uri && !tensor))};
     if (text || item->uri)
         item->content = text ? ft_json_string(text) : blob ? blob_address(&jsonl->arena, blob) : ft_json_string(uri);
-    if (tensor)
-        item->vector = ft_docarray_numbers(&jsonl->arena, tensor, &item->rank, item->shape, &item->width);
-    if (item->rank == 1)
-        item->rank = 0;
+    if (tensor && take_tensor(&jsonl->arena, tensor, item) < 0)
+        return false;
     if (!item->content.size && !item->vector && (role != FT_NO_ROLE || !json_object_get(object, "embedding")))
         return false;
     if (!item->content.size)
@@ -87,7 +95,8 @@ int ft_jsonl_document(struct ft_jsonl *jsonl)
         jsonl->id = ft_json_string(id);
     if ((label && jsonl->option != FT_ROW_UNLABELED && ft_jsonl_label(jsonl, label) < 0) || (score && ft_jsonl_score(jsonl, score) < 0))
         return -1;
-    jsonl->kind = jsonl->items[0].vector && (!jsonl->items[0].content.data || jsonl->option == FT_ROW_VECTORS) ? FT_ROW_VECTORS : jsonl->label.data ? FT_ROW_LABELED : FT_ROW_UNLABELED;
+    jsonl->kind = jsonl->items[0].vector && (!jsonl->items[0].content.data || jsonl->option == FT_ROW_VECTORS) ? FT_ROW_VECTORS
+                : jsonl->label.data ? FT_ROW_LABELED : FT_ROW_UNLABELED;
     if (jsonl->option != FT_ROW_GUESS && jsonl->option != jsonl->kind)
         return ft_fail(FT_BAD, "%s, expected %s", ft_row_kind_name(jsonl->kind), ft_row_kind_name(jsonl->option));
     return 0;

@@ -126,7 +126,7 @@ static void write_content(msgpack_packer *pk, const struct ft_row_item *item, co
     }
     if (item->vector) {
         ft_pack_text(pk, "tensor");
-        ft_wire_write(pk, FT_WIRE_F4, item->rank ? item->rank : 1, item->rank ? item->shape : shape, item->vector);
+        ft_wire_write(pk, FT_WIRE_F4, item->shape ? item->rank : 1, item->shape ? item->shape : shape, item->vector);
     }
     if (modality && !get(object, "modality")) {
         ft_pack_text(pk, "modality");

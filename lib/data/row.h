@@ -25,8 +25,8 @@ struct ft_row_item {
     const char *mime_type;         /* of what was looked at; else NULL */
     const float *vector;           /* NULL, or [width] */
     size_t width;
-    int rank;                      /* of the vector, where it is a tensor of several dimensions, their product its width; else 0 */
-    uint64_t shape[8];
+    const uint64_t *shape;         /* [rank] of a vector that is a tensor of several dimensions, their product its width; else NULL */
+    int rank;
     const json_t *object;          /* NULL, or the DocArray document this is: its other fields travel too */
     bool scored;                   /* of triplets with a score for each text */
     double score;
