@@ -1,0 +1,153 @@
+#!/bin/sh
+# The emoji's pictures and captions, of a made-up font and made-up annotations.
+test_description='pipelines/emoji: bitmaps.c, captions.awk'
+. "$(dirname "$0")/../lib.sh"
+
+# Numbers as a font has them, of 1, 2 and 4 bytes.
+u8 () {
+    for n; do printf "\\$(printf %03o "$n")"; done
+}
+
+u16 () {
+    for n; do u8 $((n >> 8 & 255)) $((n & 255)); done
+}
+
+u32 () {
+    for n; do u16 $((n >> 16 & 65535)) $((n & 65535)); done
+}
+
+# A PNG of 2 x 1 pixels, and what it is on white (made with Python's zlib): colors (10, 20, 30) of alpha 0, (200, 100, 0) of 128, and one without.
+head='\211\120\116\107\015\012\032\012\000\000\000\015\111\110\104\122\000\000\000\002\000\000\000\001\010\003\000\000\000\303\374\217\270'
+tail='\000\000\000\016\111\104\101\124\170\001\001\003\000\374\377\000\000\001\000\004\000\002\013\041\213\161\000\000\000\000\111\105\116\104\256\102\140\202'
+clear='\000\000\000\011\120\114\124\105\012\024\036\310\144\000\001\002\003\342\251\257\107\000\000\000\002\164\122\116\123\000\200\233\053\116\030'
+white='\000\000\000\011\120\114\124\105\377\377\377\343\261\177\001\002\003\132\207\010\020\000\000\000\002\163\145\105\156\000\200\156\235\353\364'
+clear_png () {
+    printf "$head$clear$tail"
+}
+plain_png () {
+    printf "$head$tail"
+}
+
+# Glyphs 1 and 2 are a and b, 4 is U+1F63A, 5 the ligature of 1 and 2, 6 that of 2, 2 and 1. Pictures have 4, 5 and 6.
+cmap () {
+    u16 0 1 3 10 && u32 12 && u16 12 0 && u32 40 0 2 && u32 97 98 1 && u32 128570 128570 4
+}
+gsub () {
+    u16 1 0 0 0 10 && u16 1 4 && u16 4 0 1 8 &&
+        u16 1 10 2 18 28 && u16 1 2 1 2 && u16 1 4 5 2 2 && u16 1 4 6 3 2 1
+}
+cblc () {
+    u16 3 0 && u32 1 56 40 1 0 && u32 0 0 0 0 0 0 0 0 && u16 4 6 && u32 8 && u16 1 17 && u32 4 0 115 195 310
+}
+cbdt () {
+    u16 3 0 && u8 1 1 1 1 1 && u32 106 && clear_png && u8 1 1 1 1 1 && u32 71 && plain_png && u8 1 1 1 1 1 && u32 106 && clear_png
+}
+
+font () {
+    at=76
+    u32 65536 && u16 4 0 0 0
+    for table in cmap gsub cblc cbdt; do
+        $table >$table.table
+        size=$(wc -c <$table.table)
+        printf %s $table | sed 's/gsub/GSUB/; s/cblc/CBLC/; s/cbdt/CBDT/' && u32 0 $at "$size"
+        at=$((at + size))
+    done
+    cat cmap.table gsub.table cblc.table cbdt.table
+}
+
+font >font.ttf
+printf '%s\n' a ab bba bab '' 😺 c aa >sequences
+
+test_expect_success 'pictures of characters and of ligatures, on white' '
+    ${CC:-cc} -std=c11 -O1 -o bitmaps "$TOP/pipelines/emoji/bitmaps.c" && mkdir out && ./bitmaps font.ttf out <sequences >list &&
+    printf "%s\t%s\n" ab out/61-62.png bba out/62-62-61.png 😺 out/1f63a.png >expect && test_cmp expect list &&
+    printf "$head$white$tail" >on-white && cmp on-white out/1f63a.png && cmp on-white out/62-62-61.png && plain_png | cmp - out/61-62.png &&
+    ls out >files && test "$(wc -l <files)" -eq 3
+'
+
+test_expect_success 'a font cut at any byte is an error' '
+    size=$(wc -c <font.ttf) && n=0 &&
+    while test $n -lt "$size"; do
+        head -c $n font.ttf >cut && test_expect_code 1 ./bitmaps cut out <sequences >/dev/null 2>err && test_grep "^bitmaps: cut: " err || return 1
+        n=$((n + 1))
+    done
+'
+
+test_expect_success 'a font without such pictures is an error' '
+    sed "s/CBLC/EBLC/" font.ttf >other && test_expect_code 1 ./bitmaps other out <sequences 2>err && test_grep "no table CBLC" err &&
+    test_expect_code 1 ./bitmaps none out <sequences 2>err && test_grep "No such file" err && test_expect_code 2 ./bitmaps 2>err
+'
+
+# annotation SEQUENCE NAME KEYWORDS, as CLDR has it
+annotation () {
+    printf "\t\t<annotation cp=\"%s\">%s</annotation>\n\t\t<annotation cp=\"%s\" type=\"tts\">%s</annotation> <!-- a remark -->\n" "$1" "$3" "$1" "$2"
+}
+
+# Each 100 emoji that the font has, numbered, of five names that differ in color and side.
+notes () {
+    annotation 🐱 "cat face" "cat | cat face | pet"
+    annotation 🔠 "“A” &amp; B, &quot;C&quot;" "&lt;letters&gt; | a, b"
+    annotation 👩🏿 "woman: dark skin tone" "adult | woman"
+    annotation 🇩🇪 "flag: Germany" "flag"
+    annotation "#" "hash" "sign"
+    annotation 🦖 "T-Rex" "dinosaur"
+    i=0
+    while test $i -lt 100; do
+        i=$((i + 1))
+        for color in red Blue "large yellow" left person; do
+            annotation "emoji $i $color" "$color thing-$i" "thing | $color"
+        done
+        annotation "m$i-woman" "woman maker-$i" "woman" && annotation "m$i-man" "man maker-$i: two" "man" && annotation "m$i-person" "maker-$i" ""
+    done
+}
+
+mkdir annotations derived
+notes >annotations/en.xml
+sed 's/thing-/Ding-/g; s/cat face/Katze/g; s/pet/Haustier/; s/red /rotes /' annotations/en.xml | grep -v T-Rex >annotations/de.xml
+annotation derived "derived name" word >derived/en.xml
+{ sed -n 's/.*cp="\([^"]*\)" type.*/\1/p' annotations/en.xml | grep -v maker-7; echo derived; echo nameless; } | awk '{ print $0 "\tpictures/" NR ".png" }' >pictures.tsv
+
+captions () {
+    mkdir -p "$1" && awk -v dir="$1" -f "$TOP/pipelines/emoji/captions.awk" pictures.tsv annotations/en.xml derived/en.xml annotations/de.xml
+}
+
+test_expect_success 'names and keywords, each once; no tones, flags of countries, characters of type' '
+    captions one && cat one/en-train.csv one/en-val.csv one/en-test.csv | grep ",pictures/[1-6].png" | sort >found &&
+    printf "%s\n" "<letters>,pictures/2.png" "\"a, b\",pictures/2.png" "\"“A” & B, \"\"C\"\"\",pictures/2.png" "T-Rex,pictures/6.png" \
+        "cat face,pictures/1.png" "cat,pictures/1.png" "dinosaur,pictures/6.png" "pet,pictures/1.png" |
+        sort >expect && test_cmp expect found &&
+    grep -h "derived" one/en-*-names.csv >found && test "$(wc -l <found)" -eq 1 && ! grep -h nameless one/*.csv
+'
+
+test_expect_success 'names alone, the same pictures in each language, but what has no name in it' '
+    for part in train val test; do
+        for language in en de; do
+            test "$(head -1 one/$language-$part-names.csv)" = text,image && sed "1d; s/.*,//" one/$language-$part-names.csv >$language.pictures &&
+                test -z "$(sort $language.pictures | uniq -d)" && sed "1d; s/.*,//" one/$language-$part.csv | uniq >all && test_cmp $language.pictures all ||
+                return 1
+        done
+        grep -vx "pictures/6.png\|pictures/807.png" en.pictures >expect; test_cmp expect de.pictures || return 1
+    done && grep -hx "Katze,pictures/1.png" one/de-*-names.csv && ! grep -h T-Rex one/de-*.csv
+'
+
+test_expect_success 'names of one base lie on one side' '
+    for part in train val test; do
+        for thing in thing maker; do
+            sed -n "s/.*$thing-\([0-9]*\).*/$thing \1/p" one/en-$part-names.csv | sort | uniq -c >$part.$thing &&
+                test "$(awk "{ print \$1 }" $part.$thing | sort -u)" -eq $(test $thing = thing && echo 5 || echo 3) || return 1
+        done
+        cat $part.thing $part.maker >>bases && test "$(wc -l <$part.thing)" -gt 5 || return 1
+    done &&
+    test "$(wc -l <bases)" -eq 200 && test -z "$(sort bases | uniq -d)" && test "$(wc -l <train.thing)" -gt "$(wc -l <test.thing)"
+'
+
+test_expect_success 'nothing that has a name: said' '
+    echo "x	x.png" >none.tsv && test_expect_code 1 awk -v dir=. -f "$TOP/pipelines/emoji/captions.awk" none.tsv annotations/en.xml 2>err &&
+    test_grep "no picture" err
+'
+
+test_expect_success 'make knows what to do' '
+    MAKEFLAGS= MAKELEVEL= make -nB -C "$TOP/pipelines/emoji" >plan && test_grep "ft-train -m both" plan && test_grep "ft-eval.*--modality image:text" plan
+'
+
+test_done
