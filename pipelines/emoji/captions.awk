@@ -1,5 +1,10 @@
-# captions.awk - what bitmaps lists and CLDR's annotations in; out, in `dir`, for each language of the annotations and each part (train, val, test)
-# en-train.csv, rows text,image of the name and each keyword of a picture, and en-train-names.csv, names alone.
+# captions.awk - what bitmaps lists and CLDR's annotations in; out, in `dir`, rows text,image for each language of the annotations and each part:
+#
+#   en-train-names.csv    the name of each picture
+#   en-train-words.csv    each keyword of each
+#   en-train.csv          to learn from: name, the keywords that no other picture has, all keywords in one
+#
+# A word that many pictures have is not learned from alone: pairs that share it would never meet in a batch.
 #
 #   awk -v dir=DIR -f captions.awk pictures.tsv annotations/en.xml annotationsDerived/en.xml [annotations/de.xml ...]
 #
@@ -113,15 +118,38 @@ FNR == 1 {
         keywords[language, at] = plain(text)
 }
 
-function write(language, s,    file, word, n, i, own) {
+# Each caption once.
+function count_captions(language, s,    word, n, i) {
+    uses[language, name[language, s]]++
+    n = split(keywords[language, s], word, / \| /)
+    for (i = 1; i <= n; i++)
+        if (word[i] != name[language, s])
+            uses[language, word[i]]++
+}
+
+function write(language, s,    file, word, n, i, own, all) {
     file = dir "/" language "-" part[s]
     own = name[language, s]
     print cell(own) "," path[s] >(file "-names.csv")
     print cell(own) "," path[s] >(file ".csv")
     n = split(keywords[language, s], word, / \| /)
-    for (i = 1; i <= n; i++)
+    for (i = 1; i <= n; i++) {
+        all = all (i == 1 ? "" : ", ") word[i]
         if (word[i] != own)
+            print cell(word[i]) "," path[s] >(file "-words.csv")
+        if (word[i] != own && uses[language, word[i]] == 1)
             print cell(word[i]) "," path[s] >(file ".csv")
+    }
+    if (n > 1)
+        print cell(all) "," path[s] >(file ".csv")
+}
+
+function begin(language,    parts, i, j, kinds) {
+    split("train val test", parts, " ")
+    split(".csv -names.csv -words.csv", kinds, " ")
+    for (i = 1; i <= 3; i++)
+        for (j = 1; j <= 3; j++)
+            print "text,image" >(dir "/" language "-" parts[i] kinds[j])
 }
 
 END {
@@ -129,10 +157,10 @@ END {
         if ((languages[1], sequence[i]) in name)
             part[sequence[i]] = part_of(name[languages[1], sequence[i]])
     for (l = 1; l <= count; l++) {
-        for (i = split("train val test", parts, " "); i > 0; i--) {
-            print "text,image" >(dir "/" languages[l] "-" parts[i] ".csv")
-            print "text,image" >(dir "/" languages[l] "-" parts[i] "-names.csv")
-        }
+        begin(languages[l])
+        for (i = 1; i <= pictures; i++)
+            if ((languages[l], sequence[i]) in name && sequence[i] in part)
+                count_captions(languages[l], sequence[i])
         for (i = 1; i <= pictures; i++)
             if ((languages[l], sequence[i]) in name && sequence[i] in part) {
                 write(languages[l], sequence[i])

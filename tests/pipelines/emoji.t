@@ -111,15 +111,29 @@ captions () {
     mkdir -p "$1" && awk -v dir="$1" -f "$TOP/pipelines/emoji/captions.awk" pictures.tsv annotations/en.xml derived/en.xml annotations/de.xml
 }
 
-test_expect_success 'names and keywords, each once; no tones, flags of countries, characters of type' '
-    captions one && cat one/en-train.csv one/en-val.csv one/en-test.csv | grep ",pictures/[1-6].png" | sort >found &&
-    printf "%s\n" "<letters>,pictures/2.png" "\"a, b\",pictures/2.png" "\"“A” & B, \"\"C\"\"\",pictures/2.png" "T-Rex,pictures/6.png" \
-        "cat face,pictures/1.png" "cat,pictures/1.png" "dinosaur,pictures/6.png" "pet,pictures/1.png" |
-        sort >expect && test_cmp expect found &&
+# rows NAME: those of the first six pictures, in all parts
+rows () {
+    cat one/en-train$1 one/en-val$1 one/en-test$1 | grep ",pictures/[1-6].png" | sort
+}
+
+test_expect_success 'names, keywords, and what is learned from; no tones, flags of countries, characters of type' '
+    captions one && rows -names.csv >found &&
+    printf "%s\n" "\"“A” & B, \"\"C\"\"\",pictures/2.png" "T-Rex,pictures/6.png" "cat face,pictures/1.png" >expect && test_cmp expect found &&
+    rows -words.csv >found &&
+    printf "%s\n" "\"a, b\",pictures/2.png" "<letters>,pictures/2.png" "cat,pictures/1.png" "dinosaur,pictures/6.png" "pet,pictures/1.png" >expect &&
+    test_cmp expect found && rows .csv >found &&
+    printf "%s\n" "\"<letters>, a, b\",pictures/2.png" "\"a, b\",pictures/2.png" "\"cat, cat face, pet\",pictures/1.png" \
+        "\"“A” & B, \"\"C\"\"\",pictures/2.png" "<letters>,pictures/2.png" "T-Rex,pictures/6.png" "cat face,pictures/1.png" "cat,pictures/1.png" \
+        "dinosaur,pictures/6.png" "pet,pictures/1.png" >expect && test_cmp expect found &&
     grep -h "derived" one/en-*-names.csv >found && test "$(wc -l <found)" -eq 1 && ! grep -h nameless one/*.csv
 '
 
-test_expect_success 'names alone, the same pictures in each language, but what has no name in it' '
+test_expect_success 'a keyword that several pictures have is learned from among the others alone' '
+    cat one/en-*-words.csv >words && grep -q "^thing,pictures" words && grep -q "^red,pictures" words &&
+    cat one/en-train.csv one/en-val.csv one/en-test.csv >learned && ! grep "^thing,pictures\|^red,pictures" learned && grep -q "^\"thing, red\",pictures" learned
+'
+
+test_expect_success 'the same pictures in each language, but what has no name in it' '
     for part in train val test; do
         for language in en de; do
             test "$(head -1 one/$language-$part-names.csv)" = text,image && sed "1d; s/.*,//" one/$language-$part-names.csv >$language.pictures &&
