@@ -1,6 +1,6 @@
-# mean.awk - results of several seeds in, their means out: headings (#), ways (modality) and tables as ft-eval prints them.
+# mean.awk - results of several seeds in, their means out: headings (==), ways (modality) and tables as ft-eval prints them.
 
-/^#/ {
+/^==/ {
     heading = $0
     next
 }

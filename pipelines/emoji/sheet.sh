@@ -14,7 +14,7 @@ join () {
     LC_ALL=C awk '
         FILENAME == ARGV[1] { sub(/.*,/, ""); learned[$0] = 1; next }
         {
-            count = split($0, part, /"(query|text)": "/)
+            count = split($0, part, /"(query|text|uri)": "/)
             line = ""
             for (i = 2; i <= count; i++)
                 sub(/".*/, "", part[i])

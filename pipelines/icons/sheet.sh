@@ -14,7 +14,7 @@ join () {
     LC_ALL=C awk -v rows="$rows" '
         FILENAME == ARGV[1] { split($0, cell, ","); label[cell[1]] = cell[2]; next }
         {
-            count = split($0, part, /"(query|text)": "/)
+            count = split($0, part, /"(query|text|uri)": "/)
             for (i = 2; i <= count; i++)
                 sub(/".*/, "", part[i])
             line = ""

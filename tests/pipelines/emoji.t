@@ -167,11 +167,11 @@ table () {
 }
 
 test_expect_success 'means of seeds, each language and way for itself' '
-    { echo "# English" && table text:image .1 .3 5 && table image:text .1 .5 6 && echo "# German" && table text:image .2 .3 9; } >0.txt &&
-    { echo "# English" && table text:image .1 .4 8 && table image:text .1 .5 6 && echo "# German" && table text:image .2 .3 9; } >1.txt &&
+    { echo "== English" && table text:image .1 .3 5 && table image:text .1 .5 6 && echo "== German" && table text:image .2 .3 9; } >0.txt &&
+    { echo "== English" && table text:image .1 .4 8 && table image:text .1 .5 6 && echo "== German" && table text:image .2 .3 9; } >1.txt &&
     awk -f "$TOP/pipelines/emoji/mean.awk" 0.txt 1.txt | sed "s/  */ /g" >found &&
-    printf "%s\n" "# English, text:image" "recall@1 0.1000 0.3500 +0.2500" "median_rank 20.0000 6.5000 -13.5000" "# English, image:text" \
-        "recall@1 0.1000 0.5000 +0.4000" "median_rank 20.0000 6.0000 -14.0000" "# German, text:image" "recall@1 0.2000 0.3000 +0.1000" \
+    printf "%s\n" "== English, text:image" "recall@1 0.1000 0.3500 +0.2500" "median_rank 20.0000 6.5000 -13.5000" "== English, image:text" \
+        "recall@1 0.1000 0.5000 +0.4000" "median_rank 20.0000 6.0000 -14.0000" "== German, text:image" "recall@1 0.2000 0.3000 +0.1000" \
         "median_rank 20.0000 9.0000 -11.0000" >expect && test_cmp expect found
 '
 
