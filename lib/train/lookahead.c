@@ -6,12 +6,16 @@
 
 #include <stdlib.h>
 
+/* Pixels of a batch beyond which the next one's have to wait: 4,096 pictures of 224 x 224 are 588 MiB. */
+enum { MOST_AHEAD = 256 << 20 };
+
 struct slot {
     struct ft_arena arena;
     msgpack_zone zone;
     struct ft_record record;
     struct ft_batch batch;
-    uint8_t *pixel;
+    uint8_t *pixel;              /* its own, [size] */
+    size_t size;
     struct ft_images *images;    /* being read, or NULL */
 };
 
@@ -65,6 +69,7 @@ void ft_lookahead_close(struct ft_lookahead *a)
         return;
     for (int i = 0; i < 2; i++) {
         ft_images_drop(a->slot[i].images);
+        free(a->slot[i].pixel);
         ft_arena_free(&a->slot[i].arena);
         msgpack_zone_destroy(&a->slot[i].zone);
     }
@@ -82,7 +87,6 @@ static int fill(struct ft_lookahead *a, struct slot *s, bool wait)
         return more;
     ft_images_drop(s->images);       /* of a batch that nobody asked for */
     s->images = NULL;
-    s->pixel = NULL;
     ft_arena_reset(&s->arena);
     msgpack_zone_clear(&s->zone);
     if (!(copy = ft_arena_take(&s->arena, bytes.size)))
@@ -93,6 +97,40 @@ static int fill(struct ft_lookahead *a, struct slot *s, bool wait)
     return ft_batch_read(&s->arena, &s->record, &s->batch) < 0 ? -1 : 1;
 }
 
+/* What is there is not needed any more. */
+static int reserve(struct slot *s, size_t size)
+{
+    if (s->size >= size)
+        return 0;
+    free(s->pixel);
+    s->size = 0;
+    if (!(s->pixel = ft_resize(NULL, size, 1)))
+        return -1;
+    s->size = size;
+    return 0;
+}
+
+static size_t pixel_bytes(const struct ft_lookahead *a, const struct slot *s)
+{
+    size_t count = s->batch.items;
+
+    for (size_t i = 0; a->model->tower_count && i < s->batch.items; i++)
+        count -= ft_tower_of(&s->batch.content[i]) != FT_TOWER_IMAGE;
+    return count * ft_item_bytes(a->images);
+}
+
+/* Two large ones at once would be too much: the last batch's go, and the next one's are not begun. */
+static void make_room(struct ft_lookahead *a)
+{
+    struct slot *other = &a->slot[!a->hand];
+
+    if (pixel_bytes(a, &a->slot[a->hand]) <= MOST_AHEAD || other->images)
+        return;
+    free(other->pixel);
+    other->pixel = NULL;
+    other->size = 0;
+}
+
 static int begin(const struct ft_lookahead *a, struct slot *s)
 {
     const struct ft_variation varied = {&a->augment, a->seed, s->batch.number};
@@ -100,7 +138,7 @@ static int begin(const struct ft_lookahead *a, struct slot *s)
 
     if (a->model->tower_count && ft_share_make(&s->arena, a->model, FT_TOWER_IMAGE, s->batch.content, NULL, s->batch.items, &share) < 0)
         return ft_error_prefix("batch %lu: ", (unsigned long)s->batch.number);
-    if (!(s->pixel = ft_arena_take(&s->arena, share.count * ft_item_bytes(a->images) + 1)))
+    if (reserve(s, share.count * ft_item_bytes(a->images) + 1) < 0)
         return -1;
     s->images = ft_images_begin(a->images, share.content, share.count, a->varies ? &varied : NULL, s->pixel);
     return s->images ? 0 : -1;
@@ -126,7 +164,7 @@ static void look_ahead(struct ft_lookahead *a)
 {
     struct slot *s = &a->slot[!a->hand];
 
-    if ((a->status = fill(a, s, false)) == 1 && begin(a, s) < 0)
+    if ((a->status = fill(a, s, false)) == 1 && pixel_bytes(a, s) <= MOST_AHEAD && begin(a, s) < 0)
         a->status = -1;
     if (a->status < 0)
         ft_error_save(&a->error);
@@ -137,6 +175,8 @@ int ft_lookahead_encode(struct ft_lookahead *a, bool more, struct ft_packed *pac
     struct slot *s = &a->slot[a->hand];
     struct ft_images *images;
 
+    if (!s->images)
+        make_room(a);
     if (!s->images && begin(a, s) < 0)
         return -1;
     images = s->images;

@@ -1,6 +1,7 @@
 /* lookahead.h - batches of images, of which the next is decoded while the model is at the one at hand.
  *
- * Each lies in memory of its own, so that the next may be read before this one is done with; there are never more than two. */
+ * Each lies in memory of its own, so that the next may be read before this one is done with; there are never more than two, and of large ones (256 MiB of
+ * pixels) one: its pixels go when the next are decoded. */
 #ifndef FT_TRAIN_LOOKAHEAD_H
 #define FT_TRAIN_LOOKAHEAD_H
 
