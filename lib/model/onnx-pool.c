@@ -23,7 +23,7 @@ static const char *sum_along(struct ft_onnx *o, const char *x)
     return ft_onnx_node(o, "ReduceSum", x, ft_onnx_wholes(o, FT_ONNX_LIST(1)), NULL);
 }
 
-/* What rows weigh, [batch, length, 1]: each 1, or `rising` 1, 2, ... as they come; of pictures, whose rows are `positions` always, [1, positions, 1]. */
+/* What rows weigh, [batch, length, 1]: each 1, or `rising` 1, 2, ... as they come; of what has `positions` rows always, [1, positions, 1]. */
 static const char *weights_of(struct ft_onnx *o, size_t positions, bool rising)
 {
     const char *name = ft_arena_print(&o->arena, "%s/%zu", rising ? "rising" : "ones", positions), *weights;
@@ -91,7 +91,7 @@ static const char *rows_of(struct ft_onnx *o, const struct ft_node *n, size_t *p
 
     if (o->form[n->inputs[0]] == FT_ONNX_ITEMS)
         ft_onnx_fail(o, "%s: pooling of what is pooled", n->name);
-    *positions = map ? from->height * from->across : o->model->rows_each;
+    *positions = map ? from->height * from->across : o->ids ? o->model->max_length : o->model->rows_each;
     return map ? ft_onnx_rows(o, ft_onnx_in(o, n, 0), from) : ft_onnx_in(o, n, 0);
 }
 

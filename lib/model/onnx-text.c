@@ -21,11 +21,13 @@ static const char *table_of(struct ft_onnx *o, int parameter)
 /* Padding has the first place, so that no number of it is beyond the table. */
 static const char *add_place(struct ft_onnx *o, const struct ft_node *n, const char *x)
 {
-    const char *before;
+    const char *before = o->mask ? NULL : ft_onnx_places(o);
 
-    ft_onnx_int(o, "exclusive", 1);
-    before = ft_onnx_node(o, "CumSum", o->mask, ft_onnx_whole(o, 1), NULL);
-    before = ft_onnx_node(o, "Mul", before, o->mask, NULL);
+    if (o->mask) {
+        ft_onnx_int(o, "exclusive", 1);
+        before = ft_onnx_node(o, "CumSum", o->mask, ft_onnx_whole(o, 1), NULL);
+        before = ft_onnx_node(o, "Mul", before, o->mask, NULL);
+    }
     if (n->first_position)
         before = ft_onnx_node(o, "Add", before, ft_onnx_whole(o, (int64_t)n->first_position), NULL);
     return ft_onnx_node(o, "Add", x, ft_onnx_node(o, "Gather", table_of(o, n->parameters[1]), before, NULL), NULL);
@@ -190,6 +192,27 @@ const char *ft_onnx_attention(struct ft_onnx *o, const struct ft_node *n, enum f
     ft_onnx_list(o, "perm", FT_ONNX_LIST(0, 2, 1, 3));
     scores = ft_onnx_node(o, "Transpose", scores, NULL);
     return ft_onnx_node(o, "Reshape", scores, ft_onnx_wholes(o, FT_ONNX_LIST(0, 0, (int64_t)n->width)), NULL);
+}
+
+/* A query an item, [batch, width], or the same [1, width] for all. */
+const char *ft_onnx_attend(struct ft_onnx *o, const struct ft_node *n, enum ft_onnx_form *form)
+{
+    int64_t heads = (int64_t)n->attention.heads, whole = (int64_t)n->width, width = whole / heads;
+    const char *query, *part[2], *bias;
+
+    if (*form != FT_ONNX_ITEMS || o->form[n->inputs[1]] != FT_ONNX_TOKENS)
+        ft_onnx_fail(o, "%s: looks at what are no tokens", n->name);
+    ft_onnx_split(o, ft_onnx_in(o, n, 1), -1, 2, (const int64_t[]){whole, whole}, part);
+    bias = bias_of(o, n, part[0]);
+    query = ft_onnx_node(o, "Mul", ft_onnx_in(o, n, 0), ft_onnx_number(o, ft_attention_scale(&n->attention, (size_t)width)), NULL);
+    query = ft_onnx_node(o, "Reshape", query, ft_onnx_wholes(o, FT_ONNX_LIST(0, heads, 1, width)), NULL);
+    query = ft_onnx_node(o, "MatMul", query, heads_of(o, part[0], (size_t)heads, (size_t)width, true), NULL);
+    if (bias)
+        query = ft_onnx_node(o, "Add", query, bias, NULL);
+    ft_onnx_int(o, "axis", -1);
+    query = ft_onnx_node(o, "Softmax", query, NULL);
+    query = ft_onnx_node(o, "MatMul", query, heads_of(o, part[1], (size_t)heads, (size_t)width, false), NULL);
+    return ft_onnx_node(o, "Reshape", query, ft_onnx_wholes(o, FT_ONNX_LIST(0, whole)), NULL);
 }
 
 /* ---- rotary positions ----------------------------------------------------------------------------------------------------- */

@@ -153,13 +153,22 @@ static const char *relative_bias(struct ft_onnx *o, const struct ft_node *n, enu
     return n->name;
 }
 
+/* [1, width]. */
+static const char *probe(struct ft_onnx *o, const struct ft_node *n, enum ft_onnx_form *form)
+{
+    const int64_t dims[2] = {1, (int64_t)n->width};
+
+    *form = FT_ONNX_ITEMS;
+    return ft_onnx_parameter(o, n->parameters[0], 2, dims);
+}
+
 static ft_onnx_writer *const writers[] = {
     [FT_OP_EMBEDDING] = ft_onnx_embedding, [FT_OP_LINEAR] = linear, [FT_OP_LAYER_NORM] = layer_norm, [FT_OP_DROPOUT] = dropout,
     [FT_OP_ATTENTION] = ft_onnx_attention, [FT_OP_ACTIVATION] = activation, [FT_OP_ADD] = add, [FT_OP_POOL] = ft_onnx_pool, [FT_OP_GEM] = ft_onnx_gem,
     [FT_OP_NORMALIZE] = normalize, [FT_OP_VECTOR] = vector, [FT_OP_PIXELS] = ft_onnx_pixels, [FT_OP_CONVOLUTION] = ft_onnx_convolution,
     [FT_OP_BATCH_NORM] = ft_onnx_batch_norm, [FT_OP_MAX_POOL] = ft_onnx_max_pool, [FT_OP_SCALE] = ft_onnx_scale, [FT_OP_TOKENS] = ft_onnx_tokens,
     [FT_OP_RMS_NORM] = rms_norm, [FT_OP_MULTIPLY] = multiply, [FT_OP_RELATIVE_BIAS] = relative_bias, [FT_OP_ROTARY] = ft_onnx_rotary,
-    [FT_OP_GATE] = gate,
+    [FT_OP_GATE] = gate, [FT_OP_PROBE] = probe, [FT_OP_ATTEND] = ft_onnx_attend,
 };
 
 /* ---- the walk ------------------------------------------------------------------------------------------------------------ */
@@ -200,16 +209,34 @@ static void mask_after(struct ft_onnx *o, int32_t end)
     mask_more(o, ft_onnx_node(o, "Equal", before, ft_onnx_whole(o, 0), NULL));
 }
 
+/* Ids filled up to the model's length, where padding is looked at as all else: no mask. */
+static void fill_up(struct ft_onnx *o, const struct ft_tokenizer_way *way)
+{
+    const char *missing;
+
+    ft_onnx_int(o, "start", 1);
+    ft_onnx_int(o, "end", 2);
+    missing = ft_onnx_node(o, "Shape", o->ids, NULL);
+    missing = ft_onnx_node(o, "Sub", ft_onnx_wholes(o, FT_ONNX_LIST((int64_t)o->model->max_length)), missing, NULL);
+    ft_onnx_int(o, "axis", 0);
+    missing = ft_onnx_node(o, "Concat", ft_onnx_wholes(o, FT_ONNX_LIST(0, 0, 0)), missing, NULL);
+    o->ids = ft_onnx_node(o, "Pad", o->ids, missing, ft_onnx_whole(o, way->filler), NULL);
+}
+
 /* Tokens that a model of static embeddings leaves out are as if masked. */
 static void text_inputs(struct ft_onnx *o)
 {
     int32_t left_out = o->model->tokenizer ? ft_tokenizer_left_out(o->model->tokenizer) : -1;
 
     ft_onnx_input(o, "input_ids", FT_ONNX_INT64, 2, token_dims);
-    ft_onnx_input(o, "attention_mask", FT_ONNX_INT64, 2, token_dims);
     o->ids = "input_ids";
-    o->mask = "attention_mask";
     o->place = "mask";
+    if (o->model->tokenizer_way.fills) {
+        fill_up(o, &o->model->tokenizer_way);
+        return;
+    }
+    ft_onnx_input(o, "attention_mask", FT_ONNX_INT64, 2, token_dims);
+    o->mask = "attention_mask";
     if (left_out >= 0)
         mask_more(o, ft_onnx_node(o, "Not", ft_onnx_node(o, "Equal", o->ids, ft_onnx_whole(o, left_out), NULL), NULL));
     if (o->model->tokenizer_way.ends)
@@ -230,7 +257,8 @@ static void graph_outputs(struct ft_onnx *o)
         tokens--;
     o->place = "output";
     if (tokens >= 0) {
-        const char *const shape[] = {"batch", o->model->input == FT_INPUT_TEXT ? "length" : ft_onnx_digits(o, o->model->rows_each),
+        bool fixed = o->model->input != FT_INPUT_TEXT || !o->mask;
+        const char *const shape[] = {"batch", fixed ? ft_onnx_digits(o, o->model->input == FT_INPUT_TEXT ? o->model->max_length : o->model->rows_each) : "length",
                                      ft_onnx_digits(o, o->model->nodes[tokens].width)};
 
         ft_onnx_named(o, "Identity", o->value[tokens], "last_hidden_state");

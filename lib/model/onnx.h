@@ -1,6 +1,7 @@
 /* onnx.h - a model as an ONNX graph, for software that has nothing but a runtime: opset 17, IR version 8, weights in fp32.
  *
- *     texts     input_ids, attention_mask (1 where there is a token) and, where the model has types of tokens, token_type_ids: int64 [batch, length]
+ *     texts     input_ids, attention_mask (1 where there is a token) and, where the model has types of tokens, token_type_ids: int64 [batch, length];
+ *               a model that fills its texts up has no attention_mask
  *     pictures  pixel_values: float [batch, 3, height, width], scaled and normalised as the model's image processor gives them
  *     vectors   features: float [batch, width]
  *     out       last_hidden_state: float [batch, length, width], of models that have tokens; sentence_embedding: float [batch, dim], pooled and

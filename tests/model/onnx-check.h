@@ -183,7 +183,7 @@ static const struct op {
     {"Equal", 2, 2, ""}, {"Erf", 1, 1, ""}, {"Exp", 1, 1, ""}, {"Expand", 2, 2, ""}, {"Flatten", 1, 1, "axis "}, {"Gather", 2, 2, "axis "},
     {"GatherND", 2, 2, "batch_dims "}, {"GlobalAveragePool", 1, 1, ""}, {"Identity", 1, 1, ""}, {"LayerNormalization", 2, 3, "axis epsilon "},
     {"LessOrEqual", 2, 2, ""}, {"Log", 1, 1, ""}, {"MatMul", 2, 2, ""}, {"Max", 1, 8, ""}, {"MaxPool", 1, 1, "kernel_shape pads strides "}, {"Min", 1, 8, ""},
-    {"Mul", 2, 2, ""}, {"Not", 1, 1, ""}, {"Range", 3, 3, ""}, {"ReduceL2", 1, 1, "axes keepdims "}, {"ReduceLogSumExp", 1, 1, "axes keepdims "},
+    {"Mul", 2, 2, ""}, {"Not", 1, 1, ""}, {"Pad", 2, 3, ""}, {"Range", 3, 3, ""}, {"ReduceL2", 1, 1, "axes keepdims "}, {"ReduceLogSumExp", 1, 1, "axes keepdims "},
     {"ReduceMax", 1, 1, "axes keepdims "}, {"ReduceMean", 1, 1, "axes keepdims "}, {"ReduceSum", 1, 2, "keepdims "}, {"Relu", 1, 1, ""},
     {"Reshape", 2, 2, ""}, {"Shape", 1, 1, "start end "}, {"Sigmoid", 1, 1, ""}, {"Sin", 1, 1, ""}, {"Softmax", 1, 1, "axis "}, {"Split", 1, 2, "axis "},
     {"Sqrt", 1, 1, ""}, {"Squeeze", 1, 2, ""}, {"Sub", 2, 2, ""}, {"Tanh", 1, 1, ""}, {"Transpose", 1, 1, "perm "}, {"Unsqueeze", 2, 2, ""},

@@ -92,43 +92,47 @@ static bool gives(const char *name)
 /* ---- every family ---- */
 
 struct golden {
-    char model[128];
+    char model[128], tokenizer[32], library[32];   /* the latter two of directories without weights */
     unsigned crc;
     size_t nodes;
 };
 
-/* A directory without weights, which are made here; texts are CLIP's. */
-static const char *make_golden(const char *from, const char *name)
+static void copy(const char *from, const char *to)
 {
-    static const char *const files[] = {"config.json", "preprocessor_config.json"};
-    const char *directory = ft_arena_print(&arena, "%s/%s", place, name);
     size_t size;
-    void *bytes;
+    void *bytes = ft_file_exists(from) ? read_all(from, &size) : NULL;
+
+    if (bytes)
+        ft_file_write(to, bytes, size);
+}
+
+/* A directory without weights, which are made here. */
+static const char *make_golden(const struct golden *g, const char *from, const char *name)
+{
+    static const char *const files[] = {"config.json", "preprocessor_config.json", "open_clip_config.json"};
+    const char *directory = ft_arena_print(&arena, "%s/%s", place, name);
+    const char *weights = strcmp(g->library, "open_clip") == 0 ? "open_clip_model.safetensors" : "model.safetensors";
 
     ft_directory_make(directory);
-    for (int i = 0; i < 2; i++)
-        if (ft_file_exists(ft_arena_print(&arena, "%s/%s", from, files[i]))) {
-            bytes = read_all(ft_arena_print(&arena, "%s/%s", from, files[i]), &size);
-            ft_file_write(ft_arena_print(&arena, "%s/%s", directory, files[i]), bytes, size);
-        }
-    bytes = read_all("tests/golden/tokenizer/general/clip-hf.json", &size);
-    ft_file_write(ft_arena_print(&arena, "%s/tokenizer.json", directory), bytes, size);
-    write_weights(ft_arena_print(&arena, "%s/model.safetensors", directory), find("transformers", name), (struct content){.numbers = true});
+    for (int i = 0; i < 3; i++)
+        copy(ft_arena_print(&arena, "%s/%s", from, files[i]), ft_arena_print(&arena, "%s/%s", directory, files[i]));
+    copy(ft_arena_print(&arena, "tests/golden/tokenizer/general/%s.json", g->tokenizer), ft_arena_print(&arena, "%s/tokenizer.json", directory));
+    write_weights(ft_arena_print(&arena, "%s/%s", directory, weights), find(g->library, name), (struct content){.numbers = true});
     return directory;
 }
 
 /* "vision/vit", "clip/clip:text": a tower. */
-static struct ft_model *open_golden(const char *name)
+static struct ft_model *open_golden(const struct golden *g)
 {
-    const char *colon = strchr(name, ':'), *from = ft_arena_print(&arena, "tests/golden/%.*s", (int)strcspn(name, ":"), name);
-    const char *directory = strncmp(name, "vision/", 7) == 0 || strncmp(name, "clip/", 5) == 0 ? make_golden(from, strrchr(from, '/') + 1) : from;
+    const char *colon = strchr(g->model, ':'), *from = ft_arena_print(&arena, "tests/golden/%.*s", (int)strcspn(g->model, ":"), g->model);
+    const char *directory = *g->library ? make_golden(g, from, strrchr(from, '/') + 1) : from;
 
     return colon ? ft_model_open_tower(directory, strcmp(colon, ":text") == 0 ? FT_TOWER_TEXT : FT_TOWER_IMAGE) : ft_model_open(directory, NULL);
 }
 
 static void test_golden(const struct golden *g)
 {
-    struct ft_model *model = open_golden(g->model);
+    struct ft_model *model = open_golden(g);
     const char *path = ft_arena_print(&arena, "%s/golden.onnx", place);
     size_t size = 0;
     void *bytes;
@@ -160,7 +164,7 @@ static void test_families(void)
 
     ok(all && read_lists("tests/golden/vision/names-tiny.txt") == 0 && read_lists("tests/golden/clip/names.txt") == 0, "golden numbers are there");
     for (char *line = all; line && *line; line = strchr(line, '\n') + 1)
-        if (sscanf(line, "%x %zu %127s", &g.crc, &g.nodes, g.model) == 3)
+        if (g = (struct golden){0}, sscanf(line, "%x %zu %127[^ \n]%*1[ ]%31s %31s", &g.crc, &g.nodes, g.model, g.library, g.tokenizer) >= 3)
             test_golden(&g);
 }
 

@@ -6,7 +6,7 @@ Each model is exported by ft-export, checked by onnx.checker with shapes inferre
 one token and as long as the model takes. Token ids and pixels come from what lies beside model.onnx, as another program would make them. The error is the
 largest difference over the largest number of the embedding, at least 1. MODEL@FILE.onnx compares a file that is there.
 """
-import json, os, subprocess, sys, tempfile
+import json, os, re, subprocess, sys, tempfile
 import numpy as np, onnx, onnxruntime as ort
 
 WORDS = "the a cat dog sat on mat zebra bird and red fox jumped over lazy moon, 12 of! ünïcode 東京 tower running faster than light".split()
@@ -23,6 +23,15 @@ def embed(model, work, option, rows, *limit):
     documents = run("ft-ingest", "-q", option, rows)
     run("ft-export", "-q", "--force", "-o", npy, input=run("ft-embed", "-q", "-m", model, *limit, input=documents))
     return np.load(npy)
+
+
+def longest(model, work):
+    """Tokens of a text that ft-embed takes, at most 600."""
+    path = os.path.join(work, "one.csv")
+    with open(path, "w") as file:
+        file.write("text\na\n")
+    tried = subprocess.run(["ft-embed", "-q", "-m", model, "--max-length", "600"], input=run("ft-ingest", "-q", "--unlabeled", path), capture_output=True)
+    return int(re.search(rb"more than the model's (\d+)", tried.stderr).group(1)) if tried.returncode else 600
 
 
 def settings(directory, name):
@@ -49,13 +58,10 @@ def texts(model, directory, session, work):
         from transformers import BertTokenizerFast
         tokenizer = BertTokenizerFast.from_pretrained(directory).backend_tokenizer
     tokenizer.no_padding()
-    config = settings(directory, "config.json")
-    static = not config or config.get("model_type") in ("model2vec", "static") or "StaticEmbedding" in json.dumps(settings(directory, "modules.json"))
-    first = (config.get("pad_token_id", 1) + 1) if config.get("model_type") in ("roberta", "xlm-roberta", "camembert") else 2 if config.get("model_type") == "mpnet" else 0
-    inner = config.get("text_config", config)
-    padding = inner.get("pad_token_id") or 0
-    limit = min(600, settings(directory, "sentence_bert_config.json").get("max_seq_length") or 600, inner.get("max_position_embeddings", 1000) - first,
-                int(settings(directory, "tokenizer_config.json").get("model_max_length") or 600))
+    config, other = settings(directory, "config.json"), settings(directory, "open_clip_config.json").get("model_cfg", {})
+    static = not (config or other) or config.get("model_type") in ("model2vec", "static") or "StaticEmbedding" in json.dumps(settings(directory, "modules.json"))
+    padding = other.get("text_cfg", config.get("text_config", config)).get("pad_token_id", 1 if config.get("model_type") == "siglip" else 0) or 0
+    limit = longest(model, work)
     characters = 1 << 30
     if not static:
         tokenizer.enable_truncation(limit)
@@ -69,18 +75,15 @@ def texts(model, directory, session, work):
     want = embed(model, work, "--unlabeled", path, *([] if static else ["--max-length", str(limit)]))
     codes = [tokenizer.encode(row[:characters], add_special_tokens=not static) for row in rows]
 
-    def batch(which, more, left=False):
+    def batch(which, more):
         length = max(1, max(len(codes[i].ids) for i in which)) + more
         feeds = {name: np.zeros((len(which), length), np.int64) for name in names}
-        if "input_ids" in feeds:
-            feeds["input_ids"][:] = padding
+        feeds["input_ids"][:] = padding
         for row, i in enumerate(which):
             n = len(codes[i].ids)
-            at = slice(length - n, length) if left else slice(0, n)
-            feeds["input_ids"][row, at] = codes[i].ids
-            feeds["attention_mask"][row, at] = 1
-            if "token_type_ids" in feeds:
-                feeds["token_type_ids"][row, at] = codes[i].type_ids
+            for name, numbers in (("input_ids", codes[i].ids), ("attention_mask", [1] * n), ("token_type_ids", codes[i].type_ids)):
+                if name in feeds:
+                    feeds[name][row, :n] = numbers
         return feeds
 
     every = list(range(len(rows)))
@@ -99,6 +102,12 @@ def picture_reader(directory, side):
         transform = timm.data.create_transform(**timm.data.resolve_data_config(pretrained_cfg=config["pretrained_cfg"]), is_training=False)
         return lambda image: transform(image).numpy()
     from torchvision import transforms as t
+    if os.path.exists(os.path.join(directory, "open_clip_config.json")):
+        told = settings(directory, "open_clip_config.json").get("preprocess_cfg", {})
+        how = t.InterpolationMode.BILINEAR if told.get("interpolation") == "bilinear" else t.InterpolationMode.BICUBIC
+        transform = t.Compose([t.Resize((side, side) if told.get("resize_mode") == "squash" else side, how), t.CenterCrop(side), t.ToTensor(),
+                               t.Normalize(told.get("mean", (.48145466, .4578275, .40821073)), told.get("std", (.26862954, .26130258, .27577711)))])
+        return lambda image: transform(image).numpy()
     family = config.get("model_type", "") + config.get("architecture", "") + settings(directory, "ft.json").get("family", "")
     shorter = side * 8 // 7 if "resnet" in family else side
     transform = t.Compose([t.Resize(shorter), t.CenterCrop(side), t.ToTensor(), t.Normalize((.485, .456, .406), (.229, .224, .225))])
