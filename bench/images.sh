@@ -2,7 +2,7 @@
 # images.sh - ResNet-50 and EfficientNet-B0, embedding and training, beside timm's in torch where it is. `make bench-images` builds first and runs this.
 #
 #   BATCH=16 RUNS=3 SECONDS_EACH=2     images a step; how often, the median counts; seconds of a run, two steps at least
-#   THREADS=2 BATCH_NORM=train         of both; BATCH_NORM=keep: running statistics in training too, as ft-train has it by default
+#   THREADS=2 BATCH_NORM='keep train'  of both; keep: batch norms go by running statistics, as in ft-train by default; train: by the batch's, as in torch
 #   MODELS=, PRECISIONS=               some of them
 #   PEER_PYTHON=                       a Python with torch and timm (default: that of ~/.cache/ft-peers)
 #   TABLE=1                            only the table again, of the runs that are there
@@ -12,7 +12,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 OUT=$PWD/build/bench/images.data
-BATCH=${BATCH:-16} RUNS=${RUNS:-3} SECONDS_EACH=${SECONDS_EACH:-2} THREADS=${THREADS:-2} BATCH_NORM=${BATCH_NORM:-train}
+BATCH=${BATCH:-16} RUNS=${RUNS:-3} SECONDS_EACH=${SECONDS_EACH:-2} THREADS=${THREADS:-2} BATCH_NORM=${BATCH_NORM:-keep train}
 MODELS=${MODELS:-resnet50 efficientnet_b0} PRECISIONS=${PRECISIONS:-fp32 bf16}
 PEER_PYTHON=${PEER_PYTHON:-$HOME/.cache/ft-peers/bin/python}
 export THREADS
@@ -41,9 +41,11 @@ while test $run -lt "$RUNS"; do
         for p in $PRECISIONS; do
             figure "embed-$model-$p" ours build/bench/images embed "$OUT/$model" "$p" "$BATCH" "$SECONDS_EACH" "$THREADS"
             test -n "${PEER_LESS:-}" || figure "embed-$model-$p" torch "$PEER_PYTHON" bench/images.py embed "$model" "$p" "$BATCH" "$SECONDS_EACH"
-            figure "train-$model-$p" ours build/bench/images train "$OUT/$model" "$p" "$BATCH" "$SECONDS_EACH" "$THREADS" "$BATCH_NORM"
-            test -n "${PEER_LESS:-}" ||
-                figure "train-$model-$p" torch "$PEER_PYTHON" bench/images.py train "$model" "$p" "$BATCH" "$SECONDS_EACH" "$BATCH_NORM"
+            for norm in $BATCH_NORM; do
+                figure "$norm-$model-$p" ours build/bench/images train "$OUT/$model" "$p" "$BATCH" "$SECONDS_EACH" "$THREADS" "$norm"
+                test -n "${PEER_LESS:-}" ||
+                    figure "$norm-$model-$p" torch "$PEER_PYTHON" bench/images.py train "$model" "$p" "$BATCH" "$SECONDS_EACH" "$norm"
+            done
         done
     done
 done
@@ -64,19 +66,18 @@ print(f"The peer is timm {timm.__version__} on torch {torch.__version__}, channe
     echo
     columns
     for p in $PRECISIONS; do
-        for work in embed train; do
+        for work in embed $BATCH_NORM; do
             for model in $MODELS; do
-                name=embedding
-                test $work = embed || name=training
+                case $work in embed) name=embedding ;; keep) name='training, running statistics' ;; *) name="training, batch's statistics" ;; esac
                 row "$work-$model-$p" "$(title "$model"), $name, $p" images/s torch
             done
         done
     done
     echo
     echo 'Both are timed inside, from the second step on. Embedding: from pixels (ours 8-bit, torch its floats, normalised before) to the pooled vector.'
-    echo "Training: forward, softmax both ways over the cosines of pairs, backward, AdamW with decay; batch norms: $BATCH_NORM (train: by the batch's own"
-    echo 'statistics, ours by those of as many images as go through at once; keep, the default of ft-train: by the running ones). ft-train keeps what'
-    echo 'activations fit into its 1 GiB and makes the rest again. By `make bench-images`:'
+    echo 'Training: forward, softmax both ways over the cosines of pairs, backward, AdamW with decay; batch norms go by their running statistics, which is'
+    echo "the default of ft-train, or by the batch's own, which is torch's; ours then by those of as many images as go through at once. ft-train keeps what"
+    echo 'activations fit into its 2 GiB and makes the rest again. By `make bench-images`:'
     echo
     echo "    images embed|train resnet50|efficientnet_b0 fp32|bf16 $BATCH $SECONDS_EACH $THREADS"
     echo "    images.py embed|train resnet50|efficientnet_b0 fp32|bf16 $BATCH $SECONDS_EACH"
