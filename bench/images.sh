@@ -1,5 +1,6 @@
 #!/bin/sh
-# images.sh - ResNet-50 and EfficientNet-B0, embedding and training, beside timm's in torch where it is. `make bench-images` builds first and runs this.
+# images.sh - ResNet-50, EfficientNet-B0 and CLIP's two towers (ViT-B/32), embedding and training, beside timm's and transformers' in torch where they are.
+# `make bench-images` builds first and runs this.
 #
 #   BATCH=16 RUNS=3 SECONDS_EACH=2     images a step; how often, the median counts; seconds of a run, two steps at least
 #   THREADS=2 BATCH_NORM='keep train'  of both; keep: batch norms go by running statistics, as in ft-train by default; train: by the batch's, as in torch
@@ -13,7 +14,7 @@ set -eu
 cd "$(dirname "$0")/.."
 OUT=$PWD/build/bench/images.data
 BATCH=${BATCH:-16} RUNS=${RUNS:-3} SECONDS_EACH=${SECONDS_EACH:-2} THREADS=${THREADS:-2} BATCH_NORM=${BATCH_NORM:-keep train}
-MODELS=${MODELS:-resnet50 efficientnet_b0} PRECISIONS=${PRECISIONS:-fp32 bf16}
+MODELS=${MODELS:-resnet50 efficientnet_b0 clip} PRECISIONS=${PRECISIONS:-fp32 bf16}
 PEER_PYTHON=${PEER_PYTHON:-$HOME/.cache/ft-peers/bin/python}
 export THREADS
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
@@ -21,7 +22,7 @@ unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 mkdir -p "$OUT"
 test -n "${TABLE:-}" || rm -f "$OUT"/*.runs
 test -n "$(find "$OUT" -name '*.runs')" || test -z "${TABLE:-}" || exit 0
-test -n "${PEER_LESS:-}" || "$PEER_PYTHON" -c 'import timm, torch' 2>/dev/null || { PEER_LESS=t; echo "no torch and timm here ($PEER_PYTHON): ours alone"; }
+test -n "${PEER_LESS:-}" || "$PEER_PYTHON" -c 'import timm, torch, transformers' 2>/dev/null || { PEER_LESS=t; echo "no torch and timm here ($PEER_PYTHON): ours alone"; }
 
 # figure WORK WHO COMMAND...: from the line it prints. A peer without a figure has had its turn all the same.
 figure () {
@@ -29,6 +30,11 @@ figure () {
     shift 2
     "$@" >"$OUT/log" 2>&1 || { tail -n 5 "$OUT/log"; test "$who" != ours || exit 1; }
     sed -n 's,.* \([0-9.]*\) images/s\, \([0-9.]*\) MB$,\1 \2,p' "$OUT/log" | grep . >>"$runs" || echo "- -" >>"$runs"
+}
+
+# CLIP has no batch norms.
+norms () {
+    if test "$1" = clip; then echo keep; else echo "$BATCH_NORM"; fi
 }
 
 run=0
@@ -41,7 +47,7 @@ while test $run -lt "$RUNS"; do
         for p in $PRECISIONS; do
             figure "embed-$model-$p" ours build/bench/images embed "$OUT/$model" "$p" "$BATCH" "$SECONDS_EACH" "$THREADS"
             test -n "${PEER_LESS:-}" || figure "embed-$model-$p" torch "$PEER_PYTHON" bench/images.py embed "$model" "$p" "$BATCH" "$SECONDS_EACH"
-            for norm in $BATCH_NORM; do
+            for norm in $(norms "$model"); do
                 figure "$norm-$model-$p" ours build/bench/images train "$OUT/$model" "$p" "$BATCH" "$SECONDS_EACH" "$THREADS" "$norm"
                 test -n "${PEER_LESS:-}" ||
                     figure "$norm-$model-$p" torch "$PEER_PYTHON" bench/images.py train "$model" "$p" "$BATCH" "$SECONDS_EACH" "$norm"
@@ -51,7 +57,7 @@ while test $run -lt "$RUNS"; do
 done
 
 title () {
-    case $1 in resnet50) echo ResNet-50 ;; efficientnet_b0) echo EfficientNet-B0 ;; *) echo "$1" ;; esac
+    case $1 in resnet50) echo ResNet-50 ;; efficientnet_b0) echo EfficientNet-B0 ;; clip) echo 'CLIP ViT-B/32' ;; *) echo "$1" ;; esac
 }
 
 {
@@ -61,19 +67,22 @@ title () {
     echo
     echo "$(LC_ALL=C lscpu | sed -n 's/^Model name: *//p' | head -n 1), $THREADS threads; random weights; a batch of $BATCH images of 224 x 224 that are" \
         "pixels already; median of $RUNS runs."
-    test -n "${PEER_LESS:-}" || "$PEER_PYTHON" -c 'import timm, torch
-print(f"The peer is timm {timm.__version__} on torch {torch.__version__}, channels last, bf16 by autocast.")'
+    test -n "${PEER_LESS:-}" || "$PEER_PYTHON" -c 'import timm, torch, transformers
+print(f"The peer is timm {timm.__version__}, for CLIP transformers {transformers.__version__}, on torch {torch.__version__}, channels last, bf16 by autocast.")'
     echo
     columns
     for p in $PRECISIONS; do
         for work in embed $BATCH_NORM; do
             for model in $MODELS; do
-                case $work in embed) name=embedding ;; keep) name='training, running statistics' ;; *) name="training, batch's statistics" ;; esac
+                case $work-$model in
+                    embed-*) name=embedding ;; *-clip) name=training ;; keep-*) name='training, running statistics' ;; *) name="training, batch's statistics" ;;
+                esac
                 row "$work-$model-$p" "$(title "$model"), $name, $p" images/s torch
             done
         done
     done
     echo
+    echo 'Of CLIP what is counted are pairs of an image and a text of 16 tokens, as many as images in a batch of the others.'
     echo 'Both are timed inside, from the second step on. Embedding: from pixels (ours 8-bit, torch its floats, normalised before) to the pooled vector.'
     echo 'Training: forward, softmax both ways over the cosines of pairs, backward, AdamW with decay; batch norms go by their running statistics, which is'
     echo "the default of ft-train, or by the batch's own, which is torch's; ours then by those of as many images as go through at once. ft-train keeps what"
