@@ -277,11 +277,23 @@ static int check_resumed(const struct ft_settings *now, const struct ft_settings
     return 0;
 }
 
-/* The base model: where it is and what it is. Two towers are tuned by the loss that made them a kind (Radford et al. 2021), where no other is given. */
+/* Two towers are tuned, where no other loss is given, by what made them such a model: with a logit_bias siglip, else clip. */
+static int choose_loss(struct ft_settings *s, const struct ft_model *model)
+{
+    static const char *names[] = {"clip", "siglip"};
+    struct ft_logits logits;
+
+    if (!model->tower_count || s->loss.count)
+        return 0;
+    if (ft_logits_read(model, &logits) < 0)
+        return -1;
+    s->loss = (struct ft_list){names + logits.there[FT_LOGIT_BIAS], 1};
+    return 0;
+}
+
+/* The base model: where it is and what it is. */
 static int find_model(struct ft_arena *arena, struct ft_settings *s)
 {
-    static const char *const clip_loss[] = {"clip"};
-    static const struct ft_list two_towers = {(const char **)clip_loss, 1};
     const char *directory = ft_model_find(arena, model_name);
     char *whole = directory ? realpath(directory, NULL) : NULL, checksum[9];
     struct ft_model *model;
@@ -299,9 +311,7 @@ static int find_model(struct ft_arena *arena, struct ft_settings *s)
         ft_tool_say(&tool, "%s", model->extra_text);
     s->model_checksum = ft_arena_text(arena, ft_string_of(ft_model_checksum(model, checksum)));
     ft_prompts_complete(&s->prompts, &model->prompts);
-    if (model->tower_count && !s->loss.count)
-        s->loss = two_towers;
-    if (s->model_checksum && ft_settings_inputs(s, model) == 0 && ft_model_prompts_check(model, &s->prompts) == 0 && ft_settings_freeze(s, model) == 0 &&
+    if (choose_loss(s, model) == 0 && s->model_checksum && ft_settings_inputs(s, model) == 0 && ft_model_prompts_check(model, &s->prompts) == 0 && ft_settings_freeze(s, model) == 0 &&
         ft_rates_fit(&s->rates, model) == 0)   /* a pattern that matches nothing is said before data are read */
         result = 0;
     if (result == 0 && !s->lora && ft_model_numbers(model, true) == 0)

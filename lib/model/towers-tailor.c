@@ -68,6 +68,8 @@ static int sort(struct sorted *s, const char *edit, size_t dim[FT_TOWERS])
         return give(s, FT_TOWER_TEXT, edit) < 0 ? -1 : give(s, FT_TOWER_IMAGE, edit);
     if (is(edit, "max-length") || is(edit, "prompt"))
         return give(s, FT_TOWER_TEXT, edit);
+    if (is(edit, "image-size"))
+        return give(s, FT_TOWER_IMAGE, edit);
     return ft_fail(FT_USAGE, "--%.*s: of which of two towers is not said: edit that one by itself, and join them afterwards", (int)strcspn(edit, "="), edit);
 }
 

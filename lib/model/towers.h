@@ -73,7 +73,7 @@ void ft_towers_tell(struct ft_model *model);
 const struct ft_model *ft_towers_node(const struct ft_model *model, int node, int *inside);
 
 /* Edits of a directory of two towers, and of two models that are joined by them: as ft_model_tailor. An edit goes to the towers that it can be of: dim and
- * head to each that has not that many dimensions yet, normalize to both, max-length and prompt to the text tower, freeze and unfreeze by their names. */
+ * head to each that has not that many dimensions yet, normalize to both, max-length and prompt to the text tower, image-size to the other, freeze and unfreeze by their names. */
 struct ft_model *ft_towers_tailor(const char *directory, const struct ft_towers *towers, const struct ft_list *edits, uint64_t seed);
 struct ft_model *ft_model_join(const char *text, const char *image, const struct ft_list *edits, uint64_t seed);
 

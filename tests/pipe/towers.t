@@ -108,6 +108,11 @@ test_expect_success 'evaluated while it trains, its card, its batches by memory,
     $limit ft-train -m both --batch auto --memory 60M --steps 1 -o roomy pairs 2>err && cat err && test_grep "batch [0-9]*: .* MiB with all" err
 '
 
+test_expect_success 'a model with a logit_bias is trained by siglip where nothing is said' '
+    cp -r both biased && sed "s/\"ft\": 1/\"ft\": 1, \"logit_bias\": -10.0, \"logit_scale\": 2.3/" both/ft.json >biased/ft.json &&
+    $limit ft-train -q -m biased --dry-run -o planned batches >plan && grep -q "^loss	siglip:" plan && train --loss clip -o named batches && same fused named
+'
+
 test_expect_success 'a teacher of two towers, of the same pairs' '
     train --teacher fused --loss mse -o taught batches && train --teacher fused --loss mse -o taught-piped --seed 5 --steps 0 &&
     ft-embed -q -m taught-piped --as teacher batches >taught.batches && piped taught-piped taught.batches && same taught taught-piped

@@ -65,6 +65,7 @@ test_expect_success 'frozen by tower; edited again; the embeddings stay' '
     test_grep "^image: .* 0 trainable" list && test_grep "^text: bert, 34 nodes, 9,472 parameters, 9,472 trainable" list &&
     ft-embed -q -m frozen --prompt "" mixed | embeddings >out && test_cmp all out &&
     $tailor -m frozen --unfreeze "image.2_*" -o thawed && $tailor -m thawed | grep -q "^image: .* 48 trainable" &&
+    $tailor -m both --image-size 32 -o larger && $tailor -m larger | grep -q "^image.pixels  *pixels  *\[32, 32, 3\]" &&
     $tailor -m frozen --dim 4 -o narrow && $tailor -m narrow | grep -q "^image: .* 24 trainable" &&
     test_expect_code 2 ft-tailor -m frozen --layers 1 -o none 2>err && test_grep "of which of two towers" err &&
     test_expect_code 2 ft-tailor -m frozen -o none 2>err && test_grep "no edit" err && test_no_file none
