@@ -231,10 +231,11 @@ static int embed_step(void *argument)
 static int open_one(const struct ft_model *model, const struct ft_packed *packed, enum ft_precision precision, struct one *one)
 {
     one->packed = packed;
-    return ft_cut_make(&arena, packed, 0, &one->cut) == 0 && (one->out = ft_arena_take(&arena, packed->texts * model->dim * sizeof *one->out)) &&
-                   (one->runner = ft_runner_open(model, 0, precision))
-               ? 0
-               : -1;
+    if (ft_cut_make(&arena, packed, 0, &one->cut) < 0 || !(one->out = ft_arena_take(&arena, packed->texts * model->dim * sizeof *one->out)) ||
+        !(one->runner = ft_runner_open(model, 0, precision)))
+        return -1;
+    ft_runner_settle(one->runner);
+    return 0;
 }
 
 static int embed(const char *directory, const char *precision, size_t batch, double seconds)

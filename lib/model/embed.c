@@ -54,8 +54,11 @@ struct ft_embedder *ft_embedder_open(const struct ft_model *model, const struct 
         ft_fail(FT_USAGE, "--%s is for texts, and the model reads %s", options->max_length ? "max-length" : "prompt", ft_input_name(model->input));
     else if (ft_model_prompts_check(model, &options->prompts) < 0)
         ;
-    else if (model->tower_count ? open_towers(e) == 0 : (e->runner = ft_runner_open(model, 0, options->precision)) != NULL)
+    else if (model->tower_count ? open_towers(e) == 0 : (e->runner = ft_runner_open(model, 0, options->precision)) != NULL) {
+        if (e->runner)
+            ft_runner_settle(e->runner);
         return e;
+    }
     ft_embedder_close(e);
     return NULL;
 }

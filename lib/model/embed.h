@@ -21,7 +21,7 @@ size_t ft_embed_dim(const struct ft_model *model, const struct ft_embed_options 
  * again. `out` may be `in`. */
 void ft_embedding_shorten(float *out, const float *in, size_t dim, bool unit);
 
-/* An embedder keeps its buffers from call to call; the model must outlive it. FT_USAGE for options the model cannot meet. */
+/* An embedder keeps its buffers from call to call; the model must outlive it, and its parameters stay as they are. FT_USAGE for options the model cannot meet. */
 struct ft_embedder;
 struct ft_embedder *ft_embedder_open(const struct ft_model *model, const struct ft_embed_options *options);
 void ft_embedder_close(struct ft_embedder *embedder);

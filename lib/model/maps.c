@@ -334,6 +334,26 @@ size_t ft_running_rows(const struct ft_running *run, int value, const struct ft_
     return (v->of_items ? shard->rows.sequences : shard->tokens) * v->positions;
 }
 
+size_t ft_segment_parts(const struct ft_segment *segment, const struct ft_shard *shard)
+{
+    return segment->by_items ? shard->rows.sequences : 1;
+}
+
+/* All items of a model whose segments go by items have as many rows. */
+struct ft_shard ft_segment_part(const struct ft_segment *segment, const struct ft_shard *shard, size_t i)
+{
+    struct ft_shard part = *shard;
+
+    if (!segment->by_items)
+        return part;
+    part.tokens /= shard->rows.sequences;
+    part.first_token += i * part.tokens;
+    part.first_text += i;
+    part.rows.sequences = 1;
+    part.rows.number += i;
+    return part;
+}
+
 /* Items of `positions` rows each. */
 static struct ft_rows item_rows(const struct ft_shard *shard, struct ft_worker *worker, size_t positions)
 {

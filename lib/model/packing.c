@@ -92,7 +92,7 @@ int ft_runner_pack(struct ft_runner *r, int first, int last, bool transposed, si
 
     for (int s = first; s <= last && !any; s++)
         any = is_map_step(&r->plan->steps[s]);
-    if (!any || (w->first == first && w->last == last && w->transposed == transposed))
+    if (!any || (w->first == first && w->last == last && w->transposed == transposed && (w->linear || !linear)))
         return 0;
     if (!w->offset && !(w->offset = ft_arena_zero(&r->arena, (size_t)r->plan->step_count, sizeof *w->offset)))
         return -1;

@@ -174,6 +174,11 @@ static int reserve_worker(struct ft_runner *r, struct ft_worker *worker)
     return 0;
 }
 
+void ft_runner_settle(struct ft_runner *r)
+{
+    r->settled = true;
+}
+
 int ft_runner_batch(struct ft_runner *r, const struct ft_packed *packed, const struct ft_cut *cut,
                     uint64_t seed, uint64_t batch)
 {
@@ -183,7 +188,8 @@ int ft_runner_batch(struct ft_runner *r, const struct ft_packed *packed, const s
     r->cut = cut;
     r->seed = seed;
     r->batch = batch;
-    ft_runner_unpack(r);
+    if (!r->settled)
+        ft_runner_unpack(r);
     for (size_t i = 0; i < r->kept_count; i++)
         r->kept[i].chunk = SIZE_MAX;
     if (lay_out_shards(r) < 0 || ft_rotary_reserve(r) < 0 || !ft_floats_reserve(&r->moments, r->plan->moments * cut->chunk_count))
@@ -433,7 +439,8 @@ int ft_runner_forward_only(struct ft_runner *r, size_t chunk, float *out)
 
     if (r->plan->moments)
         return forward_meeting(r, chunk, out);
-    ft_runner_unpack(r);
+    if (!r->settled)
+        ft_runner_unpack(r);
     if (ft_runner_pack(r, r->given ? r->prefix + 1 : 0, r->plan->step_count - 1, false, r->packed->offset[r->packed->texts]) < 0)
         return -1;
     return ft_pool_run(r->cut->shard_count - batch.first_shard, forward_any_shard, &batch);
@@ -472,26 +479,6 @@ int ft_group_start(struct ft_runner *r, size_t chunk, size_t count, bool backwar
     }
     ft_runner_unpack(r);
     return 0;
-}
-
-size_t ft_segment_parts(const struct ft_segment *segment, const struct ft_shard *shard)
-{
-    return segment->by_items ? shard->rows.sequences : 1;
-}
-
-/* All items of a model whose segments go by items have as many rows. */
-struct ft_shard ft_segment_part(const struct ft_segment *segment, const struct ft_shard *shard, size_t i)
-{
-    struct ft_shard part = *shard;
-
-    if (!segment->by_items)
-        return part;
-    part.tokens /= shard->rows.sequences;
-    part.first_token += i * part.tokens;
-    part.first_text += i;
-    part.rows.sequences = 1;
-    part.rows.number += i;
-    return part;
 }
 
 static int forward_segment_shard(void *argument, size_t index, int number)

@@ -14,6 +14,9 @@ struct ft_runner;
 struct ft_runner *ft_runner_open(const struct ft_model *model, int flags, enum ft_precision precision);
 void ft_runner_close(struct ft_runner *runner);
 
+/* From now on the block stays as it is: what is packed of it for one batch serves the next ones. */
+void ft_runner_settle(struct ft_runner *runner);
+
 /* The batch the next calls are about. `packed` and `cut` must stay until the next call of this; seed and batch name the random numbers.
  * Kept chunks are forgotten. */
 int ft_runner_batch(struct ft_runner *runner, const struct ft_packed *packed, const struct ft_cut *cut,

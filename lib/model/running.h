@@ -63,6 +63,7 @@ struct ft_runner {
     size_t kept_count;
     struct ft_floats gradient;
     struct ft_packed_weights weights;
+    bool settled;                /* the block does not change any more */
     struct ft_floats narrow;     /* what adapters' gradients are made of, of one step */
     struct ft_floats *rotary;    /* [plan->rotary_count] tables of rotary_length places */
     size_t rotary_length;
