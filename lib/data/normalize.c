@@ -109,11 +109,11 @@ static void strip(struct ft_general_run *run, struct ft_buffer *out, struct ft_s
     add(run, out, in.data + start, in.size - start);
 }
 
-/* What the map makes of a text that begins so; a null `data` is nothing. The shortest of its sequences counts, and for the whole of `chunk`: so
- * tokenizers reads the map, and its ids are the ones to equal. */
-static struct ft_string charsmap_find(const struct ft_charsmap *map, const char *chunk, size_t size)
+/* What the map makes of a text that begins so; a null `data` is nothing. Without `taken` the shortest of its sequences counts, and for the whole of `chunk`: so
+ * tokenizers reads the map, and its ids are the ones to equal. With it the longest does, of so many bytes: so SentencePiece does. */
+static struct ft_string charsmap_find(const struct ft_charsmap *map, const char *chunk, size_t size, size_t *taken)
 {
-    const struct ft_string none = {NULL, 0};
+    struct ft_string found = {NULL, 0};
     size_t node = 0;
     uint32_t unit = map->units[0];
 
@@ -121,20 +121,23 @@ static struct ft_string charsmap_find(const struct ft_charsmap *map, const char 
     for (size_t i = 0; i < size && chunk[i]; i++) {
         node ^= (uint8_t)chunk[i];
         if (node >= map->count)
-            return none;
+            return found;
         unit = map->units[node];
         if ((unit & (1u << 31 | 0xff)) != (uint8_t)chunk[i])
-            return none;
+            return found;
         node ^= (size_t)(unit >> 10) << ((unit & 1 << 9) >> 6);
         if (unit >> 8 & 1) {
             uint32_t value = node < map->count ? map->units[node] & ~(1u << 31) : UINT32_MAX;
 
             if (value >= map->texts.size)
-                return none;
-            return ft_string_of(map->texts.data + value);   /* the texts end with a null byte, so this does */
+                return found;
+            found = ft_string_of(map->texts.data + value);   /* the texts end with a null byte, so this does */
+            if (!taken)
+                return found;
+            *taken = i + 1;
         }
     }
-    return none;
+    return found;
 }
 
 /* A file's map may point into the middle of a character; all that comes after takes the text for UTF-8. */
@@ -152,7 +155,7 @@ static void add_valid(struct ft_general_run *run, struct ft_buffer *out, struct 
 
 static void precompiled_part(struct ft_general_run *run, struct ft_buffer *out, const struct ft_charsmap *map, struct ft_string grapheme)
 {
-    struct ft_string text = grapheme.size < 6 ? charsmap_find(map, grapheme.data, grapheme.size) : (struct ft_string){NULL, 0};
+    struct ft_string text = grapheme.size < 6 ? charsmap_find(map, grapheme.data, grapheme.size, NULL) : (struct ft_string){NULL, 0};
     size_t size;
 
     if (text.data) {
@@ -163,11 +166,27 @@ static void precompiled_part(struct ft_general_run *run, struct ft_buffer *out, 
         uint32_t c;
 
         size = ft_unicode_decode((const uint8_t *)grapheme.data + at, grapheme.size - at, &c);
-        text = charsmap_find(map, grapheme.data + at, size);
+        text = charsmap_find(map, grapheme.data + at, size, NULL);
         if (text.data)
             add_valid(run, out, text);
         else
             add(run, out, grapheme.data + at, size);
+    }
+}
+
+/* SentencePiece's own way: from the left, the longest sequence that the map has, else a character as it is. */
+static void precompiled_longest(struct ft_general_run *run, struct ft_buffer *out, struct ft_string in, const struct ft_charsmap *map)
+{
+    for (size_t at = 0, size; at < in.size; at += size) {
+        uint32_t c;
+        struct ft_string text = map->count ? charsmap_find(map, in.data + at, in.size - at, &size) : (struct ft_string){NULL, 0};
+
+        if (text.data) {
+            add_valid(run, out, text);
+            continue;
+        }
+        size = ft_unicode_decode((const uint8_t *)in.data + at, in.size - at, &c);
+        add(run, out, in.data + at, size);
     }
 }
 
@@ -218,10 +237,10 @@ static void one_step(struct ft_general_run *run, const struct ft_normal_step *st
     case FT_NORMAL_ACCENTS: drop_accents(run, out, in); break;
     case FT_NORMAL_REPLACE: replace(run, out, in, step); break;
     case FT_NORMAL_STRIP: strip(run, out, in, step); break;
-    case FT_NORMAL_PRECOMPILED: precompiled(run, out, in, &step->map); break;
+    case FT_NORMAL_PRECOMPILED: (step->longest ? precompiled_longest : precompiled)(run, out, in, &step->map); break;
     case FT_NORMAL_BERT: bert(run, out, in, &step->rules); break;
     case FT_NORMAL_PREPEND:
-        if (in.size)
+        if (in.size && (!step->first || run->first))
             add(run, out, step->content.data, step->content.size);
         add(run, out, in.data, in.size);
         break;

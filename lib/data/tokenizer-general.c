@@ -73,12 +73,14 @@ static int read_normal_step(struct ft_tokenizer *tokenizer, const json_t *object
     case FT_NORMAL_REPLACE:
         return read_pattern(tokenizer, object, &step->pattern) < 0 ? -1 : read_text(tokenizer, object, "content", &step->content);
     case FT_NORMAL_PREPEND:
+        step->first = json_is_true(json_object_get(object, "first"));   /* of tokenizer-spiece.c alone */
         return read_text(tokenizer, object, "prepend", &step->content);
     case FT_NORMAL_STRIP:
         step->left = json_is_true(json_object_get(object, "strip_left"));
         step->right = json_is_true(json_object_get(object, "strip_right"));
         return 0;
     case FT_NORMAL_PRECOMPILED:
+        step->longest = json_is_true(json_object_get(object, "longest"));   /* of tokenizer-spiece.c alone */
         return json_is_string(map) ? ft_charsmap_read(&tokenizer->arena, &step->map, (struct ft_string){json_string_value(map), json_string_length(map)}) : 0;
     case FT_NORMAL_BERT:
         return ft_rules_read(&step->rules, object);
@@ -283,6 +285,7 @@ void ft_general_segment(struct ft_general_run *run, struct ft_string text, bool 
 
     if (text.size == 0 || ft_general_done(run))
         return;
+    run->first = first;
     if (make_valid(&valid, text) < 0)
         run->failed = true;
     else

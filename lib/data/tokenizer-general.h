@@ -45,7 +45,9 @@ struct ft_normal_step {
     struct ft_pattern pattern;     /* REPLACE */
     struct ft_string content;      /* REPLACE, PREPEND */
     bool left, right;              /* STRIP */
+    bool first;                    /* PREPEND: only to what the text begins with */
     struct ft_charsmap map;        /* PRECOMPILED */
+    bool longest;                  /* of its sequences counts, as in SentencePiece */
     struct ft_rules rules;         /* BERT */
 };
 
@@ -83,11 +85,16 @@ struct ft_bpe {
     int32_t letters[FT_LETTERS];   /* the pieces of the first code points, -1 where there is none: bytes as FT_CUT_BYTES writes them are below */
 };
 
+/* The score of a piece that no text has, as a file of JSON may say it. */
+#define FT_UNIGRAM_NEVER "-1e30"
+
 struct ft_unigram {
     const double *score;           /* of each id */
     const uint64_t *prefixes;      /* bits: what begins some piece (and little else) */
     int prefix_bits;
     double unknown_score;
+    bool single;                   /* sums are in single precision, as SentencePiece's, and begin with `start`, what it has read before the text */
+    double start;
     int32_t unknown;
     bool byte_fallback;
     int32_t bytes[256];
@@ -110,6 +117,7 @@ struct ft_general_run {
     struct ft_tokens *tokens;
     size_t stop;                   /* no more ids than this */
     bool failed;                   /* out of memory, ft_error set */
+    bool first;                    /* what is being normalized is what the text begins with */
     struct ft_buffer normal, other;            /* the text between steps */
     struct ft_buffer cut[FT_STEPS_LIMIT];      /* what a cut has rewritten */
     void *match;

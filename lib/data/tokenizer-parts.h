@@ -4,7 +4,7 @@
  *
  * Tokenizers that are not BERT's go another way: tokenizer-general.h.
  *
- * tokenizer.c drives; tokenizer-json.c with tokenizer-cut.c, tokenizer-vocab.c and tokenizer-clip.c read files; tokenizer-added.c finds
+ * tokenizer.c drives; tokenizer-json.c with tokenizer-cut.c, tokenizer-vocab.c, tokenizer-clip.c and tokenizer-spiece.c read files; tokenizer-added.c finds
  * added tokens; tokenizer-split.c normalizes and splits; wordpiece.c has the vocabulary; tokenizer-use.c is for models of
  * static embeddings. */
 #ifndef FT_DATA_TOKENIZER_PARTS_H
@@ -129,6 +129,11 @@ void ft_tokens_leave_out(struct ft_tokens *tokens, size_t from, int32_t id);
 int ft_tokenizer_read_json(struct ft_tokenizer *tokenizer, const char *path);
 int ft_tokenizer_read_vocab(struct ft_tokenizer *tokenizer, const char *directory);
 int ft_tokenizer_read_clip(struct ft_tokenizer *tokenizer, const char *directory);
+
+int ft_tokenizer_read_spiece(struct ft_tokenizer *tokenizer, const char *directory);
+
+/* Is SigLIP's spiece.model what counts? tokenizer_config.json says so by its class; where it says none, there is no `other` tokenizer. */
+bool ft_tokenizer_is_spiece(struct ft_arena *arena, const char *directory, bool other);
 
 /* The text of a tokenizer.json, which ends with a null byte and must live as long; errors do not name the file. */
 int ft_tokenizer_read_text(struct ft_tokenizer *tokenizer, char *text, size_t size);

@@ -15,13 +15,16 @@ static int tokenizer_read(struct ft_tokenizer *tokenizer, const char *directory)
 
     if (!json || !vocab || !pieces || !merges)
         return -1;
+    if (ft_tokenizer_is_spiece(&tokenizer->arena, directory, ft_file_exists(json) || ft_file_exists(vocab) || ft_file_exists(pieces)))
+        return ft_tokenizer_read_spiece(tokenizer, directory);
     if (ft_file_exists(json))
         return ft_tokenizer_read_json(tokenizer, json);
     if (ft_file_exists(vocab))
         return ft_tokenizer_read_vocab(tokenizer, directory);
     if (ft_file_exists(pieces) && ft_file_exists(merges))
         return ft_tokenizer_read_clip(tokenizer, directory);
-    return ft_fail(FT_BAD, "%s: no tokenizer there, expected tokenizer.json, vocab.txt, or CLIP's vocab.json with merges.txt", directory);
+    return ft_fail(FT_BAD, "%s: no tokenizer there, expected tokenizer.json, vocab.txt, CLIP's vocab.json with merges.txt, or SigLIP's "
+                   "spiece.model", directory);
 }
 
 static int normalize_general(struct ft_tokenizer *tokenizer, struct ft_string *text)

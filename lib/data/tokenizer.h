@@ -15,7 +15,8 @@ struct ft_tokens {           /* grows as needed; zero-initialised is empty */
 void ft_tokens_free(struct ft_tokens *tokens);   /* leaves it empty and usable */
 
 /* Read `directory`/tokenizer.json, else `directory`/vocab.txt (with tokenizer_config.json's do_lower_case, strip_accents,
- * tokenize_chinese_chars where present), else vocab.json with merges.txt, which are taken for CLIP's. NULL with FT_BAD: which file, what was wrong, what was expected. */
+ * tokenize_chinese_chars where present), else vocab.json with merges.txt, which are taken for CLIP's, else spiece.model, which is
+ * taken for SigLIP's. NULL with FT_BAD: which file, what was wrong, what was expected. */
 struct ft_tokenizer *ft_tokenizer_open(const char *directory);
 struct ft_tokenizer *ft_tokenizer_open_file(const char *path);    /* a tokenizer.json, whatever it is called */
 void ft_tokenizer_close(struct ft_tokenizer *tokenizer);

@@ -31,6 +31,12 @@ static void reach(struct way *way, double score, size_t from, int32_t id)
         *way = (struct way){score, (int64_t)from, id};
 }
 
+/* SentencePiece adds in single precision. */
+static double add(const struct ft_unigram *unigram, double a, double b)
+{
+    return unigram->single ? (double)(float)(a + b) : a + b;
+}
+
 /* All pieces that begin at `at`. */
 static void step(const struct ft_tokenizer *tokenizer, struct ft_string piece, size_t at, struct way *ways)
 {
@@ -55,11 +61,11 @@ static void step(const struct ft_tokenizer *tokenizer, struct ft_string piece, s
         id = ft_vocabulary_hashed(vocabulary, hash, (struct ft_string){piece.data + at, i + 1 - at});
         if (id < 0)
             continue;
-        reach(&ways[i + 1], ways[at].score + unigram->score[id], at, id);
+        reach(&ways[i + 1], add(unigram, ways[at].score, unigram->score[id]), at, id);
         single |= i + 1 - at == character;
     }
     if (!single)
-        reach(&ways[at + character], ways[at].score + unigram->unknown_score, at, -1);
+        reach(&ways[at + character], add(unigram, ways[at].score, unigram->unknown_score), at, -1);
 }
 
 /* An unknown run: its bytes where the vocabulary has them all, else one unknown. */
@@ -117,7 +123,7 @@ void ft_unigram_encode(struct ft_general_run *run, struct ft_string piece)
         run->symbols = ways;
         run->symbol_capacity = capacity;
     }
-    ways[0] = (struct way){0, 0, -1};
+    ways[0] = (struct way){run->tokenizer->general->unigram.start, 0, -1};
     for (size_t i = 1; i <= piece.size; i++)
         ways[i].from = -1;
     for (size_t at = 0; at < piece.size; at++)
@@ -142,7 +148,8 @@ static int read_pieces(struct ft_tokenizer *tokenizer, const json_t *list, doubl
         if (!(text.data = ft_arena_text(&tokenizer->arena, text)) || ft_vocabulary_add(vocabulary, &tokenizer->arena, text, (int32_t)i) < 0)
             return -1;
         score[i] = json_number_value(value);
-        *least = fmin(*least, score[i]);
+        if (score[i] > strtod(FT_UNIGRAM_NEVER, NULL))
+            *least = fmin(*least, score[i]);
     }
     return 0;
 }
@@ -170,13 +177,27 @@ static int index_prefixes(struct ft_tokenizer *tokenizer, struct ft_unigram *uni
     return 0;
 }
 
+/* The sum at the end of a short text. */
+static double begin_with(const struct ft_tokenizer *tokenizer, struct ft_string text)
+{
+    struct way ways[16];
+
+    for (size_t i = 0; i <= text.size; i++)
+        ways[i] = (struct way){0, i ? -1 : 0, -1};
+    for (size_t at = 0; at < text.size; at++)
+        if (ways[at].from >= 0)
+            step(tokenizer, text, at, ways);
+    return ways[text.size].score;
+}
+
 int ft_unigram_read(struct ft_tokenizer *tokenizer, struct ft_unigram *unigram, const struct json_t *model)
 {
     const json_t *list = json_object_get(model, "vocab"), *unknown = json_object_get(model, "unk_id");
     size_t count = json_array_size(list);
     double least, *score;
 
-    *unigram = (struct ft_unigram){.byte_fallback = json_is_true(json_object_get(model, "byte_fallback"))};
+    *unigram = (struct ft_unigram){.byte_fallback = json_is_true(json_object_get(model, "byte_fallback")),
+                                   .single = json_is_true(json_object_get(model, "single"))};
     if (!json_is_array(list) || count == 0 || count >= FT_ID_LIMIT)
         return ft_fail(FT_BAD, "model.vocab is not a list of pieces");
     if (!json_is_integer(unknown) || json_integer_value(unknown) < 0 || (size_t)json_integer_value(unknown) >= count)
@@ -187,7 +208,10 @@ int ft_unigram_read(struct ft_tokenizer *tokenizer, struct ft_unigram *unigram, 
         ft_vocabulary_index(&tokenizer->vocabulary, &tokenizer->arena) < 0 || index_prefixes(tokenizer, unigram) < 0)
         return -1;
     unigram->score = score;
-    unigram->unknown_score = least - UNKNOWN_PENALTY;
+    least = isfinite(least) ? least : 0;
+    unigram->unknown_score = add(unigram, least, -UNKNOWN_PENALTY);
+    if (unigram->single)
+        unigram->start = begin_with(tokenizer, FT_STRING("\u2581<unk>"));
     if (unigram->byte_fallback)
         unigram->byte_fallback = ft_byte_tokens(tokenizer, unigram->bytes);
     return 0;

@@ -247,6 +247,64 @@ static void test_two_refused(void)
     remove_files();
 }
 
+/* ---- SigLIP's ---- */
+
+static char *read_spiece(size_t *size)
+{
+    return ft_file_read(&arena, GOLDEN "spiece/spiece.model", 1 << 24, size);
+}
+
+static struct ft_tokenizer *open_spiece(const char *bytes, size_t size)
+{
+    write_file("spiece.model", bytes, size);
+    return ft_tokenizer_open(directory);
+}
+
+static void test_spiece(void)
+{
+    struct named one = {.name = "spiece"};
+    size_t size, lines_size;
+    char *bytes = read_spiece(&size), *lines = ft_file_read(&arena, GOLDEN "spiece.jsonl", 1 << 24, &lines_size);
+
+    one.tokenizer = open_spiece(bytes, size);
+    if (!ok(one.tokenizer != NULL, "spiece.model opens: %s", one.tokenizer ? "" : ft_error()))
+        return;
+    for (char *line = lines, *end; line && (end = memchr(line, '\n', lines_size - (size_t)(line - lines))); line = end + 1) {
+        json_t *json = json_loadb(line, (size_t)(end - line), 0, NULL);
+        struct ft_buffer text = case_text(json_object_get(json, "text"));
+
+        compare(&one, json, (struct ft_string){text.data ? text.data : "", text.size});
+        ft_buffer_free(&text);
+        json_decref(json);
+    }
+    ok(one.wrong == 0 && one.texts > 100, "spiece.model: %d texts have the ids of transformers' SiglipTokenizer, %d others", one.texts - one.wrong, one.wrong);
+    ft_tokenizer_close(one.tokenizer);
+}
+
+/* Cut anywhere it opens as less, or is refused; another kind of model is. */
+static void test_spiece_refused(void)
+{
+    size_t size, refused_count = 0;
+    char *bytes = read_spiece(&size);
+    struct ft_tokenizer *tokenizer;
+
+    for (size_t cut = 0; cut < size; cut += cut < 300 || cut + 300 > size ? 1 : 97) {
+        tokenizer = open_spiece(bytes, cut);
+        refused_count += !tokenizer;
+        if (!tokenizer && ft_error_status() != FT_BAD)
+            ok(false, "cut at %zu: %s", cut, ft_error());
+        ft_tokenizer_close(tokenizer);
+    }
+    ok(refused_count > 300, "cut at %zu places it is refused", refused_count);
+    tokenizer = open_spiece("\x12\x02\x18\x02", 4);
+    ok(!tokenizer && strstr(ft_error(), "model_type is 2"), "BPE: %s", ft_error());
+    tokenizer = open_spiece("\x1a\x02\x20\x00", 4);
+    ok(!tokenizer && strstr(ft_error(), "remove_extra_whitespaces"), "blanks kept: %s", ft_error());
+    tokenizer = open_spiece("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11);
+    ok(!tokenizer && strstr(ft_error(), "damaged"), "a length beyond all: %s", ft_error());
+    unlink(ft_arena_print(&arena, "%s/spiece.model", directory));
+}
+
 /* Where the ids of a text end. */
 static void test_way(const char *text, struct ft_tokenizer_way way, size_t count, const char *what)
 {
@@ -261,6 +319,18 @@ static void test_way(const char *text, struct ft_tokenizer_way way, size_t count
     ft_tokenizer_close(tokenizer);
 }
 
+static void test_filled(void)
+{
+    struct ft_tokenizer *tokenizer = open_golden("clip-hf");
+    struct ft_tokens some = {0};
+    bool good = ft_tokenizer_set_way(tokenizer, &(struct ft_tokenizer_way){.fills = true, .filler = 7}) == 0 &&
+                ft_tokenizer_encode(tokenizer, FT_STRING("a b"), 9, &some) == 0 && ft_tokenizer_encode(tokenizer, FT_STRING("a b c d e f g h"), 5, &some) == 0;
+
+    ok(good && some.count == 14 && some.id[3] == 1036 && some.id[4] == 7 && some.id[8] == 7 && some.id[13] == 1036, "filled up to the limit: %zu ids", some.count);
+    ft_tokens_free(&some);
+    ft_tokenizer_close(tokenizer);
+}
+
 static void test_ways(void)
 {
     enum { BEGIN = 1035, END = 1036 };
@@ -271,6 +341,7 @@ static void test_ways(void)
     test_way("a<|endoftext|>b", (struct ft_tokenizer_way){.ends = true, .end = -1}, 3, "it is the largest id");
     test_way("a<|startoftext|>b", (struct ft_tokenizer_way){.ends = true, .end = -1}, 5, "the other special token is not");
     test_way("", (struct ft_tokenizer_way){.ends = true, .end = -1}, 2, "nothing but the two");
+    test_filled();
     ok(ft_tokenizer_set_way(tokenizer, &(struct ft_tokenizer_way){.ends = true, .end = BEGIN}) < 0 && ft_error_status() == FT_BAD, "another end: %s", ft_error());
     ft_tokenizer_close(tokenizer);
 }
@@ -323,6 +394,9 @@ int main(void)
     test_two_files();
     test_two_refused();
     test_ways();
+    remove_files();
+    test_spiece();
+    test_spiece_refused();
     unlink(ft_arena_print(&arena, "%s/tokenizer.json", directory));
     rmdir(directory);
     ft_arena_free(&arena);

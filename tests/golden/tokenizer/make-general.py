@@ -3,11 +3,12 @@
 
 general/NAME.json  small tokenizers of the kinds that are not BERT's, trained here on the texts of make.py: byte-level BPE as RoBERTa, ModernBERT and
                    CLIP have it, Unigram as XLM-R and T5 have it, and the rarer settings
+spiece/, spiece.jsonl  the same for SigLIP's tokenizer, which is a model of SentencePiece
 general.jsonl      the texts of make.py and some of their own, with the ids that Hugging Face `tokenizers` gives them
 
 Needs: tokenizers (made with 0.23.3), transformers (5.23.0) for the class of CLIP's tokenizer, sentencepiece (made with 0.2.1) for the map of characters.
 """
-import base64, importlib.util, io, json, os, sys
+import base64, importlib.util, io, json, os, re, sys
 from tokenizers import Tokenizer, Regex, decoders, models, normalizers, pre_tokenizers, processors, trainers, AddedToken
 
 here = os.path.dirname(os.path.abspath(__file__))
@@ -21,6 +22,9 @@ OWN = ["don't we'll THEY'RE I'VE it'd 's'S", "  two  blanks   three\n\nlines \n 
 # Not trained on, so that the tokenizers of before stay as they are.
 LATER = ["def f(x):\n    if x:\n        return  1\n" + " " * 30 + "end" + " " * 24, "the [MASK] sat  [MASK]\t[MASK]x [SEP] [unused1][unused9]", "a |||IP_ADDRESS||| b |||EMAIL_ADDRESS|||", " " * 7 + "e\u0301" + " " * 3 + "\u00a0 \u00a0",
          "a <|endoftext|> inside<|startoftext|> it", "<|EndOfText|> Caf\u00c9 No. 5: IT'S \u2116 42nd", "!" * 90]
+# For SigLIP's alone.
+SIGLIP = ["  leading blanks", "- a dash, then a blank", "Ends with a blank ", "...", "a </s> b", "x<unk> y", "\u039f\u0394\u039f\u03a3 \u03a3\u0391\u03a3 \u03a3.", "\u0130stanbul \u0130",
+          "under_score-dash", "a\u001cb\u0085c", "\u2581low \u2581", "$5.00 & 50%!", "\u200b zero \u200b"]
 SPECIALS = ["<s>", "<pad>", "</s>", "<unk>"]
 MASK = AddedToken("<mask>", lstrip=True, special=True)
 RULES = {"ﬁ": "fi", "ﬂ": "fl", "①": "1", "②": "2", "½": "1⁄2", "㍿": "株式会社", "\u3000": " ", "\t": " ", "\n": " ", "\u00a0": " ", "\u200b": "", "e\u0301": "é", "a\u0301": "á", "ｶﾞ": "ガ", "\u1100\u1161\u11a8": "각",
@@ -158,6 +162,37 @@ def tokenizers():
     return out
 
 
+def siglip():
+    """A small spiece.model, and what transformers' SiglipTokenizer makes of the texts: spiece/spiece.model, spiece.jsonl."""
+    import sentencepiece
+    from transformers import SiglipTokenizer
+    place = os.path.join(here, "spiece")
+    path = os.path.join(place, "spiece.model")
+    os.makedirs(place, exist_ok=True)
+    if not os.path.exists(path):
+        rules = "".join(" ".join(f"{ord(c):X}" for c in a) + "\t" + " ".join(f"{ord(c):X}" for c in b) + "\n" for a, b in sorted(RULES.items()))
+        table = os.path.join(here, "rules.tsv.tmp")
+        open(table, "w").write(rules)
+        model = io.BytesIO()
+        texts = [t.replace("\0", "")[:2000].lower() for t in corpus() if t.strip("\0 \n")]
+        sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(texts), model_writer=model, vocab_size=420, normalization_rule_tsv=table, minloglevel=2,
+                                                 pad_id=0, eos_id=1, unk_id=2, bos_id=-1, hard_vocab_limit=False, character_coverage=.98)
+        os.unlink(table)
+        open(path, "wb").write(model.getvalue())
+    t = SiglipTokenizer(path)
+    with open(os.path.join(here, "spiece.jsonl"), "w", encoding="utf-8", newline="\n") as f:
+        for number, text in enumerate(words["texts"]() + [[(t.encode(), 1)] for t in OWN + LATER + SIGLIP]):
+            decoded = b"".join(b * n for b, n in text).decode("utf-8", "replace")
+            # Of one thing over and over many cuts have the same sum, and SentencePiece's rounding decides among them.
+            if re.search(r"(.{1,3})\1{19}", decoded, re.S):
+                continue
+            for limit in (0, 3 + number % 9):
+                if limit and number % 4:
+                    continue
+                ids = t(decoded, truncation=bool(limit), max_length=limit or None).input_ids
+                f.write(json.dumps({"text": [[b.hex(), n] for b, n in text], "limit": limit, "ids": [[words["summary"](ids), ["spiece"]]]}, separators=(",", ":")) + "\n")
+
+
 def cases(made):
     texts = words["texts"]() + [[(t.encode(), 1)] for t in OWN + LATER]
     for number, text in enumerate(texts):
@@ -187,3 +222,4 @@ def main():
 
 
 main()
+siglip()
