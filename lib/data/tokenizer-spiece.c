@@ -7,6 +7,7 @@
 #include "data/json.h"
 #include "stream/base64.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,7 +122,7 @@ static int add_piece(struct spiece *s, struct ft_string in)
     if (type == UNKNOWN)
         s->unknown = s->count;
     if (type == UNKNOWN || type == CONTROL)
-        strcpy(score, FT_UNIGRAM_NEVER);
+        snprintf(score, sizeof score, "%s", FT_UNIGRAM_NEVER);
     s->count++;
     if (add(&s->pieces, s->count > 1 ? ",[" : "[") < 0 || add_text(&s->pieces, piece) < 0 || add(&s->pieces, ",") < 0 || add(&s->pieces, score) < 0)
         return -1;
