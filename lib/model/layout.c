@@ -394,8 +394,8 @@ static void give_gradients(struct ft_plan *plan, const struct life *life)
 /* Does what makes the value leave its gradient as it is? */
 static bool leaves_gradient(const struct ft_step *maker)
 {
-    return maker->kind == FT_STEP_LINEAR || maker->kind == FT_STEP_CONVOLUTION || maker->kind == FT_STEP_DEPTHWISE ||
-           (maker->kind == FT_STEP_BATCH_NORM && maker->activation == FT_IDENTITY);
+    return maker->activation == FT_IDENTITY && (maker->kind == FT_STEP_LINEAR || maker->kind == FT_STEP_CONVOLUTION ||
+                                                maker->kind == FT_STEP_DEPTHWISE || maker->kind == FT_STEP_BATCH_NORM);
 }
 
 static bool adds(const struct ft_step *step)
