@@ -226,6 +226,12 @@ bool ft_map_learns(const struct ft_runner *r, const struct ft_step *step)
     return ft_parameter_learns(&p[step->weight]) || (step->norm >= 0 && ft_parameter_learns(&p[r->model->nodes[step->norm].parameters[0]]));
 }
 
+/* Does only a norm's bias learn? */
+static bool only_sums(const struct ft_runner *r, const struct ft_step *step)
+{
+    return step->norm >= 0 && !ft_map_learns(r, step);
+}
+
 /* The outputs that fall to slice number `slice`, where there are as many as taps. By taps gathered, few slices, as each gathers them all. */
 static struct ft_span outputs_of(const struct ft_kernels *k, const struct ft_step *step, size_t slice)
 {
@@ -249,15 +255,16 @@ static void convolution_taps(const struct ft_running *run, const struct ft_step 
     size_t rows = run->sequences * positions_of(step), taps = taps_of(step), I = step->inputs, O = step->outputs;
     struct ft_span outputs = outputs_of(k, step, slice);
     size_t from = outputs.first, to = outputs.first + outputs.count;
+    bool sums_only = only_sums(run->runner, step);
     float *temporary = worker->scratch.data, *col = temporary + taps * O * I;
 
     for (size_t t = 0; t < taps && from < to; t++)
         memset(temporary + (t * O + from) * I, 0, (to - from) * I * sizeof *temporary);
-    if (from < to && ft_map_gradient_straight(k, step))
+    if (from < to && !sums_only && ft_map_gradient_straight(k, step))
         k->convolution_gradient(temporary, ft_running_operand(run, step, true), ft_running_operand(run, step, false), &step->windows, run->sequences, O,
                                 from, to);
     else
-        for (size_t t = 0; t < taps && from < to; t++) {
+        for (size_t t = 0; t < taps && from < to && !sums_only; t++) {
             k->windows_gather(col, x, &step->windows, 0, rows, t, 1);
             k->linear_gradient(temporary + t * O * I, t ? NULL : db, dy, col, ft_running_operand(run, step, true), NULL, rows, I, O, from, to);
         }
@@ -273,7 +280,7 @@ static void convolution_outputs(const struct ft_running *run, const struct ft_sl
     float *temporary = worker->scratch.data, *col = temporary + O * deep;
 
     memset(temporary + slice->from * deep, 0, (slice->to - slice->from) * deep * sizeof *temporary);
-    for (size_t from = 0, n; from < rows; from += n) {
+    for (size_t from = 0, n; from < rows && !only_sums(run->runner, step); from += n) {
         n = rows - from < most ? rows - from : most;
         if (!ft_step_direct(step))
             k->windows_gather(col, x, &step->windows, from, from + n, 0, taps_of(step));
@@ -291,7 +298,8 @@ static void depthwise_slice(const struct ft_running *run, const struct ft_slice 
 
     for (size_t t = 0; t < taps; t++)
         memset(temporary + t * C + slice->from, 0, (slice->to - slice->from) * sizeof *temporary);
-    run->runner->kernels->depthwise_gradient(temporary, db, dy, x, &step->windows, run->sequences, slice->from, slice->to);
+    if (!only_sums(run->runner, step))
+        run->runner->kernels->depthwise_gradient(temporary, db, dy, x, &step->windows, run->sequences, slice->from, slice->to);
     ft_folded_slice(run, step, temporary, 1, C, slice->from, slice->to);
 }
 

@@ -326,6 +326,30 @@ static void check_frozen(void)
 }
 
 /* An addition of what has gone through an activation: that comes first, whatever is done in one pass. */
+/* Where biases alone learn they get the gradient that they had, and nothing else gets any. */
+static void check_biases(void)
+{
+    struct ft_model *model = build(convolutional, 1);
+    const struct ft_packed packed = images(1, 3, 2);
+    float *out = ft_arena_zero(&arena, ITEMS * model->dim, sizeof(float)), *whole = ft_arena_zero(&arena, model->block_count, sizeof(float));
+    float *part = ft_arena_zero(&arena, model->block_count, sizeof(float));
+    double far = 0, largest = 0;
+
+    run(model, FT_PLAN_TRAINING, &packed, 1, out, whole);
+    for (int i = 0; i < model->parameter_count; i++)
+        model->parameters[i].frozen = !strstr(model->parameters[i].name, "norm.bias");
+    run(model, FT_PLAN_TRAINING, &packed, 1, out, part);
+    for (int i = 0; i < model->parameter_count; i++) {
+        const struct ft_parameter *p = &model->parameters[i];
+
+        for (size_t k = p->offset; k < p->offset + p->rows * p->columns; k++) {
+            far = fmax(far, fabs((double)part[k] - (p->frozen ? 0 : whole[k])));
+            largest = fmax(largest, fabs((double)part[k]));
+        }
+    }
+    ok(largest > 0 && far <= 1e-6 * largest, "biases alone: the same gradients (%.1g of %.1g)", far, largest);
+}
+
 static int activated_before(struct ft_builder *b)
 {
     int n = activate(b, convolution(b, pixels(b), 16, 3, 1, false, true, "stem"), FT_RELU, "stem_relu"), block = n;
@@ -412,6 +436,7 @@ int main(void)
     check_model("convolutional, own statistics", convolutional, 1, true);
     check_model("patches", patches, 21, false);
     check_frozen();
+    check_biases();
     ft_arena_free(&arena);
     return done();
 }
