@@ -247,6 +247,30 @@ static void test_two_refused(void)
     remove_files();
 }
 
+/* The real vocabulary, where somebody has it (make-clip.py). */
+static void test_real(const char *place)
+{
+    struct named one = {.name = "clip-real"};
+    size_t size;
+    char *lines = ft_file_read(&arena, GOLDEN "clip-real.jsonl", 1 << 20, &size);
+
+    one.tokenizer = place ? ft_tokenizer_open(place) : NULL;
+    if (!place || !one.tokenizer) {
+        ok(!place, "FT_CLIP_VOCABULARY is %s # SKIP", place ? ft_error() : "not set: CLIP's real vocabulary is not compared");
+        return;
+    }
+    for (char *line = lines, *end; line && (end = memchr(line, '\n', size - (size_t)(line - lines))); line = end + 1) {
+        json_t *json = json_loadb(line, (size_t)(end - line), 0, NULL);
+        struct ft_buffer text = case_text(json_object_get(json, "text"));
+
+        compare(&one, json, (struct ft_string){text.data ? text.data : "", text.size});
+        ft_buffer_free(&text);
+        json_decref(json);
+    }
+    ok(one.wrong == 0 && one.texts == 16, "CLIP's real vocabulary: %d texts, %d others", one.texts - one.wrong, one.wrong);
+    ft_tokenizer_close(one.tokenizer);
+}
+
 /* ---- SigLIP's ---- */
 
 static char *read_spiece(size_t *size)
@@ -393,6 +417,7 @@ int main(void)
     test_hostile();
     test_two_files();
     test_two_refused();
+    test_real(getenv("FT_CLIP_VOCABULARY"));
     test_ways();
     remove_files();
     test_spiece();
