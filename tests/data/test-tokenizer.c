@@ -370,7 +370,7 @@ static void test_vocab_txt(void)
     remove_file("vocab.txt");
     remove_file("tokenizer_config.json");
     ok(!ft_tokenizer_open(directory) && ft_error_status() == FT_BAD &&
-       strstr(ft_error(), "expected tokenizer.json or vocab.txt"),
+       strstr(ft_error(), "expected tokenizer.json, vocab.txt"),
        "a directory without a tokenizer is refused");
     vocab_refused("", NULL, "\"[UNK]\" is not in the vocabulary");
     vocab_refused("[UNK]\na\n", NULL, "\"[CLS]\" is not in the vocabulary");
