@@ -72,12 +72,12 @@ print(f"The peer is timm {timm.__version__}, for CLIP transformers {transformers
     echo
     columns
     for p in $PRECISIONS; do
-        for work in embed $BATCH_NORM; do
+        for kind in embed $BATCH_NORM; do
             for model in $MODELS; do
-                case $work-$model in
+                case $kind-$model in
                     embed-*) name=embedding ;; *-clip) name=training ;; keep-*) name='training, running statistics' ;; *) name="training, batch's statistics" ;;
                 esac
-                row "$work-$model-$p" "$(title "$model"), $name, $p" images/s torch
+                test "$kind-$model" = train-clip || row "$kind-$model-$p" "$(title "$model"), $name, $p" images/s torch
             done
         done
     done
