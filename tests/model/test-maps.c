@@ -348,6 +348,9 @@ static void check_biases(void)
         }
     }
     ok(largest > 0 && far <= 1e-6 * largest, "biases alone: the same gradients (%.1g of %.1g)", far, largest);
+    free(model->block);
+    ft_arena_free(&model->arena);
+    free(model);
 }
 
 static int activated_before(struct ft_builder *b)
