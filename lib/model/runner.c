@@ -54,6 +54,9 @@ struct ft_runner *ft_runner_open(const struct ft_model *model, int flags, enum f
             ft_runner_close(r);
             return NULL;
         }
+    /* A library's products give an item other bits alone than among others, and what is not kept goes through by shards. */
+    for (int g = 0; g < r->plan->segment_count; g++)
+        r->plan->segments[g].by_items &= r->kernels->linear_pack != NULL;
     r->prefix = ft_plan_prefix(r->plan);
     return r;
 }

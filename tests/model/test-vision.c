@@ -99,6 +99,10 @@ static void test_case(const struct golden *g)
     /* Where activations lie near a kink, rounding decides its side, and fp32 is not float64 in any software: with the real weights of lite0 torch's own fp32
        gradients differ from its float64 by 4e-3 at the stem, ft's by 4e-3 (plain) and 8e-4 (AVX-512, AMX), half of the tensors by less than 1e-5. */
     double bound = tiny || strncmp(g->architecture, "vit", 3) == 0 ? 1e-4 : strstr(g->architecture, "lite") ? 2e-2 : 1e-3;
+    /* A library's product gives a row other bits in other company, and sums in fp32 what AMX does in more: through a whole network of chance weights, where by
+     * a batch's own statistics most, that comes out larger. */
+    bool library = !ft_kernels_cpu(FT_FP32)->linear_pack;
+    double close = library && !tiny ? 3e-5 : 1e-5;
     struct outcome o, other;
     size_t count;
     double far;
@@ -106,7 +110,7 @@ static void test_case(const struct golden *g)
     if (!ok(model && work(model, g, 0, FT_FP32, 0, false, &o) == 0, "%s", title))
         return;
     far = far_embedding(g, &o);
-    ok(far <= 1e-5, "%s: embeddings, worst %.1e", title, far);
+    ok(far <= (train ? close : 1e-5), "%s: embeddings, worst %.1e", title, far);
     far = far_sums(model, g, 'g', o.gradient, &where, &count);
     ok(far <= bound && count == learning(model, false), "%s: %zu gradients, worst %.1e of %s", title, count, far, where);
     if (!train) {
@@ -115,11 +119,12 @@ static void test_case(const struct golden *g)
         ok(far <= 1e-5, "%s: embeddings without a backward, worst %.1e", title, far);
     }
     work(model, g, FT_PLAN_UNFUSED, FT_FP32, 0, false, &other);
-    ok(apart(o.embedding, other.embedding, ITEMS * model->dim) <= 1e-5 && apart(o.gradient, other.gradient, model->block_count) <= fmax(bound, 1e-4),
+    ok(apart(o.embedding, other.embedding, ITEMS * model->dim) <= close && apart(o.gradient, other.gradient, model->block_count) <= fmax(bound, 1e-4),
        "%s: unfused, %.1e and %.1e", title, apart(o.embedding, other.embedding, ITEMS * model->dim), apart(o.gradient, other.gradient, model->block_count));
     for (size_t per = 1; !train && per < ITEMS; per++) {
         work(model, g, 0, FT_FP32, per, false, &other);
-        ok(apart(o.embedding, other.embedding, ITEMS * model->dim) <= 1e-6 && apart(o.gradient, other.gradient, model->block_count) <= 1e-5,
+        ok(apart(o.embedding, other.embedding, ITEMS * model->dim) <= (library ? close : 1e-6) &&
+               apart(o.gradient, other.gradient, model->block_count) <= (library ? bound : 1e-5),
            "%s: chunks of %zu, %.1e and %.1e", title, per, apart(o.embedding, other.embedding, ITEMS * model->dim),
            apart(o.gradient, other.gradient, model->block_count));
     }
@@ -175,6 +180,7 @@ static void test_level(const char *level)
 
     if (child == 0) {
         setenv("FT_CPU", level, 1);
+        setenv("ONEDNN_MAX_CPU_ISA", strcmp(level, "avx2") == 0 ? "AVX2" : "DEFAULT", 1);   /* as on such a CPU */
         if (!freopen("/dev/null", "w", stdout))
             _exit(2);
         test_all(true);
