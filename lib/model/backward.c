@@ -94,6 +94,12 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
             dx = worker->temporary;   /* for the biases' sake */
         if (!dx)
             continue;
+        if (i == 1 && ft_step_adds(step)) {
+            if (r->plan->values[step->in[i]].handed != step->out)
+                memcpy(dx, dy, rows * width * sizeof(float));
+            hit(k, target);
+            continue;
+        }
         switch (step->kind) {
         case FT_STEP_EMBEDDING:
             break;
@@ -109,9 +115,9 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
             k->dropout(dx, dy, &dropout, &items, width);
             break;
         case FT_STEP_DROPOUT_ADD:
-            if (i == 0 && step->rate > 0)
+            if (step->rate > 0)
                 k->dropout(dx, dy, &dropout, &items, width);
-            else if (dx != dy && r->plan->values[step->in[i]].handed != step->out)
+            else if (dx != dy)
                 memcpy(dx, dy, rows * width * sizeof(float));
             break;
         case FT_STEP_JOIN:
@@ -151,10 +157,7 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
             k->normalize_backward(dx, dy, y, ft_running_saved(run, step, shard, 1, NULL), rows, width);
             break;
         case FT_STEP_BATCH_NORM:
-            if (i == 0)
-                ft_norm_backward(run, step, shard, worker, dx);
-            else if (r->plan->values[step->in[i]].handed != step->out)
-                memcpy(dx, dy, rows * width * sizeof(float));
+            ft_norm_backward(run, step, shard, worker, dx);
             break;
         default:
             ft_map_backward(run, step, shard, worker, i, dx);

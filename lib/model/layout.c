@@ -24,11 +24,14 @@ struct life {
     bool backward;           /* the backward reads its content */
 };
 
-static bool in_place(enum ft_step_kind kind)
+/* A norm that adds reads its residual after it has begun to write. */
+static bool in_place(const struct ft_step *step)
 {
+    enum ft_step_kind kind = step->kind;
+
     return kind == FT_STEP_NORM || kind == FT_STEP_ACTIVATION || kind == FT_STEP_DROPOUT ||
-           kind == FT_STEP_DROPOUT_ADD || kind == FT_STEP_MULTIPLY || kind == FT_STEP_NORMALIZE || kind == FT_STEP_BATCH_NORM ||
-           kind == FT_STEP_ROTARY;
+           kind == FT_STEP_DROPOUT_ADD || kind == FT_STEP_MULTIPLY || kind == FT_STEP_NORMALIZE ||
+           (kind == FT_STEP_BATCH_NORM && !ft_step_adds(step)) || kind == FT_STEP_ROTARY;
 }
 
 static void find_lives(const struct ft_plan *plan, struct life *life)
@@ -67,7 +70,7 @@ static int give_slots(struct ft_arena *arena, struct ft_plan *plan, const struct
     for (int s = 0; s < plan->step_count; s++) {
         struct ft_value *out = &plan->values[plan->steps[s].out];
         /* A step that may work in place takes over its input's slot; any other needs its inputs to the end. */
-        int dead = s + (in_place(plan->steps[s].kind) && !(plan->steps[s].kind == FT_STEP_BATCH_NORM && plan->steps[s].in_count > 1)), slot = 0;
+        int dead = s + in_place(&plan->steps[s]), slot = 0;
         size_t *width;
 
         for (int i = 0; i < plan->slot_count; i++)
@@ -324,7 +327,7 @@ static void give_kept(struct ft_plan *plan, const struct life *life)
             here[out->of_items] += out->unread ? 0 : out->width;
             if (here[out->of_items] > shared[out->of_items])
                 shared[out->of_items] = here[out->of_items];
-        } else if (in && in_place(step->kind) && in->width == out->width && in->of_items == out->of_items && !in->recomputed &&
+        } else if (in && in_place(step) && in->width == out->width && in->of_items == out->of_items && !in->recomputed &&
                    life[step->in[0]].readers == 1 && !life[step->in[0]].backward) {
             out->kept = in->kept;
         } else {
@@ -398,11 +401,6 @@ static bool leaves_gradient(const struct ft_step *maker)
                                                 maker->kind == FT_STEP_DEPTHWISE || maker->kind == FT_STEP_BATCH_NORM);
 }
 
-static bool adds(const struct ft_step *step)
-{
-    return step->kind == FT_STEP_DROPOUT_ADD || ((step->kind == FT_STEP_CONVOLUTION || step->kind == FT_STEP_BATCH_NORM) && step->in_count > 1);
-}
-
 static bool reads(const struct ft_step *step, int value)
 {
     for (int k = 0; k < step->in_count; k++)
@@ -422,7 +420,7 @@ static void hand_on(struct ft_plan *plan, const struct life *life)
         int residual = step->in[1], reader = s - 1;
         bool shared = step->kind == FT_STEP_DROPOUT_ADD && in->of_items == out->of_items && in->gradient == out->gradient;
 
-        if (!adds(step) || residual == step->in[0] || life[residual].last != s || !out->needs_gradient || !plan->values[residual].needs_gradient ||
+        if (!ft_step_adds(step) || residual == step->in[0] || life[residual].last != s || !out->needs_gradient || !plan->values[residual].needs_gradient ||
             (shared && !leaves_gradient(&plan->steps[life[step->in[0]].born])))
             continue;
         while (reader > life[residual].born && !reads(&plan->steps[reader], residual))

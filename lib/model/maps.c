@@ -194,10 +194,7 @@ void ft_map_backward(const struct ft_running *run, const struct ft_step *step, c
 
     switch (step->kind) {
     case FT_STEP_CONVOLUTION:
-        if (input == 0)
-            convolution_backward(run, step, shard, worker, dx, dy);
-        else if (r->plan->values[step->in[input]].handed != step->out)
-            memcpy(dx, dy, items * value->width * sizeof *dx);
+        convolution_backward(run, step, shard, worker, dx, dy);
         break;
     case FT_STEP_DEPTHWISE:
         k->depthwise_backward(dx, dy, ft_running_packed(r, step, true), &step->windows, items);

@@ -257,7 +257,7 @@ static void join_moments(double *sum, double *squares, size_t count, const doubl
     }
 }
 
-/* Twice over each block while it is near: the mean, then the squares about it. The part's first rows are the shard's first `shard->first_text` or so. */
+/* Twice over each block while it is near: the mean, then the squares about it. The rows `before` it are those of the shard that are summed already. */
 void ft_norm_sum(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker)
 {
     struct ft_runner *r = run->runner;

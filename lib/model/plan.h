@@ -127,6 +127,12 @@ static inline bool ft_step_by_taps(const struct ft_step *step)
     return step->windows.kernel > 1 && step->inputs >= 16;
 }
 
+/* Does it add a residual, in[1]? Then that is handed the output's gradient as it is. */
+static inline bool ft_step_adds(const struct ft_step *step)
+{
+    return step->kind == FT_STEP_DROPOUT_ADD || ((step->kind == FT_STEP_CONVOLUTION || step->kind == FT_STEP_BATCH_NORM) && step->in_count > 1);
+}
+
 /* An activation whose slope can be told from what comes out of it. */
 static inline bool ft_step_told_by_output(const struct ft_model *model, const struct ft_step *step)
 {

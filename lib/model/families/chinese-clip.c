@@ -1,9 +1,7 @@
 /* chinese-clip.c - Chinese-CLIP (Yang et al. 2022) as transformers' ChineseCLIPModel: texts by BERT's encoder, whose first token is projected; images as CLIP's. */
 #include "base/error.h"
-#include "data/preprocess.h"
 #include "model/families/clip-towers.h"
 #include "model/families/postnorm.h"
-#include "model/families/vision.h"
 
 static const char *const text_prefixes[] = {"text_model.", "", NULL};
 static const char *const image_prefixes[] = {"vision_model.", "", NULL};
@@ -28,14 +26,7 @@ static int build_text(struct ft_builder *b, const json_t *config, const char *pa
 
 static int build_image(struct ft_builder *b, const json_t *config, const char *path)
 {
-    struct ft_preprocess otherwise;
-    struct ft_clip_image i;
-
-    if (ft_clip_image_read(ft_clip_part(config, "vision_config"), path, &i) < 0 ||
-        ft_clip_dim(b, config, path, image_prefixes, "visual_projection.weight", &i.dim) < 0)
-        return -1;
-    otherwise = ft_preprocess_clip(i.size);
-    return ft_vision_input_or(b, &otherwise, "Chinese-CLIP has them") < 0 ? -1 : ft_clip_image_build(b, &i, path);
+    return ft_clip_image_family(b, config, path, image_prefixes, "Chinese-CLIP has them");
 }
 
 static const struct ft_family text = {"chinese_clip_text_model", build_text, NULL, text_prefixes};

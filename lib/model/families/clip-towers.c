@@ -162,16 +162,21 @@ static int build_text(struct ft_builder *b, const json_t *config, const char *pa
     return ft_clip_text_build(b, &t);
 }
 
-static int build_image(struct ft_builder *b, const json_t *config, const char *path)
+int ft_clip_image_family(struct ft_builder *b, const json_t *config, const char *path, const char *const *prefixes, const char *whose)
 {
     struct ft_preprocess otherwise;
     struct ft_clip_image i;
 
     if (ft_clip_image_read(ft_clip_part(config, "vision_config"), path, &i) < 0 ||
-        ft_clip_dim(b, config, path, image_prefixes, "visual_projection.weight", &i.dim) < 0)
+        ft_clip_dim(b, config, path, prefixes, "visual_projection.weight", &i.dim) < 0)
         return -1;
     otherwise = ft_preprocess_clip(i.size);
-    return ft_vision_input_or(b, &otherwise, "CLIP has them") < 0 ? -1 : ft_clip_image_build(b, &i, path);
+    return ft_vision_input_or(b, &otherwise, whose) < 0 ? -1 : ft_clip_image_build(b, &i, path);
+}
+
+static int build_image(struct ft_builder *b, const json_t *config, const char *path)
+{
+    return ft_clip_image_family(b, config, path, image_prefixes, "CLIP has them");
 }
 
 static const struct ft_family text = {"clip_text_model", build_text, NULL, text_prefixes};

@@ -56,4 +56,7 @@ int ft_clip_image_read(const json_t *part, const char *path, struct ft_clip_imag
 /* Is there a projection, or does the tower end with what is projected in others? Its width: projection_dim of the config of both, or of the tower's own. */
 int ft_clip_dim(struct ft_builder *b, const json_t *config, const char *path, const char *const *prefixes, const char *name, size_t *dim);
 
+/* The image tower of a config in transformers' names: read, sized (`whose` ends the line that says so without a preprocessor_config.json), built. */
+int ft_clip_image_family(struct ft_builder *b, const json_t *config, const char *path, const char *const *prefixes, const char *whose);
+
 #endif
