@@ -8,15 +8,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* Behind the block. */
+/* Behind the block. Of what is not there the value is 0. */
 struct trailer {
     uint64_t count;
-    uint32_t crc, zero;
+    double logit[FT_LOGITS];
+    uint32_t there;              /* a bit each */
+    uint32_t crc;                /* of all before it */
 };
+
+static uint32_t checksum(const void *block, const struct trailer *trailer)
+{
+    return ft_crc32c(ft_crc32c(0, block, trailer->count * sizeof(float)), trailer, offsetof(struct trailer, crc));
+}
 
 static const char *path_of(struct ft_run *run, struct ft_arena *arena, uint64_t batch)
 {
@@ -47,14 +55,19 @@ static int look(const char *directory, uint64_t most, bool removing, uint64_t ke
     return result;
 }
 
-static int write_file(const char *path, const float *block, size_t count)
+static int write_file(const char *path, const float *block, size_t count, const struct ft_logits *logits)
 {
-    const struct trailer trailer = {count, ft_crc32c(0, block, count * sizeof *block), 0};
+    struct trailer trailer = {.count = count};
     char temporary[4096];
     int fd = ft_file_begin(path, temporary);
 
     if (fd < 0)
         return -1;
+    for (int i = 0; i < FT_LOGITS; i++) {
+        trailer.there |= (uint32_t)logits->there[i] << i;
+        trailer.logit[i] = logits->there[i] ? logits->value[i] : 0;
+    }
+    trailer.crc = checksum(block, &trailer);
     if (ft_write_all(fd, block, count * sizeof *block) < 0 || ft_write_all(fd, &trailer, sizeof trailer) < 0) {
         ft_fail_errno("%s", path);
         ft_file_abandon(fd, temporary);
@@ -63,21 +76,21 @@ static int write_file(const char *path, const float *block, size_t count)
     return ft_file_commit(fd, temporary, path);
 }
 
-int ft_best_save(struct ft_run *run, uint64_t batch, const float *block, size_t count, uint64_t checkpoint)
+int ft_best_save(struct ft_run *run, uint64_t batch, const float *block, size_t count, const struct ft_logits *logits, uint64_t checkpoint)
 {
     struct ft_arena arena = {0};
     const char *directory = ft_arena_print(&arena, "%s/run/best", run->directory), *path = path_of(run, &arena, batch);
     uint64_t settled, none;
     int result = -1;
 
-    if (directory && path && ft_directory_make(directory) == 0 && write_file(path, block, count) == 0 &&
+    if (directory && path && ft_directory_make(directory) == 0 && write_file(path, block, count, logits) == 0 &&
         look(directory, checkpoint < batch ? checkpoint : batch - 1, false, 0, 0, &settled) == 0)
         result = look(directory, 0, true, batch, settled, &none);
     ft_arena_free(&arena);
     return result;
 }
 
-int ft_best_load(struct ft_run *run, uint64_t batch, float *block, size_t count)
+int ft_best_load(struct ft_run *run, uint64_t batch, float *block, size_t count, struct ft_logits *logits)
 {
     struct ft_arena arena = {0};
     const char *path = path_of(run, &arena, batch);
@@ -90,10 +103,15 @@ int ft_best_load(struct ft_run *run, uint64_t batch, float *block, size_t count)
         result = ft_fail(FT_BAD, "%s: %zu bytes, expected %zu", path, size, want + sizeof trailer);
     if (result == 0) {
         memcpy(&trailer, (const char *)data + want, sizeof trailer);
-        if (trailer.count != count || trailer.crc != ft_crc32c(0, data, want))
+        if (trailer.count != count || trailer.crc != checksum(data, &trailer))
             result = ft_fail(FT_BAD, "%s: damaged", path);
-        else
-            memcpy(block, data, want);
+    }
+    if (result == 0) {
+        memcpy(block, data, want);
+        for (int i = 0; i < FT_LOGITS; i++) {
+            logits->there[i] = trailer.there >> i & 1;
+            logits->value[i] = trailer.logit[i];
+        }
     }
     if (data)
         ft_file_unmap(data, size);

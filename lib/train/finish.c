@@ -21,20 +21,30 @@ int ft_finish_choose(struct ft_run *run, struct ft_model *model, uint64_t batch)
 {
     const struct ft_parameters trained = ft_model_trained(model);
 
-    if (batch && ft_best_load(run, batch, trained.block, trained.block_count) < 0)
+    if (batch && ft_best_load(run, batch, trained.block, trained.block_count, &model->logits) < 0)
         return -1;
+    if (!batch)
+        model->logits = (struct ft_logits){.there = {false}};
     if (model->adapters)
         return scale_adapters(model, batch ? 1 : 0);
     return batch ? 0 : ft_model_read_parameters(model, model->block);
 }
 
-int ft_finish_average(const struct ft_run *run, struct ft_model *model)
+static void average_logits(struct ft_logits *logits, const struct ft_logits *base, double tuned)
+{
+    for (int i = 0; i < FT_LOGITS; i++)
+        if (logits->there[i] && base->there[i])
+            logits->value[i] = tuned == 0 ? base->value[i] : (float)((1 - tuned) * base->value[i] + tuned * logits->value[i]);
+}
+
+int ft_finish_average(const struct ft_run *run, struct ft_model *model, const struct ft_logits *before)
 {
     double tuned = run->settings.callbacks.wise_ft;
     float *base;
 
     if (!run->settings.callbacks.average || tuned == 1)
         return 0;
+    average_logits(&model->logits, before, tuned);
     if (model->adapters)
         return scale_adapters(model, (float)tuned);
     if (!(base = ft_model_zeros(model)) || ft_model_read_parameters(model, base) < 0) {

@@ -423,7 +423,11 @@ void ft_trainer_end(struct ft_trainer *t)
 
 int ft_trainer_keep(struct ft_trainer *t)
 {
-    return ft_best_save(t->run, t->progress.batch, t->trained.block, t->trained.block_count, t->saved_at);
+    struct ft_logits logits = {.there = {false}};
+
+    if (t->weights)
+        ft_weights_own(t->weights, &logits);
+    return ft_best_save(t->run, t->progress.batch, t->trained.block, t->trained.block_count, &logits, t->saved_at);
 }
 
 void ft_trainer_choose(struct ft_trainer *t, uint64_t batch)
@@ -435,6 +439,7 @@ void ft_trainer_choose(struct ft_trainer *t, uint64_t batch)
 int ft_trainer_finish(struct ft_trainer *t)
 {
     bool all = t->ended || (t->steps && t->progress.batch >= t->steps), best = t->chosen && t->choice != t->progress.batch;
+    struct ft_logits before = {.there = {false}};
     struct ft_schedule schedule;
     double norm;
 
@@ -442,11 +447,13 @@ int ft_trainer_finish(struct ft_trainer *t)
     if (!t->steps && t->taken.batch > t->progress.batch &&
         (ft_settings_schedule(&t->run->settings, t->kind, t->model->input, &schedule) < 0 || step(t, schedule, NULL, &norm) < 0))
         return ft_error_prefix("batch %" PRIu64 ": ", t->taken.batch);
-    if (t->weights)
+    if (t->weights) {
         ft_weights_own(t->weights, &t->model->logits);
+        ft_weights_own_before(t->weights, &before);
+    }
     /* A run that stopped short must be resumable before its model stands under its name. */
     if ((!all && ft_trainer_save(t) < 0) ||
-        (best && ft_finish_choose(t->run, t->model, t->choice) < 0) || ft_finish_average(t->run, t->model) < 0 ||
+        (best && ft_finish_choose(t->run, t->model, t->choice) < 0) || ft_finish_average(t->run, t->model, &before) < 0 ||
         ft_finish_adapter(t->run, t->model) < 0 || ft_model_save(t->model, t->run->directory) < 0 || ft_live_remove(t->run) < 0)
         return -1;
     return all ? ft_best_remove_all(t->run) < 0 ? -1 : ft_checkpoint_remove_all(t->run) : 0;

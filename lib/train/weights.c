@@ -11,6 +11,7 @@ struct ft_weights {
     struct ft_losses *losses;
     struct ft_loss_layout layout;
     struct ft_parameters parameters;
+    struct ft_logits before;     /* the model's own, or how they began */
     struct ft_live *live;        /* whose the block is, or NULL: our own */
     struct ft_optimizer *optimizer;   /* NULL where nothing is learnt */
     float *gradient;             /* of a batch */
@@ -65,6 +66,10 @@ static int fill_block(struct ft_weights *w, const struct ft_model *model, uint64
     if (ft_losses_begin(&w->layout, w->run->settings.seed, w->parameters.block) < 0 || ft_logits_read(model, &own) < 0)
         return -1;
     ft_losses_begin_as(&w->layout, &own, w->parameters.block);
+    ft_losses_own(&w->layout, w->parameters.block, &w->before);
+    for (int i = 0; i < FT_LOGITS; i++)
+        if (own.there[i])
+            w->before.value[i] = own.value[i];
     for (size_t i = 0; batch && i < count; i++) {
         int found = ft_checkpoint_load_part(w->run, batch, &parts[i]);
 
@@ -123,6 +128,11 @@ float *ft_weights_gradient(struct ft_weights *w)
 void ft_weights_own(const struct ft_weights *w, struct ft_logits *own)
 {
     ft_losses_own(&w->layout, w->parameters.block, own);
+}
+
+void ft_weights_own_before(const struct ft_weights *w, struct ft_logits *own)
+{
+    *own = w->before;
 }
 
 void ft_weights_give(struct ft_weights *w, struct ft_loss_input *input)

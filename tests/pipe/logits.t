@@ -55,6 +55,19 @@ test_expect_success 'evaluations have the learnt temperature: val_loss, and imag
     ! grep "no val_loss" err && sed -n "s/.*\"val_loss\": \([0-9.]*\).*/\1/p" lines >losses && cat losses && test "$(sort -u losses | wc -l)" -gt 1
 '
 
+test_expect_success 'halfway back it is between what it was and what it became, piped too; of the best evaluation it is that one'"'"'s, resumed or not' '
+    train -m both --wise-ft .25 -o quarter batches && said_is scale quarter ".75 * 2.65926 + .25 * $(said scale once)" && ! said_is scale quarter "$(said scale once)" &&
+    train -m both --wise-ft .25 -o quarter-piped --seed 5 --steps 0 && piped quarter-piped batches && cmp quarter/ft.json quarter-piped/ft.json &&
+    cmp quarter/image/model.safetensors quarter-piped/image/model.safetensors &&
+    train -m both --wise-ft 0 -o none-of-it batches && said_is scale none-of-it 2.65926 && cmp none-of-it/text/model.safetensors begun/text/model.safetensors &&
+    best="-m both --eval-every 4 --best train_loss:mode=max" && train $best -o best batches 2>err &&
+    sed -n "s/.*\"evaluation\": \([0-9]*\),.*\"train_loss\": \([0-9.]*\).*/\2 \1/p" best/run/log.jsonl | sort -n | tail -1 >when && cat when &&
+    read none when <when && test "$when" -gt 0 && test "$when" -lt 12 &&
+    train $best -o best-stopped --steps 10 batches 2>err && train -o best-stopped --resume batches 2>err && cmp best/ft.json best-stopped/ft.json &&
+    cmp best/text/model.safetensors best-stopped/text/model.safetensors &&
+    train -m both --steps "$when" -o until batches && test "$(said scale until)" = "$(said scale best)" && cmp until/text/model.safetensors best/text/model.safetensors
+'
+
 test_expect_success 'what is no number is refused' '
     for bad in "\"hot\"" null "[1]"; do
         cp -r once bad && sed -i "s/\"logit_scale\": *[0-9.]*/\"logit_scale\": $bad/" bad/ft.json && test_expect_code 3 $limit ft-train -q -m bad -o no batches 2>err &&

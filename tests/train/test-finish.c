@@ -143,23 +143,26 @@ static void check_kept(void)
 {
     struct ft_settings s = settings_of(&(struct ft_callbacks){.log = NULL});
     struct ft_run *run = ft_run_create(in("kept"), &s, 0, NULL) == 0 ? ft_run_open(in("kept")) : NULL;
+    const struct ft_logits logits = {{false, true}, {7, -9.5}};
+    struct ft_logits found = {{true, false}, {1, 1}};
     float block[1000], back[1000];
     char *path;
 
     for (int i = 0; i < 1000; i++)
         block[i] = (float)i;
-    ok(ft_best_save(run, 2, block, 1000, 0) == 0 && present(run) == 1 << 2, "the first");
-    ok(ft_best_save(run, 4, block, 1000, 0) == 0 && present(run) == 1 << 4, "another, no checkpoint: one is enough");
-    ok(ft_best_save(run, 8, block, 1000, 5) == 0 && present(run) == (1 << 4 | 1 << 8), "a checkpoint after 5: that of 4 stays");
-    ok(ft_best_save(run, 9, block, 1000, 8) == 0 && present(run) == (1 << 8 | 1 << 9), "a checkpoint after 8: that of 4 goes");
+    ok(ft_best_save(run, 2, block, 1000, &logits, 0) == 0 && present(run) == 1 << 2, "the first");
+    ok(ft_best_save(run, 4, block, 1000, &logits, 0) == 0 && present(run) == 1 << 4, "another, no checkpoint: one is enough");
+    ok(ft_best_save(run, 8, block, 1000, &logits, 5) == 0 && present(run) == (1 << 4 | 1 << 8), "a checkpoint after 5: that of 4 stays");
+    ok(ft_best_save(run, 9, block, 1000, &logits, 8) == 0 && present(run) == (1 << 8 | 1 << 9), "a checkpoint after 8: that of 4 goes");
     block[7] = -1;
-    ok(ft_best_save(run, 6, block, 1000, 5) == 0 && present(run) == 1 << 6, "a run that went back to 5: what lies ahead is another attempt's");
-    ok(ft_best_load(run, 6, back, 1000) == 0 && memcmp(back, block, sizeof back) == 0, "what was saved is loaded");
-    ok(ft_best_load(run, 6, back, 999) < 0 && ft_error_status() == FT_BAD, "not by another model: %s", ft_error());
-    ok(ft_best_load(run, 4, back, 1000) < 0, "not what is not there: %s", ft_error());
+    ok(ft_best_save(run, 6, block, 1000, &logits, 5) == 0 && present(run) == 1 << 6, "a run that went back to 5: what lies ahead is another attempt's");
+    ok(ft_best_load(run, 6, back, 1000, &found) == 0 && memcmp(back, block, sizeof back) == 0, "what was saved is loaded");
+    ok(!found.there[FT_LOGIT_SCALE] && found.there[FT_LOGIT_BIAS] && found.value[FT_LOGIT_BIAS] == -9.5, "with what the loss had learnt");
+    ok(ft_best_load(run, 6, back, 999, &found) < 0 && ft_error_status() == FT_BAD, "not by another model: %s", ft_error());
+    ok(ft_best_load(run, 4, back, 1000, &found) < 0, "not what is not there: %s", ft_error());
     path = ft_arena_print(&arena, "%s/run/best/6", run->directory);
-    ok(truncate(path, 4000) == 0 && ft_best_load(run, 6, back, 1000) < 0 && ft_error_status() == FT_BAD, "not what is cut short: %s", ft_error());
-    ft_best_save(run, 6, block, 1000, 5);
+    ok(truncate(path, 4000) == 0 && ft_best_load(run, 6, back, 1000, &found) < 0 && ft_error_status() == FT_BAD, "not what is cut short: %s", ft_error());
+    ft_best_save(run, 6, block, 1000, &logits, 5);
     {
         FILE *file = fopen(path, "r+");
 
@@ -167,7 +170,16 @@ static void check_kept(void)
         fputc(1, file);
         fclose(file);
     }
-    ok(ft_best_load(run, 6, back, 1000) < 0 && strstr(ft_error(), "damaged"), "not what is damaged: %s", ft_error());
+    ok(ft_best_load(run, 6, back, 1000, &found) < 0 && strstr(ft_error(), "damaged"), "not what is damaged: %s", ft_error());
+    ft_best_save(run, 6, block, 1000, &logits, 5);
+    {
+        FILE *file = fopen(path, "r+");
+
+        fseek(file, 4000 + 8 + 8 + 3, SEEK_SET);
+        fputc(1, file);
+        fclose(file);
+    }
+    ok(ft_best_load(run, 6, back, 1000, &found) < 0 && strstr(ft_error(), "damaged"), "there neither: %s", ft_error());
     ok(ft_best_remove_all(run) == 0 && ft_best_remove_all(run) == 0 && !ft_file_exists(in("kept/run/best")), "removed");
     ft_run_close(run);
 }
