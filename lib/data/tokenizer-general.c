@@ -194,16 +194,23 @@ int ft_byte_tokens(const struct ft_tokenizer *tokenizer, int32_t bytes[256])
     return 1;
 }
 
+int ft_general_read_normal(struct ft_tokenizer *tokenizer, const struct json_t *normalizer)
+{
+    if (!tokenizer->general && !(tokenizer->general = ft_arena_zero(&tokenizer->arena, 1, sizeof *tokenizer->general)))
+        return -1;
+    return read_normal(tokenizer, normalizer, 0);
+}
+
 int ft_general_read(struct ft_tokenizer *tokenizer, const struct json_t *root)
 {
     const json_t *model = json_object_get(root, "model");
-    struct ft_general *general = ft_arena_zero(&tokenizer->arena, 1, sizeof *general);
+    int result = ft_general_read_normal(tokenizer, json_object_get(root, "normalizer"));
+    struct ft_general *general = tokenizer->general;
 
-    if (!general)
+    if (result < 0)
         return -1;
-    tokenizer->general = general;
     general->is_unigram = strcmp(type_of(model), "Unigram") == 0;
-    if (read_normal(tokenizer, json_object_get(root, "normalizer"), 0) < 0 || read_cuts(tokenizer, json_object_get(root, "pre_tokenizer"), 0) < 0)
+    if (read_cuts(tokenizer, json_object_get(root, "pre_tokenizer"), 0) < 0)
         return -1;
     return general->is_unigram ? ft_unigram_read(tokenizer, &general->unigram, model) : ft_bpe_read(tokenizer, &general->bpe, model);
 }
@@ -278,19 +285,25 @@ static int make_valid(struct ft_buffer *out, struct ft_string text)
     return 0;
 }
 
-void ft_general_segment(struct ft_general_run *run, struct ft_string text, bool first)
+void ft_general_normalize(struct ft_general_run *run, struct ft_string text)
 {
-    struct ft_added_match match = {0};
     struct ft_buffer valid = {0};
 
-    if (text.size == 0 || ft_general_done(run))
-        return;
-    run->first = first;
     if (make_valid(&valid, text) < 0)
         run->failed = true;
     else
         ft_normalize(run, (struct ft_string){valid.data, valid.size});
     ft_buffer_free(&valid);
+}
+
+void ft_general_segment(struct ft_general_run *run, struct ft_string text, bool first)
+{
+    struct ft_added_match match = {0};
+
+    if (text.size == 0 || ft_general_done(run))
+        return;
+    run->first = first;
+    ft_general_normalize(run, text);
     text = (struct ft_string){run->normal.data, run->normal.size};
     while (!ft_general_done(run) && ft_added_next(&run->tokenizer->normal, text, &match)) {
         if (match.taken < match.start)

@@ -150,6 +150,12 @@ int ft_byte_tokens(const struct ft_tokenizer *tokenizer, int32_t bytes[256]);   
 int ft_general_read(struct ft_tokenizer *tokenizer, const struct json_t *root);
 void ft_general_free(struct ft_general *general);
 
+/* A normalizer's steps added to the tokenizer's, which may have none yet. */
+int ft_general_read_normal(struct ft_tokenizer *tokenizer, const struct json_t *normalizer);
+
+/* A text by the normal steps alone, into run->normal. */
+void ft_general_normalize(struct ft_general_run *run, struct ft_string text);
+
 /* What lies between added tokens. `first`: the text begins here. */
 void ft_general_segment(struct ft_general_run *run, struct ft_string text, bool first);
 void ft_general_begin(struct ft_general_run *run, const struct ft_tokenizer *tokenizer, struct ft_tokens *tokens);

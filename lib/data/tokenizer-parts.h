@@ -5,8 +5,8 @@
  * Tokenizers that are not BERT's go another way: tokenizer-general.h.
  *
  * tokenizer.c drives; tokenizer-json.c with tokenizer-cut.c, tokenizer-vocab.c, tokenizer-clip.c and tokenizer-spiece.c read files; tokenizer-added.c finds
- * added tokens; tokenizer-split.c normalizes and splits; wordpiece.c has the vocabulary; tokenizer-use.c is for models of
- * static embeddings. */
+ * added tokens; tokenizer-split.c normalizes and splits; wordpiece.c has the vocabulary; tokenizer-use.c and
+ * tokenizer-clean.c are what models ask beyond the file. */
 #ifndef FT_DATA_TOKENIZER_PARTS_H
 #define FT_DATA_TOKENIZER_PARTS_H
 
@@ -114,6 +114,7 @@ struct ft_tokenizer {
     bool truncate_left;
     size_t median;                    /* characters of an entry; 0: texts are not cut by it */
     struct ft_tokenizer_way way;
+    struct ft_tokenizer *cleaner;     /* whose normal steps are what way.clean asks for, or NULL */
     int32_t left_out;                 /* an id that is left out, -1 = none */
     struct ft_added_token *added;     /* as the file lists them; ft_tokenizer_open sorts them into raw and normal */
     size_t added_count;
@@ -141,6 +142,10 @@ int ft_tokenizer_read_text(struct ft_tokenizer *tokenizer, char *text, size_t si
 /* The tokens from number `from` on as tokenizer->way wants them. */
 void ft_tokens_end(struct ft_tokens *tokens, size_t from, const struct ft_tokenizer_way *way);
 int ft_tokens_fill(struct ft_tokens *tokens, size_t until, int32_t id);
+
+/* `text` as way.clean wants it; its bytes are then in `out`, which the caller frees. */
+int ft_tokenizer_make_cleaner(struct ft_tokenizer *tokenizer, enum ft_clean clean);
+int ft_tokenizer_clean(const struct ft_tokenizer *tokenizer, struct ft_string *text, struct ft_buffer *out);
 
 enum { FT_ID_LIMIT = 1 << 28 };       /* ids are below this */
 

@@ -4,6 +4,7 @@
 #include "base/error.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static size_t characters(struct ft_string text)
 {
@@ -94,10 +95,26 @@ void ft_tokens_leave_out(struct ft_tokens *tokens, size_t from, int32_t id)
     tokens->count = kept;
 }
 
-int ft_tokenizer_set_way(struct ft_tokenizer *tokenizer, const struct ft_tokenizer_way *way)
+/* The id of an entry, or of an added token; -1: there is none. */
+static int32_t find_token(const struct ft_tokenizer *tokenizer, struct ft_string name)
+{
+    for (size_t i = 0; i < tokenizer->added_count; i++) {
+        struct ft_string content = tokenizer->added[i].content;
+
+        if (content.size == name.size && memcmp(content.data, name.data, name.size) == 0)
+            return tokenizer->added[i].id;
+    }
+    return ft_vocabulary_find(&tokenizer->vocabulary, name);
+}
+
+int ft_tokenizer_set_way(struct ft_tokenizer *tokenizer, struct ft_tokenizer_way *way)
 {
     size_t after = tokenizer->after_count;
 
+    if (way->filler_name && (way->filler = find_token(tokenizer, ft_string_of(way->filler_name))) < 0)
+        return ft_fail(FT_BAD, "pad_token is '%.64s', which is none of the tokenizer's", way->filler_name);
+    if (way->clean && ft_tokenizer_make_cleaner(tokenizer, way->clean) < 0)
+        return -1;
     if (way->ends && way->end >= 0 && (!after || tokenizer->after[after - 1] != way->end))
         return ft_fail(FT_BAD, "eos_token_id is %d, which the tokenizer does not put at a text's end", (int)way->end);
     tokenizer->way = *way;

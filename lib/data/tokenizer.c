@@ -126,6 +126,7 @@ void ft_tokenizer_close(struct ft_tokenizer *tokenizer)
 {
     if (!tokenizer)
         return;
+    ft_tokenizer_close(tokenizer->cleaner);
     ft_general_free(tokenizer->general);
     ft_arena_free(&tokenizer->arena);
     free(tokenizer);
@@ -242,13 +243,23 @@ static int encode_general(const struct ft_tokenizer *tokenizer, struct ft_string
     return run.failed ? -1 : 0;
 }
 
+static int encode_cleaned(const struct ft_tokenizer *tokenizer, struct ft_string text, size_t limit, struct ft_tokens *tokens)
+{
+    struct ft_buffer cleaned = {0};
+    int result = -1;
+
+    if (!tokenizer->cleaner || ft_tokenizer_clean(tokenizer, &text, &cleaned) == 0)
+        result = (tokenizer->general ? encode_general : encode_bert)(tokenizer, text, limit, tokens);
+    ft_buffer_free(&cleaned);
+    return result;
+}
+
 int ft_tokenizer_encode(const struct ft_tokenizer *tokenizer, struct ft_string text, size_t limit,
                         struct ft_tokens *tokens)
 {
     size_t begun = tokens->count;
 
-    text = ft_tokenizer_begin_of(tokenizer, text, limit);
-    if ((tokenizer->general ? encode_general : encode_bert)(tokenizer, text, limit, tokens) < 0)
+    if (encode_cleaned(tokenizer, ft_tokenizer_begin_of(tokenizer, text, limit), limit, tokens) < 0)
         return -1;
     if (tokenizer->left_out >= 0)
         ft_tokens_leave_out(tokens, begun, tokenizer->left_out);

@@ -32,16 +32,23 @@ enum ft_tokenizer_use {
 int ft_tokenizer_use(struct ft_tokenizer *tokenizer, int use);
 int32_t ft_tokenizer_left_out(const struct ft_tokenizer *tokenizer);   /* the id of what is left out then; below 0: nothing is */
 
+/* How open_clip cleans a text for tokenizers of transformers: white space to single blanks and none at the ends; the same and lower case; or underscores to
+ * blanks, ASCII punctuation taken out, lower case, white space as in the first. What it mends before that (ftfy, HTML's entities) is not done here. */
+enum ft_clean { FT_CLEAN_NONE, FT_CLEAN_SPACE, FT_CLEAN_LOWER, FT_CLEAN_CANONICAL };
+
 /* What a model asks of its tokenizer beyond what the file says. */
 struct ft_tokenizer_way {
     bool ends;               /* a text's ids end with the first `end`; or, `end` being -1, with the first of the largest id among them */
     int32_t end;
     bool fills;              /* ids are filled up with `filler` to the limit (SigLIP, which reads its padding) */
     int32_t filler;
+    const char *filler_name; /* or, not NULL, the token whose id is the filler */
+    enum ft_clean clean;     /* what is done to a text before all else */
 };
 
-/* Once, after opening and before the first text. FT_BAD: `end` is not what the tokenizer puts behind a text. */
-int ft_tokenizer_set_way(struct ft_tokenizer *tokenizer, const struct ft_tokenizer_way *way);
+/* Once, after opening and before the first text; sets `filler` where that has a name. FT_BAD: `end` is not what the tokenizer puts behind a text; it has no
+ * such token. */
+int ft_tokenizer_set_way(struct ft_tokenizer *tokenizer, struct ft_tokenizer_way *way);
 
 /* What tokenizer.json says of truncation: tokens, 0 = none. FT_BAD: it cuts the beginning. */
 int ft_tokenizer_limit(const struct ft_tokenizer *tokenizer, size_t *limit);

@@ -1,4 +1,4 @@
-/* test-clip.c - towers of CLIP models against PyTorch in float64 (tests/golden/clip/make.py): texts through the tokenizer and images' pixels to embeddings,
+/* test-clip.c - towers of CLIP models against PyTorch in float64 (tests/golden/clip/make.py, tests/golden/open-clip/make.py): texts through the tokenizer and images' pixels to embeddings,
  * gradients; the fused plan against the unfused one, chunks against none, every kind of CPU; what is saved, and what is refused. */
 #include "model/encode.h"
 #include "model/model-build.h"
@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 static char place[] = "/tmp/ft-test-XXXXXX";
+static const char *home;          /* tests/golden/clip or tests/golden/open-clip */
 
 /* ---- models ---- */
 
@@ -21,19 +22,26 @@ static void copy(const char *from, const char *to)
         ft_file_write(to, bytes, size);
 }
 
+/* The small files of a case in `directory`, with that tokenizer. */
+static void copy_files(const char *name, const char *tokenizer, const char *directory)
+{
+    static const char *const files[] = {"config.json", "preprocessor_config.json", "open_clip_config.json", "tokenizer_config.json"};
+
+    ft_directory_make(directory);
+    for (int i = 0; i < 4; i++)
+        copy(ft_arena_print(&arena, "%s/%s/%s", home, name, files[i]), ft_arena_print(&arena, "%s/%s", directory, files[i]));
+    copy(ft_arena_print(&arena, "tests/golden/tokenizer/general/%s.json", tokenizer), ft_arena_print(&arena, "%s/tokenizer.json", directory));
+}
+
 /* The case's directory, and its tower; g->mode is the tokenizer. */
 static struct ft_model *open_case(const struct golden *g)
 {
-    static const char *const files[] = {"config.json", "preprocessor_config.json", "open_clip_config.json"};
     const char *directory = ft_arena_print(&arena, "%s/%s", place, g->name);
     int tower = strcmp(g->architecture, "text") == 0 ? FT_TOWER_TEXT : strcmp(g->architecture, "image") == 0 ? FT_TOWER_IMAGE : -1;
     bool own = strcmp(g->library, "open_clip") == 0;
     struct ft_model *model;
 
-    ft_directory_make(directory);
-    for (int i = 0; i < 3; i++)
-        copy(ft_arena_print(&arena, "tests/golden/clip/%s/%s", g->name, files[i]), ft_arena_print(&arena, "%s/%s", directory, files[i]));
-    copy(ft_arena_print(&arena, "tests/golden/tokenizer/general/%s.json", g->mode), ft_arena_print(&arena, "%s/tokenizer.json", directory));
+    copy_files(g->name, g->mode, directory);
     write_weights(ft_arena_print(&arena, "%s/%s", directory, own ? "open_clip_model.safetensors" : "model.safetensors"), find(g->library, g->name),
                   (struct content){.numbers = true});
     if (!(model = tower < 0 ? ft_model_open(directory, NULL) : ft_model_open_tower(directory, tower)))
@@ -49,7 +57,7 @@ static int pack_texts(const struct ft_model *model, struct ft_packed *packed)
     const struct ft_prompts none = {0};
     struct ft_string text[ITEMS];
     size_t size, count = 0;
-    char *line = ft_file_read(&arena, "tests/golden/clip/texts.txt", 1 << 16, &size);
+    char *line = ft_file_read(&arena, ft_arena_print(&arena, "%s/texts.txt", home), 1 << 16, &size);
 
     for (char *end; line && count < ITEMS && (end = strchr(line, '\n')); line = end + 1)
         text[count++] = (struct ft_string){line, (size_t)(end - line)};
@@ -144,18 +152,16 @@ static void test_case(const struct golden *g)
 /* `file` of the case's directory with `from` replaced by `to`; the tower must be refused with a message that has `why`. */
 static void refused(const char *name, const char *file, int tower, const char *from, const char *to, const char *why)
 {
-    static const char *const files[] = {"config.json", "preprocessor_config.json", "open_clip_config.json"};
     const char *directory = ft_arena_print(&arena, "%s/refused", place);
-    const char *own = strncmp(name, "open-clip", 9) == 0 ? "open_clip" : "transformers";
+    bool own = find("open_clip", name) != NULL;
+    const char *words = strcmp(name, "roberta") == 0 ? "roberta" : own && strcmp(name, "siglip") == 0 ? "t5" : "clip-hf";
     struct ft_model *model;
     size_t size;
-    char *text = ft_file_read(&arena, ft_arena_print(&arena, "tests/golden/clip/%s/%s", name, file), 1 << 20, &size), *at = strstr(text, from);
+    char *text = ft_file_read(&arena, ft_arena_print(&arena, "%s/%s/%s", home, name, file), 1 << 20, &size), *at = strstr(text, from);
 
-    ft_directory_make(directory);
-    for (int i = 0; i < 3; i++)
-        copy(ft_arena_print(&arena, "tests/golden/clip/%s/%s", name, files[i]), ft_arena_print(&arena, "%s/%s", directory, files[i]));
-    copy("tests/golden/tokenizer/general/clip-hf.json", ft_arena_print(&arena, "%s/tokenizer.json", directory));
-    write_weights(ft_arena_print(&arena, "%s/model.safetensors", directory), find(own, name), (struct content){.numbers = false});
+    copy_files(name, words, directory);
+    write_weights(ft_arena_print(&arena, "%s/%s", directory, own ? "open_clip_model.safetensors" : "model.safetensors"),
+                  find(own ? "open_clip" : "transformers", name), (struct content){.numbers = false});
     if (at) {
         const char *changed = ft_arena_print(&arena, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
 
@@ -182,7 +188,7 @@ static void test_refused(void)
     refused("open-clip", own, FT_TOWER_TEXT, "\"layers\": 2", "\"layers\": 2, \"embed_cls\": true", "text_cfg.embed_cls");
     refused("open-clip", own, FT_TOWER_TEXT, "\"text_cfg\"", "\"other_cfg\"", "no text_cfg");
     refused("open-clip", own, FT_TOWER_TEXT, "\"heads\": 3", "\"heads\": 7", "no multiple");
-    refused("open-clip", own, FT_TOWER_TEXT, "\"heads\": 3", "\"heads\": 3, \"pool_type\": \"last\"", "pool_type 'last'");
+    refused("open-clip", own, FT_TOWER_TEXT, "\"heads\": 3", "\"heads\": 3, \"pool_type\": \"first\"", "pool_type 'first'");
     refused("open-clip", own, FT_TOWER_TEXT, "\"embed_dim\": 16", "\"embed_dim\": 17", "shape");
     refused("open-clip", own, FT_TOWER_IMAGE, "\"patch_size\": 8", "\"patch_size\": 8, \"timm_model_name\": \"vit\"", "vision_cfg.timm_model_name");
     refused("open-clip", own, FT_TOWER_IMAGE, "\"preprocess_cfg\": {", "\"preprocess_cfg\": {\"resize_mode\": \"longest\"", "resize_mode longest");
@@ -190,13 +196,39 @@ static void test_refused(void)
     refused("m-clip", transformers, -1, "xlm-roberta-base", "gpt2", "modelBase 'gpt2'");
 }
 
-static void test_all(void)
+/* Towers that open_clip has of others. */
+static void test_others_refused(void)
+{
+    const char *own = "open_clip_config.json";
+
+    refused("xlm-roberta", own, FT_TOWER_TEXT, "\"hf_model_name\": \"xlm-roberta-base\"", "\"hf_model_name\": \"intfloat/xlm-base\"", "'intfloat/xlm-base'");
+    refused("xlm-roberta", own, FT_TOWER_TEXT, "mean_pooler", "max_pooler", "hf_pooler_type 'max_pooler'");
+    refused("xlm-roberta", own, FT_TOWER_TEXT, "\"hf_pooler_type\"", "\"hf_proj_type\": \"conv\", \"hf_pooler_type\"", "hf_proj_type is 'conv'");
+    refused("xlm-roberta", own, FT_TOWER_TEXT, "\"hf_pooler_type\"", "\"hf_proj_type\": null, \"hf_pooler_type\"", "hf_proj_type is 'null'");
+    refused("xlm-roberta", own, FT_TOWER_TEXT, "\"hf_pooler_type\"", "\"tokenizer_kwargs\": {\"strip_sep_token\": true}, \"hf_pooler_type\"", "strip_sep_token");
+    refused("xlm-roberta", own, FT_TOWER_TEXT, "\"hf_pooler_type\"", "\"tokenizer_kwargs\": {\"clean\": \"well\"}, \"hf_pooler_type\"", "clean is 'well'");
+    refused("xlm-roberta", own, FT_TOWER_IMAGE, "\"text_cfg\"", "\"multimodal_cfg\": {\"layers\": 2}, \"text_cfg\"", "CoCa");
+    refused("xlm-roberta", own, FT_TOWER_TEXT, "\"text_cfg\"", "\"multimodal_cfg\": {\"layers\": 2}, \"text_cfg\"", "CoCa");
+    refused("roberta", own, FT_TOWER_TEXT, "\"hf_proj_type\": \"linear\"", "\"hf_proj_type\": \"mlp\"", "no tensor");
+    refused("siglip", own, FT_TOWER_TEXT, "\"pool_type\": \"last\"", "\"pool_type\": \"argmax\"", "no_causal_mask");
+    refused("siglip", "tokenizer_config.json", FT_TOWER_TEXT, "<pad>", "<fill>", "pad_token is '<fill>'");
+    refused("siglip", "tokenizer_config.json", FT_TOWER_TEXT, "pad_token", "cls_token", "no pad_token");
+    refused("siglip", own, FT_TOWER_IMAGE, "patch16_siglip_224", "patch16_siglip_gap_224", "timm_model_name 'vit_base_patch16_siglip_gap_224'");
+    refused("siglip", own, FT_TOWER_IMAGE, "vit_base_patch16_siglip_224", "vit_small_patch32_siglip_224", "shape");
+    refused("siglip", own, FT_TOWER_IMAGE, "\"timm_pool\": \"map\"", "\"timm_pool\": \"avg\"", "timm_pool 'avg'");
+    refused("siglip", own, FT_TOWER_IMAGE, "\"embed_dim\": 48", "\"embed_dim\": 24", "timm_proj is none");
+    refused("siglip", own, FT_TOWER_IMAGE, "\"image_size\": 224", "\"image_size\": 256", "positions are for 224 x 224");
+}
+
+static void test_all(const char *directory)
 {
     size_t size, cases = 0;
     struct golden *g = calloc(1, sizeof *g);
-    char *line = ft_file_read(&arena, "tests/golden/clip/expected.txt", 1 << 20, &size);
+    char *line = ft_file_read(&arena, ft_arena_print(&arena, "%s/expected.txt", directory), 1 << 20, &size);
 
-    ok(g && line && read_lists("tests/golden/clip/names.txt") == 0, "golden files");
+    home = directory;
+    list_count = 0;
+    ok(g && line && read_lists(ft_arena_print(&arena, "%s/names.txt", directory)) == 0, "golden files");
     for (; next_case(&line, g); cases++) {
         test_case(g);
         ft_directory_remove(ft_arena_print(&arena, "%s/%s", place, g->name));
@@ -215,7 +247,8 @@ static void test_level(const char *level)
         setenv("FT_CPU", level, 1);
         if (!freopen("/dev/null", "w", stdout))
             _exit(2);
-        test_all();
+        test_all("tests/golden/clip");
+        test_all("tests/golden/open-clip");
         _exit(done());
     }
     ok(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0, "with FT_CPU=%s", level);
@@ -227,8 +260,10 @@ int main(void)
         return 1;
     test_level("plain");
     test_level("avx2");
-    test_all();
+    test_all("tests/golden/clip");
     test_refused();
+    test_all("tests/golden/open-clip");
+    test_others_refused();
     ft_directory_remove(place);
     ft_arena_free(&arena);
     return done();

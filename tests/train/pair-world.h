@@ -1,4 +1,4 @@
-/* pair-world.h - tiny models of two towers, made of the lists of names in tests/golden/clip or joined of two, and runs over four pairs. */
+/* pair-world.h - tiny models of two towers, made of the lists of names in tests/golden/clip or open-clip, or joined of two, and runs over four pairs. */
 #ifndef FT_TESTS_PAIR_WORLD_H
 #define FT_TESTS_PAIR_WORLD_H
 
@@ -31,21 +31,26 @@ static void copy(const char *from, const char *to)
         ft_file_write(to, bytes_of, size);
 }
 
-/* The tiny model of tests/golden/clip with weights, and a logit_scale of its own. */
-static const char *make_model(const char *name, const char *library, const char *weights)
+/* The tiny model of tests/golden/HOME with weights, and a logit_scale of its own; texts by the tokenizer `words`. */
+static const char *make_model_of(const char *home, const char *words, const char *name, const char *library, const char *weights)
 {
-    static const char *const files[] = {"config.json", "preprocessor_config.json", "open_clip_config.json"};
+    static const char *const files[] = {"config.json", "preprocessor_config.json", "open_clip_config.json", "tokenizer_config.json"};
     const char *directory = in_place(name);
     struct list list = *find(library, name);
 
     list.items = memcpy(ft_arena_take(&arena, (list.count + 1) * sizeof *list.items), list.items, list.count * sizeof *list.items);
     add(&list, "logit_scale", "1");
     ft_directory_make(directory);
-    for (int i = 0; i < 3; i++)
-        copy(ft_arena_print(&arena, "tests/golden/clip/%s/%s", name, files[i]), ft_arena_print(&arena, "%s/%s", directory, files[i]));
-    copy("tests/golden/tokenizer/general/clip-hf.json", ft_arena_print(&arena, "%s/tokenizer.json", directory));
+    for (int i = 0; i < 4; i++)
+        copy(ft_arena_print(&arena, "tests/golden/%s/%s/%s", home, name, files[i]), ft_arena_print(&arena, "%s/%s", directory, files[i]));
+    copy(ft_arena_print(&arena, "tests/golden/tokenizer/general/%s.json", words), ft_arena_print(&arena, "%s/tokenizer.json", directory));
     write_weights(ft_arena_print(&arena, "%s/%s", directory, weights), &list, (struct content){.numbers = true});
     return directory;
+}
+
+static const char *make_model(const char *name, const char *library, const char *weights)
+{
+    return make_model_of("clip", "clip-hf", name, library, weights);
 }
 
 static struct ft_batch make_batch(uint64_t number)

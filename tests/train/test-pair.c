@@ -32,9 +32,9 @@ static size_t compare(const char *one, const char *other, const char *begins, si
     return same;
 }
 
-static void test_model(const char *name, const char *library, const char *weights, const char *text, const char *image)
+static void test_model(const char *name, const char *directory, const char *text, const char *image)
 {
-    const char *directory = make_model(name, library, weights), *tuned = ft_arena_print(&arena, "%s-tuned", name);
+    const char *tuned = ft_arena_print(&arena, "%s-tuned", name);
     struct ft_model *model;
     float scale[STEPS + 1], base = scale_of(directory);
     size_t texts, images, count;
@@ -62,9 +62,13 @@ static void test_model(const char *name, const char *library, const char *weight
 
 int main(void)
 {
-    ok(mkdtemp(place) && read_lists("tests/golden/clip/names.txt") == 0, "lists of names");
-    test_model("clip", "transformers", "model.safetensors", "text_model.", "vision_model.");
-    test_model("open-clip", "open_clip", "open_clip_model.safetensors", "transformer.", "visual.");
+    const char *own = "open_clip_model.safetensors";
+
+    ok(mkdtemp(place) && read_lists("tests/golden/clip/names.txt") == 0 && read_lists("tests/golden/open-clip/names.txt") == 0, "lists of names");
+    test_model("clip", make_model("clip", "transformers", "model.safetensors"), "text_model.", "vision_model.");
+    test_model("open-clip", make_model("open-clip", "open_clip", own), "transformer.", "visual.");
+    test_model("xlm-roberta", make_model_of("open-clip", "xlmr", "xlm-roberta", "open_clip", own), "text.transformer.", "visual.transformer.");
+    test_model("siglip", make_model_of("open-clip", "t5", "siglip", "open_clip", own), "text.", "visual.trunk.");
     ft_directory_remove(place);
     ft_arena_free(&arena);
     return done();

@@ -58,6 +58,14 @@ int ft_clip_text_build(struct ft_builder *b, const struct ft_clip_text *t)
     return project(b, pool(b, node, width, t->pooling), width, t->dim, &n->projection, n->transposed, t->projection_bias);
 }
 
+static int table(struct ft_builder *b, const struct ft_clip_name *name, size_t rows, size_t width, bool batched)
+{
+    const size_t shape[3] = {1, rows, width};
+
+    return batched ? ft_build_shaped(b, name->prefix, name->suffix, 3, shape, 0) :
+                     ft_build_parameter(b, name->prefix, name->suffix, rows, width, rows == 1 ? FT_BUILD_VECTOR : 0);
+}
+
 int ft_clip_image_tokens(struct ft_builder *b, const struct ft_clip_image *i, const char *path)
 {
     const struct ft_clip_image_names *n = i->names;
@@ -74,8 +82,8 @@ int ft_clip_image_tokens(struct ft_builder *b, const struct ft_clip_image *i, co
     positions = ft_build_at(b, node)->height * ft_build_at(b, node)->across + classed;
     node = ft_build_node(b, FT_OP_TOKENS, i->encoder.width, node, -1, -1, "tokens");
     if (classed)
-        ft_build_give(b, node, ft_build_parameter(b, n->class.prefix, n->class.suffix, 1, i->encoder.width, FT_BUILD_VECTOR));
-    ft_build_give(b, node, ft_build_parameter(b, n->place.prefix, n->place.suffix, positions, i->encoder.width, 0));
+        ft_build_give(b, node, table(b, &n->class, 1, i->encoder.width, n->batched));
+    ft_build_give(b, node, table(b, &n->place, positions, i->encoder.width, n->batched));
     b->model->rows_each = positions;
     if (n->first)
         node = ft_build_norm(b, node, i->encoder.width, i->encoder.epsilon, n->first);

@@ -32,6 +32,7 @@ struct ft_clip_image_names {
     const char *patch, *first, *last;        /* projection of patches, norms before and after the blocks; first: NULL, none */
     struct ft_clip_name class, place, projection;   /* class: suffix NULL, none */
     bool transposed;
+    bool batched;                            /* the tables of class and place have a 1 in front of their shape */
     struct ft_prenorm_names block;
 };
 
@@ -46,6 +47,14 @@ struct ft_clip_image {
 int ft_clip_image_tokens(struct ft_builder *b, const struct ft_clip_image *image, const char *path);
 /* All of the tower. */
 int ft_clip_image_build(struct ft_builder *b, const struct ft_clip_image *image, const char *path);
+
+/* What makes one vector of tokens in SigLIP (Zhai et al. 2023): a query of the model's own that attends to them, then norm, two linear maps with an
+ * activation between, and residual. `joined`: where query, key and value are one in_proj_weight; NULL: query and rest are layers. */
+struct ft_probe_names {
+    struct ft_clip_name probe;
+    const char *query, *rest, *joined, *attention, *out, *norm, *inner, *outer, *add;
+};
+int ft_probe_build(struct ft_builder *b, const struct ft_prenorm *encoder, const struct ft_probe_names *names, int tokens);
 
 /* transformers' names, and the tower's config read: what it has of its own in a config.json of both ("text_config", "vision_config"), or all of it. */
 extern const struct ft_clip_text_names ft_clip_text_transformers;

@@ -1,5 +1,6 @@
 /* open-clip.c - checkpoints of open_clip (github.com/mlfoundations/open_clip): open_clip_config.json, and tensors by the names of OpenAI's own code, where
- * query, key and value are one matrix and projections lie as [width, dim]. Towers of its own making; those of timm or transformers are refused by name. */
+ * query, key and value are one matrix and projections lie as [width, dim]. Here are the towers of its own making; open-clip-*.c have the others. */
+#include "model/families/open-clip.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "data/preprocess.h"
@@ -63,8 +64,7 @@ const char *ft_config_name(const char *directory)
 
 /* ---- the config ---- */
 
-/* Keys beside those that are known must be null or false: what they ask for is not covered. */
-static int check_keys(const json_t *part, const char *path, const char *what, const char *const *known)
+int ft_open_clip_keys(const json_t *part, const char *path, const char *what, const char *const *known)
 {
     const char *key;
     json_t *value;
@@ -113,43 +113,53 @@ static const json_t *model_of(const json_t *config)
     return json_object_get(config, "model_cfg");
 }
 
-static int read_dim(const json_t *config, const char *path, size_t *dim)
+const json_t *ft_open_clip_part(const json_t *config, const char *key)
+{
+    return json_object_get(model_of(config), key);
+}
+
+int ft_open_clip_dim(const json_t *config, const char *path, size_t *dim)
 {
     return ft_json_size(model_of(config), path, "embed_dim", 1, 1 << 16, false, dim);
 }
 
 /* ---- texts ---- */
 
-static int read_way(const json_t *part, const char *path, struct ft_tokenizer_way *way)
+/* Which token is embedded, and whether others see what is behind it: of a causal tower nothing does, so that ids end there, with argmax at the largest. */
+static int read_way(const json_t *part, const char *path, struct ft_clip_text *t, struct ft_tokenizer_way *way)
 {
     const char *pool = ft_json_text(part, "pool_type");
+    bool open = false, last = pool && strcmp(pool, "last") == 0, named = pool && strcmp(pool, "eos") == 0;
     size_t end = 2;
 
-    if (pool && strcmp(pool, "argmax") != 0 && strcmp(pool, "eos") != 0)
-        return ft_fail(FT_BAD, "%s: text_cfg.pool_type '%.64s' is not supported, expected argmax or eos", path, pool);
-    if (ft_json_size(part, path, "eos_id", 0, (1 << 26) - 1, true, &end) < 0)
+    if (pool && !last && !named && strcmp(pool, "argmax") != 0)
+        return ft_fail(FT_BAD, "%s: text_cfg.pool_type '%.64s' is not supported, expected argmax, eos or last", path, pool);
+    if (ft_json_size(part, path, "eos_id", 0, (1 << 26) - 1, true, &end) < 0 || ft_json_bool(part, path, "no_causal_mask", &open) < 0)
         return -1;
-    *way = (struct ft_tokenizer_way){.ends = true, .end = pool && strcmp(pool, "eos") == 0 ? (int32_t)end : -1};
+    if (open && !last)
+        return ft_fail(FT_BAD, "%s: text_cfg.no_causal_mask with pool_type '%.64s' is not supported, expected last", path, pool ? pool : "argmax");
+    t->encoder.causal = !open;
+    way->fills = last;
+    way->ends = !last;
+    way->end = named ? (int32_t)end : -1;
     return 0;
 }
 
-static const char *const text_prefixes[] = {"text.", "", NULL};
-
-static int build_text(struct ft_builder *b, const json_t *config, const char *path)
+static int build_own_text(struct ft_builder *b, const json_t *config, const char *path)
 {
     static const char *const keys[] = {"context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio", "pad_id", "eos_id", "pool_type", "proj_bias",
-                                       "proj_type", "norm_kwargs", "act_kwargs", "hf_tokenizer_name", "tokenizer_kwargs", "tokenizer_mode", "output_tokens",
-                                       "hf_model_pretrained", "hf_proj_type", "hf_pooler_type", NULL};
-    const json_t *part = json_object_get(model_of(config), "text_cfg");
+                                       "proj_type", "norm_kwargs", "act_kwargs", "no_causal_mask", "output_tokens", "hf_model_pretrained", "hf_proj_type",
+                                       "hf_pooler_type", FT_OPEN_CLIP_WORDS, NULL};
+    const json_t *part = ft_open_clip_part(config, "text_cfg");
     struct ft_clip_text t = {.vocabulary = 49408, .positions = 77, .pooling = FT_POOL_LAST};
     const char *projection = ft_json_text(part, "proj_type");
 
-    t.encoder = (struct ft_prenorm){.width = 512, .layers = 12, .heads = 8, .causal = true};
-    if (check_keys(part, path, "text_cfg", keys) < 0 || read_encoder(model_of(config), part, path, &t.encoder) < 0 || read_dim(config, path, &t.dim) < 0 ||
+    t.encoder = (struct ft_prenorm){.width = 512, .layers = 12, .heads = 8};
+    if (ft_open_clip_keys(part, path, "text_cfg", keys) < 0 || read_encoder(model_of(config), part, path, &t.encoder) < 0 || ft_open_clip_dim(config, path, &t.dim) < 0 ||
         ft_json_size(part, path, "heads", 1, 1 << 10, true, &t.encoder.heads) < 0 || check_heads(path, "text_cfg", &t.encoder) < 0 ||
         ft_json_size(part, path, "vocab_size", 1, 1 << 26, true, &t.vocabulary) < 0 ||
         ft_json_size(part, path, "context_length", 1, 1 << 20, true, &t.positions) < 0 || ft_json_bool(part, path, "proj_bias", &t.projection_bias) < 0 ||
-        read_way(part, path, &b->model->tokenizer_way) < 0)
+        read_way(part, path, &t, &b->model->tokenizer_way) < 0 || ft_open_clip_words(b, part, path) < 0)
         return -1;
     if (projection && strcmp(projection, "linear") != 0)
         return ft_fail(FT_BAD, "%s: text_cfg.proj_type '%.64s' is not supported, expected linear", path, projection);
@@ -160,7 +170,7 @@ static int build_text(struct ft_builder *b, const json_t *config, const char *pa
 
 /* ---- images ---- */
 
-static int read_size(const json_t *part, const char *path, size_t *size)
+int ft_open_clip_size(const json_t *part, const char *path, size_t *size)
 {
     const json_t *value = json_object_get(part, "image_size");
     size_t two[2];
@@ -173,22 +183,20 @@ static int read_size(const json_t *part, const char *path, size_t *size)
     return two[0] == two[1] ? 0 : ft_fail(FT_BAD, "%s: image_size %zu by %zu is not supported: expected a square", path, two[0], two[1]);
 }
 
-static const char *const image_prefixes[] = {"visual.", NULL};
-
 static int read_image(const json_t *config, const char *path, struct ft_clip_image *i)
 {
     static const char *const keys[] = {"layers", "width", "head_width", "mlp_ratio", "patch_size", "image_size", "patch_dropout", "no_ln_pre", "pos_embed_type",
                                        "final_ln_after_pool", "pool_type", "output_tokens", "act_kwargs", "norm_kwargs", "attn_pooler_queries",
                                        "attn_pooler_heads", "timm_pool", "timm_proj", "timm_drop", NULL};
-    const json_t *part = json_object_get(model_of(config), "vision_cfg");
+    const json_t *part = ft_open_clip_part(config, "vision_cfg");
     const char *pool = ft_json_text(part, "pool_type");
     bool bare = false;
     size_t head = 64;
 
     *i = (struct ft_clip_image){.patch = 16, .size = 224, .encoder = {.width = 768, .layers = 12}};
-    if (check_keys(part, path, "vision_cfg", keys) < 0 || read_encoder(model_of(config), part, path, &i->encoder) < 0 || read_dim(config, path, &i->dim) < 0 ||
+    if (ft_open_clip_keys(part, path, "vision_cfg", keys) < 0 || read_encoder(model_of(config), part, path, &i->encoder) < 0 || ft_open_clip_dim(config, path, &i->dim) < 0 ||
         ft_json_size(part, path, "head_width", 1, 1 << 16, true, &head) < 0 || ft_json_size(part, path, "patch_size", 1, 1 << 10, true, &i->patch) < 0 ||
-        read_size(part, path, &i->size) < 0 || ft_json_bool(part, path, "no_ln_pre", &bare) < 0)
+        ft_open_clip_size(part, path, &i->size) < 0 || ft_json_bool(part, path, "no_ln_pre", &bare) < 0)
         return -1;
     if (pool && strcmp(pool, "tok") != 0)
         return ft_fail(FT_BAD, "%s: vision_cfg.pool_type '%.64s' is not supported, expected tok", path, pool);
@@ -200,17 +208,49 @@ static int read_image(const json_t *config, const char *path, struct ft_clip_ima
     return i->patch <= i->size ? 0 : ft_fail(FT_BAD, "%s: patch_size %zu is larger than image_size %zu", path, i->patch, i->size);
 }
 
-static int build_image(struct ft_builder *b, const json_t *config, const char *path)
+int ft_open_clip_input(struct ft_builder *b, const json_t *config, const char *path, size_t size)
 {
-    const json_t *ready = json_object_get(config, "preprocess_cfg");
     struct ft_preprocess *p = ft_arena_take(&b->model->arena, sizeof *p);
-    struct ft_clip_image i;
 
-    if (!p || read_image(config, path, &i) < 0 || ft_preprocess_read_open_clip(p, ready, path, i.size) < 0)
+    if (!p || ft_preprocess_read_open_clip(p, json_object_get(config, "preprocess_cfg"), path, size) < 0)
         return -1;
     ft_vision_input_given(b, p);
-    return ft_clip_image_build(b, &i, path);
+    return 0;
 }
+
+static int build_own_image(struct ft_builder *b, const json_t *config, const char *path)
+{
+    struct ft_clip_image i;
+
+    return read_image(config, path, &i) < 0 || ft_open_clip_input(b, config, path, i.size) < 0 ? -1 : ft_clip_image_build(b, &i, path);
+}
+
+/* ---- whose tower ---- */
+
+/* CoCa's towers are CLIP's but for what they hand to its decoder, and that would go without training. */
+static int check_model(const json_t *config, const char *path)
+{
+    return json_is_object(ft_open_clip_part(config, "multimodal_cfg"))
+               ? ft_fail(FT_BAD, "%s: a CoCa, whose decoder (multimodal_cfg) is not supported: expected a model of two towers", path) : 0;
+}
+
+static int build_text(struct ft_builder *b, const json_t *config, const char *path)
+{
+    if (check_model(config, path) < 0)
+        return -1;
+    return (ft_json_text(ft_open_clip_part(config, "text_cfg"), "hf_model_name") ? ft_open_clip_hf_build : build_own_text)(b, config, path);
+}
+
+static int build_image(struct ft_builder *b, const json_t *config, const char *path)
+{
+    if (check_model(config, path) < 0)
+        return -1;
+    return (ft_json_text(ft_open_clip_part(config, "vision_cfg"), "timm_model_name") ? ft_open_clip_timm_build : build_own_image)(b, config, path);
+}
+
+/* A tower of transformers or timm lies one deeper than what stands behind it. */
+static const char *const text_prefixes[] = {"text.transformer.", "text.", "", NULL};
+static const char *const image_prefixes[] = {"visual.trunk.", "visual.", NULL};
 
 static const struct ft_family text = {"open_clip_text", build_text, NULL, text_prefixes};
 static const struct ft_family image = {"open_clip_image", build_image, NULL, image_prefixes};

@@ -5,6 +5,7 @@
 #include "model/families/clip-towers.h"
 #include "model/families/vision.h"
 
+#include <stdio.h>
 
 #define BLOCK {"encoder.layers.", "layer_norm1", "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn", "self_attn.out_proj", \
                "layer_norm2", "mlp.fc1", "mlp.fc2", NULL, NULL}
@@ -45,27 +46,47 @@ static int build_text(struct ft_builder *b, const json_t *config, const char *pa
 }
 
 /* torch's MultiheadAttention has query, key and value in one matrix; here the query is the probe's. */
-static int build_head(struct ft_builder *b, const struct ft_prenorm *e, int tokens)
+static const struct ft_probe_names head_names = {
+    .probe = {"head", "probe"}, .query = "head.attention.query", .rest = "head.attention.key_value", .joined = "head.attention", .attention = "head.attention",
+    .out = "head.attention.out_proj", .norm = "head.layernorm", .inner = "head.mlp.fc1", .outer = "head.mlp.fc2", .add = "head.add",
+};
+
+/* Parts of one matrix, or two layers. */
+static void give_maps(struct ft_builder *b, const struct ft_probe_names *n, size_t W, int query, int rest)
+{
+    if (!n->joined) {
+        ft_build_give(b, query, ft_build_parameter(b, n->query, "weight", W, W, FT_BUILD_DECAY));
+        ft_build_give(b, query, ft_build_parameter(b, n->query, "bias", 1, W, FT_BUILD_VECTOR));
+        ft_build_give(b, rest, ft_build_parameter(b, n->rest, "weight", 2 * W, W, FT_BUILD_DECAY));
+        ft_build_give(b, rest, ft_build_parameter(b, n->rest, "bias", 1, 2 * W, FT_BUILD_VECTOR));
+        return;
+    }
+    ft_build_give(b, query, ft_build_part(b, n->joined, "in_proj_weight", "query.weight", W, W, 0, 3 * W, FT_BUILD_DECAY));
+    ft_build_give(b, rest, ft_build_part(b, n->joined, "in_proj_weight", "key_value.weight", 2 * W, W, W, 3 * W, FT_BUILD_DECAY));
+    ft_build_give(b, query, ft_build_part(b, n->joined, "in_proj_bias", "query.bias", 1, W, 0, 3 * W, FT_BUILD_VECTOR));
+    ft_build_give(b, rest, ft_build_part(b, n->joined, "in_proj_bias", "key_value.bias", 1, 2 * W, W, 3 * W, FT_BUILD_VECTOR));
+}
+
+int ft_probe_build(struct ft_builder *b, const struct ft_prenorm *e, const struct ft_probe_names *n, int tokens)
 {
     size_t W = e->width;
-    const size_t probe[3] = {1, 1, W};
-    int query = ft_build_node(b, FT_OP_PROBE, W, -1, -1, -1, "head.probe"), rest, node;
+    const size_t shape[3] = {1, 1, W};
+    char act[160];
+    int query = ft_build_node(b, FT_OP_PROBE, W, -1, -1, -1, "%s.%s", n->probe.prefix, n->probe.suffix), rest, node;
 
-    ft_build_give(b, query, ft_build_shaped(b, "head", "probe", 3, probe, 0));
-    query = ft_build_node(b, FT_OP_LINEAR, W, query, -1, -1, "head.attention.query");
-    rest = ft_build_node(b, FT_OP_LINEAR, 2 * W, tokens, -1, -1, "head.attention.key_value");
-    ft_build_give(b, query, ft_build_part(b, "head.attention", "in_proj_weight", "query.weight", W, W, 0, 3 * W, FT_BUILD_DECAY));
-    ft_build_give(b, rest, ft_build_part(b, "head.attention", "in_proj_weight", "key_value.weight", 2 * W, W, W, 3 * W, FT_BUILD_DECAY));
-    ft_build_give(b, query, ft_build_part(b, "head.attention", "in_proj_bias", "query.bias", 1, W, 0, 3 * W, FT_BUILD_VECTOR));
-    ft_build_give(b, rest, ft_build_part(b, "head.attention", "in_proj_bias", "key_value.bias", 1, 2 * W, W, 3 * W, FT_BUILD_VECTOR));
-    node = ft_build_node(b, FT_OP_ATTEND, W, query, rest, -1, "head.attention");
+    ft_build_give(b, query, ft_build_shaped(b, n->probe.prefix, n->probe.suffix, 3, shape, 0));
+    query = ft_build_node(b, FT_OP_LINEAR, W, query, -1, -1, "%s", n->query);
+    rest = ft_build_node(b, FT_OP_LINEAR, 2 * W, tokens, -1, -1, "%s", n->rest);
+    give_maps(b, n, W, query, rest);
+    node = ft_build_node(b, FT_OP_ATTEND, W, query, rest, -1, "%s", n->attention);
     ft_build_at(b, node)->attention.heads = e->heads;
-    tokens = ft_build_linear(b, node, W, W, true, "head.attention.out_proj", "head.attention.out_proj");
-    node = ft_build_norm(b, tokens, W, e->epsilon, "head.layernorm");
-    node = ft_build_linear(b, node, W, e->inner, true, "head.mlp.fc1", "head.mlp.fc1");
-    node = ft_build_activation(b, node, e->inner, e->activation, "head.mlp.fc1.act");
-    node = ft_build_linear(b, node, e->inner, W, true, "head.mlp.fc2", "head.mlp.fc2");
-    return ft_build_node(b, FT_OP_ADD, W, node, tokens, -1, "head.add");
+    tokens = ft_build_linear(b, node, W, W, true, n->out, n->out);
+    node = ft_build_norm(b, tokens, W, e->epsilon, n->norm);
+    node = ft_build_linear(b, node, W, e->inner, true, n->inner, n->inner);
+    snprintf(act, sizeof act, "%s.act", n->inner);
+    node = ft_build_activation(b, node, e->inner, e->activation, act);
+    node = ft_build_linear(b, node, e->inner, W, true, n->outer, n->outer);
+    return ft_build_node(b, FT_OP_ADD, W, node, tokens, -1, "%s", n->add);
 }
 
 static int build_image(struct ft_builder *b, const json_t *config, const char *path)
@@ -91,7 +112,7 @@ static int build_image(struct ft_builder *b, const json_t *config, const char *p
         otherwise.mean[c] = otherwise.std[c] = .5;
     if (ft_vision_input_or(b, &otherwise, "SigLIP has them") < 0 || (node = ft_clip_image_tokens(b, &i, path)) < 0)
         return -1;
-    return build_head(b, &i.encoder, ft_build_norm(b, node, i.encoder.width, i.encoder.epsilon, i.names->last));
+    return ft_probe_build(b, &i.encoder, &head_names, ft_build_norm(b, node, i.encoder.width, i.encoder.epsilon, i.names->last));
 }
 
 static const struct ft_family text = {"siglip_text_model", build_text, NULL, text_prefixes};
