@@ -232,13 +232,17 @@ int ft_preprocess_read_timm(struct ft_preprocess *p, const json_t *config, const
 int ft_preprocess_read_open_clip(struct ft_preprocess *p, const json_t *config, const char *path, size_t size)
 {
     const char *mode = ft_json_text(config, "resize_mode"), *filter = ft_json_text(config, "interpolation");
+    size_t fill = 0;
 
     *p = ft_preprocess_clip(size);
-    if (mode && !in_words("shortest squash", mode))
-        return ft_fail(FT_BAD, "%s: resize_mode %s is not covered: expected shortest or squash", path, mode);
+    if (mode && !in_words("shortest longest squash", mode))
+        return ft_fail(FT_BAD, "%s: resize_mode is \"%s\", expected shortest, longest or squash", path, mode);
     if (filter && !in_words("bicubic bilinear random", filter))
         return ft_fail(FT_BAD, "%s: interpolation is \"%s\", expected bicubic, bilinear or random", path, filter);
-    p->rule = mode && strcmp(mode, "squash") == 0 ? FT_RESIZE_EXACT : FT_RESIZE_SHORTEST;
+    if (ft_json_size(config, path, "fill_color", 0, 255, true, &fill) < 0)
+        return -1;
+    p->rule = mode && strcmp(mode, "squash") == 0 ? FT_RESIZE_EXACT : mode && strcmp(mode, "longest") == 0 ? FT_RESIZE_LONGEST : FT_RESIZE_SHORTEST;
+    p->fill = p->rule == FT_RESIZE_LONGEST ? (uint8_t)fill : 0;      /* else its pictures are cropped, never smaller */
     p->filter = filter && strcmp(filter, "bilinear") == 0 ? FT_FILTER_BILINEAR : FT_FILTER_BICUBIC;   /* random: in training alone */
     return triple_read(config, path, "mean", -INFINITY, p->mean) < 0 ? -1 : triple_read(config, path, "std", 0, p->std);
 }

@@ -2,12 +2,13 @@
 #include "data/preprocess.h"
 #include "base/error.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Resized pictures beyond this are of a ratio that no picture has. */
 #define LONGEST ((size_t)1 << 20)
 
-/* Half of what is left beside `size`; where nothing is left but `size` is larger, how much black comes first, negative. */
+/* Half of what is left beside `size`; where nothing is left but `size` is larger, how much of `fill` comes first, negative. */
 static ptrdiff_t margin(size_t whole, size_t size, bool even)
 {
     size_t rest = whole >= size ? whole - size : size - whole;
@@ -15,6 +16,14 @@ static ptrdiff_t margin(size_t whole, size_t size, bool even)
     if (whole < size)
         return -(ptrdiff_t)(even ? rest / 2 : (rest + 1) / 2);
     return (ptrdiff_t)(even && rest % 4 == 3 ? rest / 2 + 1 : rest / 2);
+}
+
+/* One side of a picture that just fits. open_clip fails where nothing would be left of a line; here it stays a line. */
+static size_t fitted(size_t side, double ratio)
+{
+    double size = rint((double)side / ratio);
+
+    return size >= 1 ? (size_t)size : 1;
 }
 
 int ft_preprocess_place(const struct ft_preprocess *p, size_t width, size_t height, size_t *new_width, size_t *new_height, ptrdiff_t *left, ptrdiff_t *top)
@@ -27,6 +36,12 @@ int ft_preprocess_place(const struct ft_preprocess *p, size_t width, size_t heig
         *new_width = p->resize_height * width / height;
     if (p->rule == FT_RESIZE_SHORTEST && (*new_width > LONGEST || *new_height > LONGEST))
         return ft_fail(FT_BAD, "%zu x %zu pixels would be resized to %zu x %zu", width, height, *new_width, *new_height);
+    if (p->rule == FT_RESIZE_LONGEST) {
+        double ratio = fmax((double)height / (double)p->resize_height, (double)width / (double)p->resize_width);
+
+        *new_width = fitted(width, ratio);
+        *new_height = fitted(height, ratio);
+    }
     *left = margin(*new_width, p->width, p->even);
     *top = margin(*new_height, p->height, p->even);
     return 0;
@@ -41,7 +56,7 @@ static void overlap(ptrdiff_t start, size_t size, size_t whole, size_t *from, si
 
 int ft_preprocess_run(const struct ft_preprocess *p, const struct ft_image *image, struct ft_arena *scratch, uint8_t *out)
 {
-    size_t width, height, black_left, black_top;
+    size_t width, height, before_left, before_top;
     ptrdiff_t left, top;
     struct ft_image_part want;
     uint8_t *some;
@@ -55,11 +70,11 @@ int ft_preprocess_run(const struct ft_preprocess *p, const struct ft_image *imag
     if (!(some = ft_arena_zero(scratch, want.width * want.height, 3)) ||
         ft_image_resize(image, NULL, p->filter, width, height, &want, scratch, some) < 0)
         return -1;
-    black_left = left < 0 ? (size_t)-left : 0;
-    black_top = top < 0 ? (size_t)-top : 0;
-    memset(out, 0, p->height * p->width * 3);
+    before_left = left < 0 ? (size_t)-left : 0;
+    before_top = top < 0 ? (size_t)-top : 0;
+    memset(out, p->fill, p->height * p->width * 3);
     for (size_t y = 0; y < want.height; y++)
-        memcpy(out + ((black_top + y) * p->width + black_left) * 3, some + y * want.width * 3, want.width * 3);
+        memcpy(out + ((before_top + y) * p->width + before_left) * 3, some + y * want.width * 3, want.width * 3);
     return 0;
 }
 

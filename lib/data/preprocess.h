@@ -15,13 +15,15 @@ enum ft_resize_rule {
     FT_RESIZE_NONE,
     FT_RESIZE_SHORTEST,       /* the shorter edge becomes resize_height, the other keeps the ratio, rounded down */
     FT_RESIZE_EXACT,          /* resize_height x resize_width whatever the ratio was */
+    FT_RESIZE_LONGEST,        /* the picture just fits into resize_height x resize_width, and keeps the ratio, rounded to even */
 };
 
 struct ft_preprocess {
     enum ft_resize_rule rule;
     enum ft_filter filter;
     size_t resize_height, resize_width;
-    size_t height, width;     /* of what comes out; where it is larger than the resized picture there is black around that */
+    size_t height, width;     /* of what comes out; where it is larger than the resized picture there is `fill` around that */
+    uint8_t fill;             /* in all channels: 0 is black */
     bool even;                /* an odd rest beside the crop is halved to even, as torchvision does; else down, as transformers does */
     /* x = ((byte * scale + offset) - mean[c]) / std[c] */
     double scale, offset, mean[3], std[3];
@@ -53,7 +55,7 @@ int ft_preprocess_read_timm(struct ft_preprocess *p, const json_t *config, const
 /* open_clip's preprocess_cfg (or NULL), of a model that takes size x size. */
 int ft_preprocess_read_open_clip(struct ft_preprocess *p, const json_t *config, const char *path, size_t size);
 
-/* Of a picture of width x height: to what size it is resized, and where in that the crop begins, negative where black comes before it.
+/* Of a picture of width x height: to what size it is resized, and where in that the crop begins, negative where `fill` comes before it.
  * FT_BAD when the resized picture would be too large. */
 int ft_preprocess_place(const struct ft_preprocess *p, size_t width, size_t height, size_t *new_width, size_t *new_height, ptrdiff_t *left, ptrdiff_t *top);
 

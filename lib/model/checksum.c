@@ -79,12 +79,15 @@ static uint32_t sum_node(uint32_t sum, const struct ft_model *model, const struc
     return sum;
 }
 
-/* How a picture becomes pixels. What multiplies and adds is the first node's. */
+/* How a picture becomes pixels. What multiplies and adds is the first node's. Black around a picture is what there was before others could be said. */
 static uint32_t sum_preprocess(uint32_t sum, const struct ft_preprocess *p)
 {
-    char text[128];
-    int length = snprintf(text, sizeof text, "%d %d %zu %zu %d\n", (int)p->rule, (int)p->filter, p->resize_height, p->resize_width, p->even);
+    char text[128], fill[8] = "";
+    int length;
 
+    if (p->fill)
+        snprintf(fill, sizeof fill, " %d", (int)p->fill);
+    length = snprintf(text, sizeof text, "%d %d %zu %zu %d%s\n", (int)p->rule, (int)p->filter, p->resize_height, p->resize_width, p->even, fill);
     return ft_crc32c(sum, text, (size_t)length);
 }
 

@@ -190,6 +190,25 @@ static void test_long(void)
     ft_image_free(&image);
 }
 
+/* A line of which less than a pixel's height would be left: open_clip fails there. */
+static void test_fitted(void)
+{
+    struct ft_preprocess p = ft_preprocess_clip(24);
+    struct ft_image image = generated(61, 1);
+    uint8_t out[24 * 24 * 3];
+    size_t width, height, filled = 0;
+    ptrdiff_t left, top;
+
+    p.rule = FT_RESIZE_LONGEST;
+    p.fill = 9;
+    ok(ft_preprocess_place(&p, 61, 1, &width, &height, &left, &top) == 0 && width == 24 && height == 1 && left == 0 && top == -11, "61 x 1 pixels stay a line");
+    ok(ft_preprocess_run(&p, &image, &arena, out) == 0, "and are resized: %s", ft_error());
+    for (size_t i = 0; i < sizeof out; i++)
+        filled += out[i] == 9;
+    ok(filled >= 23 * 24 * 3 && filled < sizeof out, "with what fills above and below");
+    ft_image_free(&image);
+}
+
 int main(void)
 {
     if (!mkdtemp(directory))
@@ -199,6 +218,7 @@ int main(void)
     test_refused();
     test_sized();
     test_long();
+    test_fitted();
     ft_directory_remove(directory);
     ft_arena_free(&arena);
     return done();

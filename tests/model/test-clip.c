@@ -191,7 +191,8 @@ static void test_refused(void)
     refused("open-clip", own, FT_TOWER_TEXT, "\"heads\": 3", "\"heads\": 3, \"pool_type\": \"first\"", "pool_type 'first'");
     refused("open-clip", own, FT_TOWER_TEXT, "\"embed_dim\": 16", "\"embed_dim\": 17", "shape");
     refused("open-clip", own, FT_TOWER_IMAGE, "\"patch_size\": 8", "\"patch_size\": 8, \"timm_model_name\": \"vit\"", "vision_cfg.timm_model_name");
-    refused("open-clip", own, FT_TOWER_IMAGE, "\"preprocess_cfg\": {", "\"preprocess_cfg\": {\"resize_mode\": \"longest\"", "resize_mode longest");
+    refused("open-clip", own, FT_TOWER_IMAGE, "\"preprocess_cfg\": {", "\"preprocess_cfg\": {\"resize_mode\": \"widest\"", "resize_mode is \"widest\"");
+    refused("open-clip", own, FT_TOWER_IMAGE, "\"preprocess_cfg\": {", "\"preprocess_cfg\": {\"fill_color\": 256", "fill_color is 256");
     refused("open-clip", own, FT_TOWER_IMAGE, "\"preprocess_cfg\": {", "\"preprocess_cfg\": {\"mean\": [1, 2]", "mean is not three numbers");
     refused("m-clip", transformers, -1, "xlm-roberta-base", "gpt2", "modelBase 'gpt2'");
 }
