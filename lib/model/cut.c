@@ -47,8 +47,8 @@ static void shard_chunk(const struct ft_packed *packed, struct ft_cut *cut, size
     size_t tokens = packed->offset[texts.first + texts.count] - packed->offset[texts.first];
     size_t parts = tokens / (packed->shard_rows ? packed->shard_rows : SHARD_TOKENS);
 
-    /* A multiple of a few, so that few threads share the work evenly. */
-    parts = parts < 2 ? 1 : parts < SHARD_STEP ? 2 : parts / SHARD_STEP * SHARD_STEP;
+    /* A multiple of a few, so that few threads share the work evenly; one thread alone costs more than few rows do. */
+    parts = parts < 1 ? 1 : parts < SHARD_STEP ? 2 : parts / SHARD_STEP * SHARD_STEP;
     cut->chunk_shards[chunk].first = cut->shard_count;
     cut->chunk_shards[chunk].count =
         split(packed->offset, texts.first, texts.count, parts, cut->shard + cut->shard_count);

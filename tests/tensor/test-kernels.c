@@ -208,6 +208,26 @@ static void test_packed(const struct ft_kernels *k)
        forward, backward, gradient);
 }
 
+/* How deep along k a product goes at once follows from the number of rows: a row's bits do not. */
+static void test_rows_alone(const struct ft_kernels *k)
+{
+    enum { R = 300, I = 3100, O = 40 };
+    static const size_t rows[] = {0, 1, 31, 200};
+    float *x = floats(R * I), *w = floats(O * I), *b = floats(O), *all = floats(R * O), *some = floats(R * O);
+    bool same = true;
+
+    fill(x, R * I, 1, 1);
+    fill(w, O * I, 2, 1);
+    fill(b, O, 3, 1);
+    k->linear_forward(all, x, w, NULL, b, R, I, O);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        k->linear_forward(some, x + 7 * I, w, NULL, b, rows[i], I, O);
+        same &= memcmp(some, all + 7 * O, rows[i] * O * sizeof *all) == 0;
+    }
+    ok(same, "%s: rows of a product alone: the same bits", k->name);
+    free(x), free(w), free(b), free(all), free(some);
+}
+
 /* All of a level's table in fp32; its products in every precision, where they are others. */
 static void test_precision(const char *name, int precision)
 {
@@ -226,8 +246,10 @@ static void test_precision(const char *name, int precision)
         test_again(k);
     } else if (k->linear_forward != first->linear_forward)
         test_products(k, ft_kernels_named("plain", (enum ft_precision)precision));
-    if (k->linear_pack != NULL)
+    if (k->linear_pack != NULL) {
         test_packed(k);
+        test_rows_alone(k);
+    }
 }
 
 int main(void)

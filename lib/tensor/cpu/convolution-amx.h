@@ -114,7 +114,7 @@ INLINE void window_block(const int products, const bool half, float *sum, const 
 INLINE void window_strip(const int products, float *sum, const float *map, const float *b, const float *start, const struct ft_windows *g,
                          const struct phases *p, size_t items, size_t windows, const bool half)
 {
-    size_t steps = g->kernel * g->kernel * g->channels / STEP, near = near_steps(products);
+    size_t steps = g->kernel * g->kernel * g->channels / STEP, near = near_steps(products, steps);
 
     for (size_t s = 0; s < steps; s += near, b += near * step_size(products))
         for (size_t i = 0; i < items; i++)

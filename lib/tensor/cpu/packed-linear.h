@@ -155,12 +155,27 @@ struct product_of {
     size_t m, n, k;
 };
 
+/* Places along k at once, in even parts: few enough that BROAD rows of A, or all there are, stay in the second cache. Then B, which often comes from
+ * memory, goes by once. */
+INLINE size_t depth_of(const int products, size_t m, size_t k)
+{
+    size_t strips = ((m < BROAD ? m : BROAD) + STRIP - 1) / STRIP, most, parts;
+
+    if (m == 0 || k == 0)
+        return DEEP;
+    most = PACKED / (strips * step_size(products));
+    most = most < DEEP / STEP ? most : DEEP / STEP;
+    parts = (steps_of(k) + most - 1) / most;
+    return (steps_of(k) + parts - 1) / parts * STEP;
+}
+
 INLINE void product_packed(const int products, const bool a_across, const bool b_across, const struct product_of *t)
 {
     float *packed_a = ft_packed_a(), *packed_b = ft_packed_b();
+    size_t deep = depth_of(products, t->m, t->k);
 
-    for (size_t p = 0; p < t->k; p += DEEP) {
-        size_t depth = t->k - p < DEEP ? t->k - p : DEEP, steps = steps_of(depth), strip = steps * step_size(products);
+    for (size_t p = 0; p < t->k; p += deep) {
+        size_t depth = t->k - p < deep ? t->k - p : deep, steps = steps_of(depth), strip = steps * step_size(products);
         size_t tall = PACKED / strip * STRIP, ready = steps_of(t->k) * step_size(products), done = p / STEP * step_size(products);
 
         for (size_t first = 0; first < t->m; first += tall) {

@@ -2,7 +2,7 @@
  *
  * Tile registers have 16 rows of 64 bytes: four hold a block of C of 32 x 32, two squares of A and two of B go by. One instruction multiplies two
  * squares in 16 cycles, 16 times as fast as the vector unit does in fp32. A square takes 8 cycles from the first cache and about 25 from the
- * second, so B's NEAR steps stay in the first while all of A goes by. */
+ * second; C's block is read and written once for each part of a strip of B that goes by all of A, which costs more than B from the second. */
 #ifdef __x86_64__
 #ifdef __clang__
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16,avx2,fma"))), apply_to = function)
@@ -17,10 +17,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Steps of a strip of B in the first cache: 24 to 36 KB, and what divides the usual widths. */
-INLINE size_t near_steps(const int products)
+/* Steps of a strip of B that go by A at once, of `steps`: even parts, of 64 to 96 KB at most. */
+INLINE size_t near_steps(const int products, size_t steps)
 {
-    return products == 1 ? 12 : 6;
+    size_t most = products == 1 ? 32 : 16, parts = (steps + most - 1) / most;
+
+    return (steps + parts - 1) / parts;
 }
 
 /* The compiler does not know that tile instructions read and write memory. */
@@ -212,7 +214,7 @@ INLINE void product_end(void)
  * comes next: both are fetched ahead. */
 INLINE void strips(const int products, const struct target *t, const float *a, size_t a_strip, const float *b, size_t steps)
 {
-    size_t near = near_steps(products), blocks = (t->rows + STRIP - 1) / STRIP, lines = (step_size(products) / V + blocks - 1) / blocks;
+    size_t near = near_steps(products, steps), blocks = (t->rows + STRIP - 1) / STRIP, lines = (step_size(products) / V + blocks - 1) / blocks;
 
     for (size_t s = 0; s < steps; s += near) {
         size_t here = steps - s < near ? steps - s : near;
