@@ -285,7 +285,7 @@ static int choose_loss(struct ft_settings *s, const struct ft_model *model)
 
     if (!model->tower_count || s->loss.count)
         return 0;
-    if (ft_logits_read(model, &logits) < 0)
+    if (ft_logits_settle(model, &logits) < 0)
         return -1;
     s->loss = (struct ft_list){names + logits.there[FT_LOGIT_BIAS], 1};
     return 0;

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* Of one part, in a chunk's narrow floats: u and v [tokens, r], and where a product is joined its own columns of dy [tokens, O]. */
+/* Of one part, in a chunk's narrow floats: u and v [rows, r], and where a product is joined its own columns of dy [rows, O]. */
 struct narrow {
     float *u, *v, *dy;
 };
@@ -15,7 +15,15 @@ static bool joined(const struct ft_step *step, const struct ft_part *part)
     return part->count != step->outputs;
 }
 
-/* Floats a token. */
+/* Rows of the step in so many tokens or items, whichever its output has a row for. */
+static size_t rows_of(const struct ft_running *run, const struct ft_step *step, size_t tokens, size_t items)
+{
+    const struct ft_value *value = &run->runner->plan->values[step->out];
+
+    return (value->of_items ? items : tokens) * value->positions;
+}
+
+/* Floats a row. */
 static size_t part_width(const struct ft_step *step, const struct ft_part *part)
 {
     return 2 * part->adapter->a->rows + (joined(step, part) ? part->count : 0);
@@ -23,12 +31,12 @@ static size_t part_width(const struct ft_step *step, const struct ft_part *part)
 
 static struct narrow find(const struct ft_running *run, const struct ft_step *step, const struct ft_part *parts, int k)
 {
-    size_t rank = parts[k].adapter->a->rows;
+    size_t rank = parts[k].adapter->a->rows, rows = rows_of(run, step, run->tokens, run->sequences);
     float *at = run->narrow;
 
     for (int i = 0; i < k; i++)
-        at += run->tokens * part_width(step, &parts[i]);
-    return (struct narrow){at, at + run->tokens * rank, joined(step, &parts[k]) ? at + 2 * run->tokens * rank : NULL};
+        at += rows * part_width(step, &parts[i]);
+    return (struct narrow){at, at + rows * rank, joined(step, &parts[k]) ? at + 2 * rows * rank : NULL};
 }
 
 static void scale(float *x, size_t count, float by)
@@ -42,12 +50,13 @@ static void narrow_part(const struct ft_running *run, const struct ft_step *step
 {
     const struct ft_kernels *k = run->runner->kernels;
     const struct ft_adapters *all = run->runner->model->adapters;
-    size_t rank = all->lora.rank, rows = shard->tokens;
+    size_t rank = all->lora.rank, rows = rows_of(run, step, shard->tokens, shard->rows.sequences);
+    size_t first = rows_of(run, step, shard->first_token, shard->first_text);
     const float *x = ft_running_value(run, step->in[0], shard, worker), *dy = ft_running_gradient(run, step->out, shard);
-    float *u = n.u + shard->first_token * rank, *v = n.v + shard->first_token * rank, by = (float)ft_lora_scale(&all->lora);
+    float *u = n.u + first * rank, *v = n.v + first * rank, by = (float)ft_lora_scale(&all->lora);
 
     if (n.dy) {
-        float *own = n.dy + shard->first_token * part->count;
+        float *own = n.dy + first * part->count;
 
         for (size_t r = 0; r < rows; r++)
             memcpy(own + r * part->count, dy + r * step->outputs + part->first, part->count * sizeof *own);
@@ -84,11 +93,13 @@ int ft_group_narrow(struct ft_group *group)
         return 0;
     for (int k = 0; k < count; k++)
         width += part_width(group->step, &parts[k]);
-    if (!ft_floats_reserve(&r->narrow, width * group->tokens))
+    for (size_t c = 0; c < group->count; c++)
+        size += width * rows_of(&group->run[c], group->step, group->run[c].tokens, group->run[c].sequences);
+    if (!ft_floats_reserve(&r->narrow, size))
         return -1;
-    for (size_t c = 0; c < group->count; c++) {
+    for (size_t c = group->count; c-- > 0;) {
+        size -= width * rows_of(&group->run[c], group->step, group->run[c].tokens, group->run[c].sequences);
         group->run[c].narrow = r->narrow.data + size;
-        size += width * group->run[c].tokens;
     }
     return ft_pool_run(group->shard_count, narrow_shard, group);
 }
@@ -98,6 +109,7 @@ void ft_running_part_slice(const struct ft_running *run, const struct ft_slice *
     struct ft_runner *r = run->runner;
     const struct ft_step *step = &r->plan->steps[slice->step];
     const struct ft_shard whole = {.first_token = 0};
+    const size_t rows = rows_of(run, step, run->tokens, run->sequences);
     struct ft_part parts[FT_PARTS];
     const struct ft_part *part = &parts[slice->part - 1];
     struct narrow n;
@@ -106,9 +118,9 @@ void ft_running_part_slice(const struct ft_running *run, const struct ft_slice *
     n = find(run, step, parts, slice->part - 1);
     if (slice->of_a)
         r->kernels->linear_gradient(run->gradient + part->adapter->a->offset, NULL, n.v,
-                                    ft_running_value(run, step->in[0], &whole, &r->workers[worker]), NULL, NULL, run->tokens, step->inputs,
+                                    ft_running_value(run, step->in[0], &whole, &r->workers[worker]), NULL, NULL, rows, step->inputs,
                                     part->adapter->a->rows, slice->from, slice->to);
     else
         r->kernels->linear_gradient(run->gradient + part->adapter->b->offset, NULL, n.dy ? n.dy : ft_running_gradient(run, step->out, &whole),
-                                    n.u, NULL, NULL, run->tokens, part->adapter->b->columns, part->count, slice->from, slice->to);
+                                    n.u, NULL, NULL, rows, part->adapter->b->columns, part->count, slice->from, slice->to);
 }

@@ -5,6 +5,7 @@
 #include "model/adapter.h"
 #include "model/model-build.h"
 #include "model/safetensors.h"
+#include "model/towers.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -14,15 +15,15 @@
 
 /* ---- out ---- */
 
-static int save_config(const struct ft_adapters *all, const char *path, const char *base)
+static int save_config(const struct ft_adapters *all, const char *path, const char *base, const char *task)
 {
     json_t *targets = json_array(), *json;
     int result = -1;
 
     for (int i = 0; targets && i < all->count; i++)
         json_array_append_new(targets, json_string(all->items[i].module));
-    json = json_pack("{s:s,s:s,s:s,s:I,s:f,s:o,s:s,s:b,s:b,s:b,s:b,s:n}", "peft_type", "LORA", "task_type", "FEATURE_EXTRACTION",
-                     "base_model_name_or_path", base, "r", (json_int_t)all->lora.rank, "lora_dropout", 0.0,
+    json = json_pack("{s:s,s:s?,s:s,s:I,s:f,s:o,s:s,s:b,s:b,s:b,s:b,s:n}", "peft_type", "LORA", "task_type", task,
+                     FT_ADAPTER_BASE, base, "r", (json_int_t)all->lora.rank, "lora_dropout", 0.0,
                      "target_modules", targets, "bias", "none", "use_rslora", all->lora.root, "use_dora", 0, "fan_in_fan_out", 0,
                      "inference_mode", 1, "modules_to_save");
     if (!json)
@@ -50,33 +51,50 @@ static int save_tensors(struct ft_arena *arena, const struct ft_adapters *all, c
     return tensors ? ft_safetensors_write(path, tensors, (size_t)all->parameter_count) : -1;
 }
 
-int ft_adapters_save(const struct ft_model *model, const char *directory, const char *base)
+int ft_adapters_write(const struct ft_adapters *all, const char *directory, const char *base, const char *task)
 {
     struct ft_arena arena = {0};
-    const char *config = ft_arena_print(&arena, "%s/adapter_config.json", directory);
+    const char *config = ft_arena_print(&arena, "%s/" FT_ADAPTER_CONFIG, directory);
     const char *tensors = ft_arena_print(&arena, "%s/adapter_model.safetensors", directory);
     int result = -1;
 
-    if (config && tensors && ft_directory_make(directory) == 0 && save_config(model->adapters, config, base) == 0)
-        result = save_tensors(&arena, model->adapters, tensors);
+    if (config && tensors && ft_directory_make(directory) == 0 && save_config(all, config, base, task) == 0)
+        result = save_tensors(&arena, all, tensors);
+    ft_arena_free(&arena);
+    return result;
+}
+
+/* PEFT's task for features hands its model what texts are made of. */
+int ft_adapters_save(const struct ft_model *model, const char *directory, const char *base)
+{
+    struct ft_arena arena = {0};
+    int result = model->tower_count ? ft_towers_adapters_save(&arena, model, directory, base) :
+                 ft_adapters_write(model->adapters, directory, base, model->input == FT_INPUT_TEXT ? "FEATURE_EXTRACTION" : NULL);
+
     ft_arena_free(&arena);
     return result < 0 ? ft_error_prefix("saving the adapter: ") : 0;
 }
 
 /* ---- in ---- */
 
-static json_t *read_config(struct ft_arena *arena, const char *directory, const char **path)
+static json_t *read_config(struct ft_arena *arena, const char *directory, const char *file, const char **path)
 {
-    if (!(*path = ft_arena_print(arena, "%s/adapter_config.json", directory)))
+    if (!(*path = ft_arena_print(arena, "%s/%s", directory, file)))
         return NULL;
     return ft_json_read(*path);
+}
+
+static bool has(struct ft_arena *arena, const char *directory, const char *file)
+{
+    const char *path = ft_arena_print(arena, "%s/%s", directory, file);
+
+    return path && ft_file_exists(path);
 }
 
 bool ft_adapter_is(const char *directory)
 {
     struct ft_arena arena = {0};
-    const char *path = ft_arena_print(&arena, "%s/adapter_config.json", directory);
-    bool is = path && ft_file_exists(path);
+    bool is = has(&arena, directory, FT_ADAPTER_CONFIG);
 
     ft_arena_free(&arena);
     return is;
@@ -84,28 +102,26 @@ bool ft_adapter_is(const char *directory)
 
 static bool has_model(struct ft_arena *arena, const char *directory)
 {
-    const char *config = ft_arena_print(arena, "%s/config.json", directory), *modules = ft_arena_print(arena, "%s/modules.json", directory);
-
-    return (config && ft_file_exists(config)) || (modules && ft_file_exists(modules));
+    return has(arena, directory, "config.json") || has(arena, directory, "modules.json") || has(arena, directory, "open_clip_config.json");
 }
 
 /* The name may be a path from where the adapter lies, anything -m takes, or of another machine while the base lies beside the adapter. */
-char *ft_adapter_base(struct ft_arena *arena, const char *directory)
+char *ft_adapter_base(struct ft_arena *arena, const char *directory, const char *file)
 {
     const char *path, *name, *near;
-    json_t *json = read_config(arena, directory, &path);
+    json_t *json = read_config(arena, directory, file, &path);
     char *base = NULL;
 
     if (!json)
         return NULL;
-    if (!(name = ft_json_text(json, "base_model_name_or_path")) || !*name)
-        ft_fail(FT_BAD, "%s: no base_model_name_or_path", path);
-    else if (*name != '/' && (near = ft_arena_print(arena, "%s/%s", directory, name)) && has_model(arena, near))
+    if (!(name = ft_json_text(json, FT_ADAPTER_BASE)) || !*name)
+        ft_fail(FT_BAD, "%s: no " FT_ADAPTER_BASE, path);
+    else if (*name != '/' && (near = ft_arena_print(arena, "%s/%s", directory, name)) && (has_model(arena, near) || has(arena, near, "ft.json")))
         base = ft_arena_text(arena, ft_string_of(near));
     else if (!(base = ft_model_find(arena, name)) && has_model(arena, directory))
         base = ft_arena_text(arena, ft_string_of(directory));
     else if (!base)
-        ft_error_prefix("%s: base_model_name_or_path: ", path);
+        ft_error_prefix("%s: " FT_ADAPTER_BASE ": ", path);
     json_decref(json);
     return base;
 }
@@ -146,25 +162,39 @@ static int check_config(const json_t *json, const char *path, struct config *c)
     return ft_json_number(json, path, "lora_alpha", 1e-9, 1e9, &c->alpha) < 0 || ft_json_bool(json, path, "use_rslora", &c->root) < 0 ? -1 : 0;
 }
 
-/* The weight that a lora_A goes with. */
-static const struct ft_parameter *find_weight(struct ft_arena *arena, const struct ft_model *model, const char *tensor)
+/* The weight that a lora_A goes with, among a model's own or a tower's. */
+static const struct ft_parameter *find_among(const struct ft_model *model, const char *name)
 {
     const struct ft_family *family = ft_family_find(model->family);
-    size_t before = strlen(BEFORE), size = strlen(tensor), after = strlen(".lora_A.weight");
-    const char *module;
 
-    if (size <= before + after || strncmp(tensor, BEFORE, before) != 0 || strcmp(tensor + size - after, ".lora_A.weight") != 0)
-        return NULL;
-    module = ft_arena_print(arena, "%.*s.weight", (int)(size - before - after), tensor + before);
-    for (int i = 0; module && i < model->node_count; i++) {
+    for (int i = 0; i < model->node_count; i++) {
         const struct ft_node *node = &model->nodes[i];
         const struct ft_parameter *p = node->op == FT_OP_LINEAR ? &model->parameters[node->parameters[0]] : NULL;
 
-        for (const char *const *prefix = family->prefixes; p && !*p->file && *prefix; prefix++)
-            if (strncmp(module, *prefix, strlen(*prefix)) == 0 && strcmp(module + strlen(*prefix), p->name) == 0)
+        for (const char *const *prefix = family->prefixes; p && !*p->file && !p->whole && !p->transposed && *prefix; prefix++)
+            if (strncmp(name, *prefix, strlen(*prefix)) == 0 && strcmp(name + strlen(*prefix), p->name) == 0)
                 return p;
     }
     return NULL;
+}
+
+/* And where it lies in the block. */
+static const struct ft_parameter *find_weight(struct ft_arena *arena, const struct ft_model *model, const char *tensor, size_t *offset)
+{
+    size_t before = strlen(BEFORE), size = strlen(tensor), after = strlen(".lora_A.weight");
+    const struct ft_parameter *p = NULL;
+    const char *name;
+
+    if (size <= before + after || strncmp(tensor, BEFORE, before) != 0 || strcmp(tensor + size - after, ".lora_A.weight") != 0)
+        return NULL;
+    if (!(name = ft_arena_print(arena, "%.*s.weight", (int)(size - before - after), tensor + before)))
+        return NULL;
+    if (!model->tower_count && (p = find_among(model, name)))
+        *offset = p->offset;
+    for (int t = 0; !p && t < model->tower_count; t++)
+        if ((p = find_among(model->towers[t], name)))
+            *offset = model->tower_first[t] + p->offset;
+    return p;
 }
 
 static bool is_shape(const struct ft_safetensor *t, uint64_t rows, uint64_t columns)
@@ -176,7 +206,8 @@ static bool is_shape(const struct ft_safetensor *t, uint64_t rows, uint64_t colu
 static int add_one(struct ft_arena *arena, const struct ft_model *model, float *block, const struct ft_safetensors *files,
                    const struct ft_safetensor *a, const struct config *c)
 {
-    const struct ft_parameter *w = find_weight(arena, model, a->name);
+    size_t offset = 0;
+    const struct ft_parameter *w = find_weight(arena, model, a->name, &offset);
     char *name = ft_arena_text(arena, ft_string_of(a->name));
     const struct ft_safetensor *b;
     float *base, *ab;
@@ -195,8 +226,8 @@ static int add_one(struct ft_arena *arena, const struct ft_model *model, float *
     ab = ft_arena_take(arena, (a->count + b->count) * sizeof *ab);
     if (!base || !ab || ft_safetensor_floats(a, ab) < 0 || ft_safetensor_floats(b, ab + a->count) < 0)
         return -1;
-    memcpy(base, block + w->offset, w->rows * w->columns * sizeof *base);
-    return ft_low_rank_add(block + w->offset, base, ab, ab + a->count, w->rows, w->columns, rank,
+    memcpy(base, block + offset, w->rows * w->columns * sizeof *base);
+    return ft_low_rank_add(block + offset, base, ab, ab + a->count, w->rows, w->columns, rank,
                            c->alpha / (c->root ? sqrt((double)rank) : (double)rank));
 }
 
@@ -230,7 +261,7 @@ int ft_adapter_add(const struct ft_model *model, float *block, const char *direc
 {
     struct ft_arena arena = {0};
     const char *path, *tensors = ft_arena_print(&arena, "%s/adapter_model.safetensors", directory);
-    json_t *json = tensors ? read_config(&arena, directory, &path) : NULL;
+    json_t *json = tensors ? read_config(&arena, directory, FT_ADAPTER_CONFIG, &path) : NULL;
     struct ft_safetensors files;
     struct config config;
     int result = -1;

@@ -4,6 +4,7 @@
 #include "base/pool.h"
 #include "base/random.h"
 #include "base/tool.h"
+#include "model/towers.h"
 
 #include <fnmatch.h>
 #include <math.h>
@@ -60,16 +61,36 @@ double ft_lora_scale(const struct ft_lora *lora)
     return lora->alpha / (lora->root ? sqrt((double)lora->rank) : (double)lora->rank);
 }
 
-/* The name of the layer a weight belongs to, or NULL where it is of another kind. Modules after the body are no part of what PEFT wraps; a linear layer
- * whose weight has a convolution's shape is a convolution to PEFT, whose adapters are convolutions too. */
-static const char *module_of(struct ft_arena *arena, const struct ft_model *model, const struct ft_node *node)
+/* Is it the weight of a torch.nn.Linear? Modules after the body are no part of what PEFT wraps; a linear layer whose weight has a convolution's shape is a
+ * convolution to PEFT, whose adapters are convolutions too. */
+static bool is_linear(const struct ft_model *model, const struct ft_node *node)
 {
     const struct ft_parameter *p = node->op == FT_OP_LINEAR ? &model->parameters[node->parameters[0]] : NULL;
     size_t size = p ? strlen(p->name) : 0;
 
-    if (!p || *p->file || p->rank != 2 || size <= 7 || strcmp(p->name + size - 7, ".weight") != 0)
+    return p && !*p->file && p->rank == 2 && !p->whole && !p->transposed && size > 7 && strcmp(p->name + size - 7, ".weight") == 0;
+}
+
+/* The layer behind a MultiheadAttention of torch is one to look at, but its weight is read past what PEFT puts around it. */
+static bool ends_attention(const struct ft_model *model, const struct ft_node *node)
+{
+    const struct ft_node *attention = &model->nodes[node->inputs[0]], *query;
+
+    if (attention->op != FT_OP_ATTENTION && attention->op != FT_OP_ATTEND)
+        return false;
+    query = &model->nodes[attention->inputs[0]];
+    return query->op == FT_OP_LINEAR && !is_linear(model, query);
+}
+
+/* The name of the layer a weight belongs to, or NULL where it is of another kind. */
+static const char *module_of(struct ft_arena *arena, const struct ft_model *model, const struct ft_node *node)
+{
+    const char *name;
+
+    if (!is_linear(model, node) || ends_attention(model, node))
         return NULL;
-    return ft_arena_text(arena, (struct ft_string){p->name, size - 7});
+    name = model->parameters[node->parameters[0]].name;
+    return ft_arena_text(arena, (struct ft_string){name, strlen(name) - 7});
 }
 
 static bool fits(const char *name, const char *pattern)
@@ -127,20 +148,20 @@ static int add_adapter(struct ft_model *model, struct ft_adapters *all, const st
     return 0;
 }
 
-static int add_marked(struct ft_model *model, struct ft_adapters *all, const bool *marked)
+int ft_adapters_mark(struct ft_model *model, struct ft_adapters *all, const bool *marked)
 {
     size_t most = 0;
 
     for (int i = 0; i < model->node_count; i++)
         most += marked[i];
-    all->items = ft_arena_zero(&model->arena, most, sizeof *all->items);
-    all->parameters = ft_arena_zero(&model->arena, 2 * most, sizeof *all->parameters);
+    all->items = ft_arena_zero(&model->arena, most + 1, sizeof *all->items);
+    all->parameters = ft_arena_zero(&model->arena, 2 * most + 1, sizeof *all->parameters);
     if (!all->items || !all->parameters)
         return -1;
     for (int i = 0; i < model->node_count; i++)
         if (marked[i] && !model->nodes[i].frozen && add_adapter(model, all, &model->nodes[i]) < 0)
             return -1;
-    return all->count ? 0 : ft_fail(FT_USAGE, "--lora target=%s: all of these layers are frozen", all->lora.target);
+    return 0;
 }
 
 int ft_model_adapt(struct ft_model *model, const struct ft_lora *lora)
@@ -157,12 +178,15 @@ int ft_model_adapt(struct ft_model *model, const struct ft_lora *lora)
         if (mark(&model->arena, model, pattern, marked) < 0)
             return -1;
     all->lora = *lora;
-    if (add_marked(model, all, marked) < 0)
+    if ((model->tower_count ? ft_towers_adapt : ft_adapters_mark)(model, all, marked) < 0)
         return -1;
+    if (!all->count)
+        return ft_fail(FT_USAGE, "--lora target=%s: all of these layers are frozen", lora->target);
     for (int i = 0; i < model->parameter_count; i++)
         model->parameters[i].frozen = true;
     for (int i = 0; i < model->node_count; i++)
         model->nodes[i].frozen = model->nodes[i].parameter_count > 0;
+    ft_towers_tell(model);
     model->adapters = all;
     return 0;
 }
@@ -184,6 +208,9 @@ int ft_adapters_start(struct ft_model *model, uint64_t seed)
     all->base = malloc(all->base_count * sizeof *all->base);
     if (!all->block || !all->base)
         return ft_fail(FT_SYSTEM, "out of memory for %d adapters", all->count);
+    for (int t = 0; t < model->tower_count; t++)
+        if (model->towers[t]->adapters)
+            model->towers[t]->adapters->block = all->block + model->towers[t]->adapters->first;
     for (int i = 0; i < all->count; i++) {
         const struct ft_adapter *adapter = &all->items[i];
         const struct ft_parameter *w = &model->parameters[adapter->weight];
@@ -205,7 +232,7 @@ struct ft_parameters ft_model_trained(const struct ft_model *model)
 
 void ft_adapters_free(struct ft_adapters *all)
 {
-    if (!all)
+    if (!all || all->lent)
         return;
     free(all->block);
     free(all->base);

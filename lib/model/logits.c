@@ -32,12 +32,14 @@ static int set(struct ft_logits *logits, int which, double value, const char *wh
     return 0;
 }
 
-static int read_json(struct ft_arena *arena, const struct ft_model *model, struct ft_logits *logits)
+int ft_logits_read_beside(const char *directory, struct ft_logits *logits)
 {
-    const char *path = ft_arena_print(arena, "%s/ft.json", model->directory);
+    struct ft_arena arena = {0};
+    const char *path = ft_arena_print(&arena, "%s/ft.json", directory);
     json_t *json = path && ft_file_exists(path) ? ft_json_read(path) : NULL;
     int result = !path || (ft_file_exists(path) && !json) ? -1 : 0;
 
+    *logits = (struct ft_logits){.there = {false}};
     for (int i = 0; json && result == 0 && i < FT_LOGITS; i++) {
         const json_t *value = json_object_get(json, ft_logit_name(i));
 
@@ -47,6 +49,7 @@ static int read_json(struct ft_arena *arena, const struct ft_model *model, struc
             result = set(logits, i, json_number_value(value), path);
     }
     json_decref(json);
+    ft_arena_free(&arena);
     return result;
 }
 
@@ -74,14 +77,10 @@ static int read_tensors(const struct ft_model *model, struct ft_logits *logits)
 
 int ft_logits_read(const struct ft_model *model, struct ft_logits *logits)
 {
-    struct ft_arena arena = {0};
-    int result = 0;
-
     *logits = (struct ft_logits){.there = {false}};
-    if (model->tower_count)
-        result = model->tower_path[0] ? read_json(&arena, model, logits) : read_tensors(model, logits);
-    ft_arena_free(&arena);
-    return result;
+    if (!model->tower_count)
+        return 0;
+    return model->tower_path[0] ? ft_logits_read_beside(model->directory, logits) : read_tensors(model, logits);
 }
 
 int ft_logits_settle(const struct ft_model *model, struct ft_logits *logits)

@@ -26,7 +26,10 @@ int ft_logit_find(const char *name);       /* which one is called so; -1: none *
 /* Those that the model's files have; of a model that is not of two towers none. FT_BAD: one is no number. */
 int ft_logits_read(const struct ft_model *model, struct ft_logits *logits);
 
-/* model->logits over those of its files. */
+/* Those of ft.json in a directory, where there is one. */
+int ft_logits_read_beside(const char *directory, struct ft_logits *logits);
+
+/* model->logits over those of its files: the model's own, as it is. */
 int ft_logits_settle(const struct ft_model *model, struct ft_logits *logits);
 
 /* For save.c and towers.c: what is to be saved. In place of a tensor's data where the model has another value, which the arena holds; as keys of ft.json. */

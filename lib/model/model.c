@@ -189,7 +189,7 @@ static int find_places(struct ft_model *model, const char *directory)
         return -1;
     if (ft_adapter_is(directory)) {
         model->adapter = model->directory;
-        if (!(base = ft_adapter_base(arena, directory)))
+        if (!(base = ft_adapter_base(arena, directory, FT_ADAPTER_CONFIG)))
             return -1;
         if (!ft_file_exists(modules))
             model->directory = base;

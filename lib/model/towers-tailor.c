@@ -229,8 +229,7 @@ struct ft_model *ft_towers_tailor(const char *directory, const struct ft_towers 
     ft_model_close(model);
     model = NULL;
     for (int t = 0; result == 0 && towers->kind == FT_TOWERS_JOINED && t < FT_TOWERS; t++)
-        if (!(place[t] = ft_model_path(&arena, directory, towers->path[t])))
-            result = -1;
+        place[t] = towers->place[t];
     if (result == 0 && !edits->count)
         ft_fail(FT_USAGE, "%s: no edit", directory);
     else if (result == 0 && towers->kind == FT_TOWERS_PAIRED)

@@ -2,6 +2,7 @@
 #include "model/towers.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "model/adapter.h"
 #include "model/items.h"
 #include "model/tailoring.h"
 
@@ -57,7 +58,7 @@ void ft_share_take(const struct ft_share *share, const float *all, size_t width,
 }
 
 /* "towers" of ft.json. */
-static int read_towers(struct ft_arena *arena, const json_t *json, const char *path, struct ft_towers *towers)
+static int read_towers(struct ft_arena *arena, const char *directory, const json_t *json, const char *path, struct ft_towers *towers)
 {
     if (!json_is_object(json) || json_object_size(json) != FT_TOWERS)
         return ft_fail(FT_BAD, "%s: towers: expected {\"text\": DIRECTORY, \"image\": DIRECTORY}", path);
@@ -67,7 +68,7 @@ static int read_towers(struct ft_arena *arena, const json_t *json, const char *p
         if (!inside || !ft_model_name_valid(inside) || strcmp(inside, "run") == 0)
             return ft_fail(FT_BAD, "%s: '%.128s' is no name of a directory for the %s tower", path, inside ? inside : "",
                            ft_tower_name((enum ft_tower)t));
-        if (!(towers->path[t] = ft_arena_text(arena, ft_string_of(inside))))
+        if (!(towers->path[t] = ft_arena_text(arena, ft_string_of(inside))) || !(towers->place[t] = ft_model_path(arena, directory, inside)))
             return -1;
     }
     if (strcmp(towers->path[FT_TOWER_TEXT], towers->path[FT_TOWER_IMAGE]) == 0)
@@ -91,7 +92,7 @@ static void find_pair(struct ft_arena *arena, const char *directory, struct ft_t
     json_decref(json);
 }
 
-int ft_towers_find(struct ft_arena *arena, const char *directory, struct ft_towers *towers)
+static int find(struct ft_arena *arena, const char *directory, bool plain, struct ft_towers *towers)
 {
     const char *own = ft_arena_print(arena, "%s/ft.json", directory);
     json_t *json = NULL, *said;
@@ -101,11 +102,32 @@ int ft_towers_find(struct ft_arena *arena, const char *directory, struct ft_towe
     if (!own || (ft_file_exists(own) && !(json = ft_json_read(own))))
         return -1;
     if ((said = json_object_get(json, "towers")))
-        result = read_towers(arena, said, own, towers);
+        result = read_towers(arena, directory, said, own, towers);
+    else if (!plain && json_object_get(json, FT_ADAPTER_BASE))
+        result = ft_towers_find_adapter(arena, directory, json, towers);
     else
         find_pair(arena, directory, towers);
     json_decref(json);
     return result;
+}
+
+int ft_towers_find_plain(struct ft_arena *arena, const char *directory, struct ft_towers *towers)
+{
+    return find(arena, directory, true, towers);
+}
+
+/* PEFT's adapter over a model of both is one of them; that its base is not there, who opens the model tells. */
+int ft_towers_find(struct ft_arena *arena, const char *directory, struct ft_towers *towers)
+{
+    const char *base = ft_adapter_is(directory) ? ft_adapter_base(arena, directory, FT_ADAPTER_CONFIG) : NULL;
+
+    ft_error_clear();
+    if (!base)
+        return find(arena, directory, false, towers);
+    *towers = (struct ft_towers){.kind = FT_TOWERS_NONE};
+    find_pair(arena, base, towers);
+    towers->base = base;
+    return 0;
 }
 
 /* The tower's nodes and parameters behind those that are in the outer lists. */
@@ -210,27 +232,37 @@ static int freeze(struct ft_model *model)
     return ft_tailored_read(model) < 0 || (model->tailored && ft_tailored_freeze(model) < 0) ? -1 : 0;
 }
 
+/* An adapter's directory: what it has beside. Over a model of both it is added to both of them at once. */
+static int take_adapter(struct ft_model *model, const char *directory)
+{
+    for (int t = 0; t < FT_TOWERS; t++)
+        if (!model->tower_path[t])
+            model->towers[t]->adapter = NULL;
+    model->adapter = ft_arena_text(&model->arena, ft_string_of(directory));
+    return model->adapter ? ft_logits_read_beside(directory, &model->logits) : -1;
+}
+
 struct ft_model *ft_towers_open(const char *directory, const struct ft_towers *towers)
 {
     bool joined = towers->kind == FT_TOWERS_JOINED;
     struct ft_model *tower[FT_TOWERS] = {NULL}, *model = NULL;
-    struct ft_arena arena = {0};
     int result = 0;
 
     for (int t = 0; result == 0 && t < FT_TOWERS; t++) {
-        const char *path = joined ? ft_model_path(&arena, directory, towers->path[t]) : directory;
+        const char *path = joined ? towers->place[t] : directory;
 
-        if (!path || !(tower[t] = ft_model_open_one(path, &(struct ft_opening){.tower = joined ? -1 : t})))
+        if (!(tower[t] = ft_model_open_one(path, &(struct ft_opening){.tower = joined ? -1 : t})))
             result = -1;
     }
     if (result < 0)
         ft_model_close(tower[FT_TOWER_TEXT]);
     else
-        model = assemble(directory, joined ? "towers" : towers->pair->name, tower, FT_BAD);
+        model = assemble(towers->base ? towers->base : directory, joined ? "towers" : towers->pair->name, tower, FT_BAD);
     for (int t = 0; model && joined && t < FT_TOWERS; t++)
         if (!(model->tower_path[t] = ft_arena_text(&model->arena, ft_string_of(towers->path[t]))))
             result = -1;
-    ft_arena_free(&arena);
+    if (model && result == 0 && towers->base)
+        result = take_adapter(model, directory);
     if (model && result == 0 && freeze(model) == 0)
         return model;
     ft_model_close(model);
@@ -268,7 +300,7 @@ int ft_towers_read(struct ft_model *model, float *block)
     for (int t = 0; t < FT_TOWERS; t++)
         if (ft_model_read_parameters(model->towers[t], block + model->tower_first[t]) < 0)
             return -1;
-    return 0;
+    return model->adapter && !model->tower_path[0] ? ft_adapter_add(model, block, model->adapter) : 0;
 }
 
 void ft_towers_tell(struct ft_model *model)

@@ -51,10 +51,16 @@ int ft_model_allocate(struct ft_model *model);                   /* a block of i
 enum ft_towers_kind { FT_TOWERS_NONE, FT_TOWERS_JOINED, FT_TOWERS_PAIRED };
 struct ft_towers {
     enum ft_towers_kind kind;
-    const char *path[FT_TOWERS];             /* joined: inside the directory */
+    const char *path[FT_TOWERS];             /* joined: their names inside the directory */
+    const char *place[FT_TOWERS];            /* and where each is to be opened */
     const struct ft_family_pair *pair;       /* paired */
+    const char *base;                        /* the directory is an adapter's over this one, or NULL */
 };
 int ft_towers_find(struct ft_arena *arena, const char *directory, struct ft_towers *towers);
+
+/* Its parts: no adapter's; one whose ft.json names joined towers as its base (adapter-towers.c). */
+int ft_towers_find_plain(struct ft_arena *arena, const char *directory, struct ft_towers *towers);
+int ft_towers_find_adapter(struct ft_arena *arena, const char *directory, const json_t *json, struct ft_towers *towers);
 
 /* The outer model of a directory that has two: nodes only, as ft_model_open_nodes. */
 struct ft_model *ft_towers_open(const char *directory, const struct ft_towers *towers);

@@ -17,14 +17,14 @@ static int scale_adapters(struct ft_model *model, float by)
     return ft_adapters_merge(model);
 }
 
-int ft_finish_choose(struct ft_run *run, struct ft_model *model, uint64_t batch)
+int ft_finish_choose(struct ft_run *run, struct ft_model *model, uint64_t batch, const struct ft_logits *opened)
 {
     const struct ft_parameters trained = ft_model_trained(model);
 
     if (batch && ft_best_load(run, batch, trained.block, trained.block_count, &model->logits) < 0)
         return -1;
     if (!batch)
-        model->logits = (struct ft_logits){.there = {false}};
+        model->logits = *opened;
     if (model->adapters)
         return scale_adapters(model, batch ? 1 : 0);
     return batch ? 0 : ft_model_read_parameters(model, model->block);

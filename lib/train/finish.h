@@ -5,8 +5,8 @@
 #include "model/model.h"
 #include "train/run.h"
 
-/* Into model->block and model->logits: the parameters after that batch, 0 the base model's. */
-int ft_finish_choose(struct ft_run *run, struct ft_model *model, uint64_t batch);
+/* Into model->block and model->logits: the parameters after that batch, 0 the base model's, whose logits were `opened`. */
+int ft_finish_choose(struct ft_run *run, struct ft_model *model, uint64_t batch, const struct ft_logits *opened);
 
 /* Weights between the base model and the tuned one: (1 - a) base + a tuned for every parameter and of two towers what model->logits has, whose base is
  * `before`, where the run's settings ask for it. WiSE-FT: Wortsman et al., "Robust fine-tuning of zero-shot models", 2022, whose code takes all of a CLIP's

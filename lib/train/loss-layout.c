@@ -167,14 +167,15 @@ void ft_losses_begin_as(const struct ft_loss_layout *layout, const struct ft_log
 
 void ft_losses_own(const struct ft_loss_layout *layout, const float *weights, struct ft_logits *own)
 {
-    *own = (struct ft_logits){.there = {false}};
+    bool found[FT_LOGITS] = {false};
+
     for (size_t i = 0; i < layout->count; i++) {
         const struct ft_loss_tensor *t = &layout->tensor[i];
         int which = t->own ? ft_logit_find(t->own) : -1;
 
-        if (which < 0 || own->there[which])
+        if (which < 0 || found[which])
             continue;
-        own->there[which] = true;
+        found[which] = own->there[which] = true;
         own->value[which] = weights[t->first];
     }
 }

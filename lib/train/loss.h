@@ -88,7 +88,8 @@ int ft_losses_layout(struct ft_arena *arena, const struct ft_losses *losses, siz
 /* The beginning: random numbers of this seed (Philox; what is remembered begins empty) into [floats]. */
 int ft_losses_begin(const struct ft_loss_layout *layout, uint64_t seed, float *weights);
 
-/* Tensors that begin as the model's own do so, within their bounds. And what is learnt in its stead, of several losses by the first. */
+/* Tensors that begin as the model's own do so, within their bounds. And what is learnt in its stead, of several losses by the first;
+ * the rest of `own` stays. */
 void ft_losses_begin_as(const struct ft_loss_layout *layout, const struct ft_logits *own, float *weights);
 void ft_losses_own(const struct ft_loss_layout *layout, const float *weights, struct ft_logits *own);
 

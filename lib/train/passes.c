@@ -1,6 +1,7 @@
 /* passes.c - each tower's chunks kept while there is room, and run again where there was none. */
 #include "train/passes.h"
 #include "base/error.h"
+#include "model/adapter.h"
 #include "model/runner.h"
 #include "train/frozen.h"
 
@@ -46,7 +47,7 @@ struct ft_passes *ft_passes_open(const struct ft_model *model, enum ft_precision
     passes->model = model;
     passes->count = model->tower_count ? model->tower_count : 1;
     for (int t = 0; result == 0 && t < passes->count; t++) {
-        passes->pass[t].first = model->tower_first[t];
+        passes->pass[t].first = model->tower_count && model->towers[t]->adapters ? model->towers[t]->adapters->first : model->tower_first[t];
         result = open_pass(&passes->pass[t], model->tower_count ? model->towers[t] : model, precision);
     }
     if (result == 0)

@@ -124,7 +124,7 @@ static int remove_towers(const char *directory)
         towers.kind = FT_TOWERS_NONE;
         ft_error_clear();
     }
-    for (int t = 0; result == 0 && towers.kind == FT_TOWERS_JOINED && t < FT_TOWERS; t++)
+    for (int t = 0; result == 0 && towers.kind == FT_TOWERS_JOINED && !towers.base && t < FT_TOWERS; t++)
         result = remove_in(directory, towers.path[t]);
     ft_arena_free(&arena);
     return result;

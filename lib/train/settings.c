@@ -132,8 +132,6 @@ int ft_settings_freeze(const struct ft_settings *s, struct ft_model *model)
     }
     model->batch_statistics = s->batch_norm && strcmp(s->batch_norm, "train") == 0;
     ft_towers_tell(model);
-    if (s->lora && model->tower_count)
-        return ft_fail(FT_USAGE, "--lora is not for a model of two towers: --freeze TOWER or --lr-for say which of them trains how fast");
     if (!s->lora)
         return 0;
     return ft_lora_parse(&model->arena, &lora, s->lora) < 0 ? -1 : ft_model_adapt(model, &lora);

@@ -423,7 +423,7 @@ void ft_trainer_end(struct ft_trainer *t)
 
 int ft_trainer_keep(struct ft_trainer *t)
 {
-    struct ft_logits logits = {.there = {false}};
+    struct ft_logits logits = t->model->logits;
 
     if (t->weights)
         ft_weights_own(t->weights, &logits);
@@ -439,7 +439,7 @@ void ft_trainer_choose(struct ft_trainer *t, uint64_t batch)
 int ft_trainer_finish(struct ft_trainer *t)
 {
     bool all = t->ended || (t->steps && t->progress.batch >= t->steps), best = t->chosen && t->choice != t->progress.batch;
-    struct ft_logits before = {.there = {false}};
+    struct ft_logits opened = t->model->logits, before = {.there = {false}};
     struct ft_schedule schedule;
     double norm;
 
@@ -453,7 +453,7 @@ int ft_trainer_finish(struct ft_trainer *t)
     }
     /* A run that stopped short must be resumable before its model stands under its name. */
     if ((!all && ft_trainer_save(t) < 0) ||
-        (best && ft_finish_choose(t->run, t->model, t->choice) < 0) || ft_finish_average(t->run, t->model, &before) < 0 ||
+        (best && ft_finish_choose(t->run, t->model, t->choice, &opened) < 0) || ft_finish_average(t->run, t->model, &before) < 0 ||
         ft_finish_adapter(t->run, t->model) < 0 || ft_model_save(t->model, t->run->directory) < 0 || ft_live_remove(t->run) < 0)
         return -1;
     return all ? ft_best_remove_all(t->run) < 0 ? -1 : ft_checkpoint_remove_all(t->run) : 0;

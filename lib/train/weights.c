@@ -63,7 +63,7 @@ static int fill_block(struct ft_weights *w, const struct ft_model *model, uint64
     struct ft_checkpoint_part parts[FT_WEIGHTS_PARTS];
     size_t count = ft_weights_parts(w, parts);
 
-    if (ft_losses_begin(&w->layout, w->run->settings.seed, w->parameters.block) < 0 || ft_logits_read(model, &own) < 0)
+    if (ft_losses_begin(&w->layout, w->run->settings.seed, w->parameters.block) < 0 || ft_logits_settle(model, &own) < 0)
         return -1;
     ft_losses_begin_as(&w->layout, &own, w->parameters.block);
     ft_losses_own(&w->layout, w->parameters.block, &w->before);

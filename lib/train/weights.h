@@ -18,7 +18,7 @@ void ft_weights_close(struct ft_weights *weights);
 const struct ft_loss_layout *ft_weights_layout(const struct ft_weights *weights);
 float *ft_weights_gradient(struct ft_weights *weights);     /* [learnt], zero between batches; NULL where nothing is learnt */
 
-/* What was learnt in place of the model's own; and what the model had before, or where its files have none how that began. */
+/* What was learnt, in place of the model's own where `own` has that; and what the model had before, or where its files have none how that began. */
 void ft_weights_own(const struct ft_weights *weights, struct ft_logits *own);
 void ft_weights_own_before(const struct ft_weights *weights, struct ft_logits *own);
 

@@ -119,7 +119,7 @@ test_expect_success 'a teacher of two towers, of the same pairs' '
 '
 
 test_expect_success 'what does not work with two towers is refused' '
-    test_expect_code 2 ft-train -q -m both --lora r=2 -o none batches 2>err && test_grep "lora is not for a model of two towers" err &&
+    test_expect_code 2 ft-train -q -m both --lora "r=2,target=image.*" -o none batches 2>err && test_grep "names no linear layer: they are called like text" err &&
     test_expect_code 2 ft-train -q -m both --freeze video -o none batches 2>err && test_grep "matches no node" err &&
     test_expect_code 2 ft-train -q -m both --max-length 99 -o none batches 2>err && test_grep "more than the model" err && test_no_file none
 '

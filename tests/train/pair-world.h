@@ -32,14 +32,14 @@ static void copy(const char *from, const char *to)
 }
 
 /* The tiny model of tests/golden/HOME with weights, and a logit_scale of its own; texts by the tokenizer `words`. */
-static const char *make_model_of(const char *home, const char *words, const char *name, const char *library, const char *weights)
+static const char *make_model_in(const char *directory, const char *home, const char *words, const char *name, const char *library, const char *weights)
 {
     static const char *const files[] = {"config.json", "preprocessor_config.json", "open_clip_config.json", "tokenizer_config.json"};
-    const char *directory = in_place(name);
     struct list list = *find(library, name);
 
     list.items = memcpy(ft_arena_take(&arena, (list.count + 1) * sizeof *list.items), list.items, list.count * sizeof *list.items);
-    add(&list, "logit_scale", "1");
+    if (list.count && strcmp(list.items[0].name, "logit_scale") != 0)
+        add(&list, "logit_scale", "1");
     ft_directory_make(directory);
     for (int i = 0; i < 4; i++)
         copy(ft_arena_print(&arena, "tests/golden/%s/%s/%s", home, name, files[i]), ft_arena_print(&arena, "%s/%s", directory, files[i]));
@@ -48,9 +48,24 @@ static const char *make_model_of(const char *home, const char *words, const char
     return directory;
 }
 
-static const char *make_model(const char *name, const char *library, const char *weights)
+static __attribute__((unused)) const char *make_model_of(const char *home, const char *words, const char *name, const char *library, const char *weights)
 {
-    return make_model_of("clip", "clip-hf", name, library, weights);
+    return make_model_in(in_place(name), home, words, name, library, weights);
+}
+
+static __attribute__((unused)) const char *make_model(const char *name, const char *library, const char *weights)
+{
+    return make_model_of("clip", strncmp(name, "siglip", 6) == 0 ? "t5" : "clip-hf", name, library, weights);
+}
+
+/* A tower of images by itself. */
+static __attribute__((unused)) const char *make_vit(const char *directory)
+{
+    ft_directory_make(directory);
+    copy("tests/golden/vision/vit/config.json", ft_arena_print(&arena, "%s/config.json", directory));
+    copy("tests/golden/vision/vit/preprocessor_config.json", ft_arena_print(&arena, "%s/preprocessor_config.json", directory));
+    write_weights(ft_arena_print(&arena, "%s/model.safetensors", directory), find("transformers", "vit"), (struct content){.numbers = true});
+    return directory;
 }
 
 static struct ft_batch make_batch(uint64_t number)
@@ -124,12 +139,12 @@ static int train(const char *directory, const char *name, const struct way *way,
     return result;
 }
 
-/* Two models joined, with dropout of the texts. */
-static __attribute__((unused)) const char *make_joined(const char *name)
+/* A text model and one of images joined. */
+static __attribute__((unused)) const char *make_joined(const char *name, const char *image)
 {
     static const char *edits[] = {"dim=6"};
     const struct ft_list list = {edits, 1};
-    struct ft_model *model = ft_model_join("tests/golden/model/mean", "tests/golden/pictures/resnet", &list, 5);
+    struct ft_model *model = ft_model_join("tests/golden/model/mean", image, &list, 5);
     const char *directory = model && ft_model_place(model, in_place(name), false) == 0 ? in_place(name) : NULL;
 
     ft_model_close(model);

@@ -187,7 +187,7 @@ static void begins(const char *loss, size_t count, const double *wanted, bool ow
 {
     struct made made;
     const struct ft_losses *losses;
-    struct ft_logits model = {{true, true}, {3.25, -4.5}}, learnt;
+    struct ft_logits model = {{true, true}, {3.25, -4.5}}, learnt = {.there = {false}};
     bool good;
 
     made_random(&made, FT_BATCH_PAIRS, 4, 6, 9);

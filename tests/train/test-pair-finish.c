@@ -96,7 +96,7 @@ int main(void)
     ok(mkdtemp(place) && read_lists("tests/golden/clip/names.txt") == 0, "lists of names");
     test_model(make_model("clip", "transformers", "model.safetensors"), "clip", "clip");
     test_model(make_model("open-clip", "open_clip", "open_clip_model.safetensors"), "open-clip", "clip");
-    if (ok((joined = make_joined("joined")) != NULL, "joined: %s", ft_error())) {
+    if (ok((joined = make_joined("joined", "tests/golden/pictures/resnet")) != NULL, "joined: %s", ft_error())) {
         test_model(joined, "joined", "clip");
         test_average(joined, "joined-given", "clip:temperature=.5", .5);
         test_average(joined, "joined-siglip", "siglip", .7);
