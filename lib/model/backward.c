@@ -121,7 +121,7 @@ static void step_backward(const struct ft_running *run, const struct ft_step *st
                 memcpy(dx, dy, rows * width * sizeof(float));
             break;
         case FT_STEP_JOIN:
-            ft_rows_split(dx, dy, rows, width / 3, (size_t)i);
+            ft_rows_split(dx, dy, (size_t)step->in_count, rows, width / (size_t)step->in_count, (size_t)i);
             break;
         case FT_STEP_ATTENTION:
             attention = ft_running_attention(r, step);

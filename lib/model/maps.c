@@ -86,14 +86,55 @@ static void convolution_forward(const struct ft_running *run, const struct ft_st
     }
 }
 
-/* An item's tokens: its class token, if it has one, and its positions, each with its place's vector added (Dosovitskiy et al. 2020). */
-static void tokens_forward(float *y, const float *x, const float *class, const float *place, size_t items, size_t positions, size_t W)
+/* The mean of each window, which lies within the map; the next begins where it ends. */
+static void mean_pool_forward(const struct ft_kernels *k, float *y, const float *x, const struct ft_windows *g, size_t items)
+{
+    size_t C = g->channels, row = g->across * C;
+    float share = 1 / (float)(g->kernel * g->kernel);
+
+    for (size_t i = 0; i < items; i++, x += g->height * row)
+        for (size_t at = 0; at < g->out_height * g->out_across; at++, y += C) {
+            const float *from = x + at / g->out_across * g->stride * row + at % g->out_across * g->stride * C;
+
+            memcpy(y, from, C * sizeof *y);
+            for (size_t t = 1; t < g->kernel * g->kernel; t++)
+                k->add(y, from + t / g->kernel * row + t % g->kernel * C, C);
+            for (size_t c = 0; c < C; c++)
+                y[c] *= share;
+        }
+}
+
+static void mean_pool_backward(float *dx, const float *dy, const struct ft_windows *g, size_t items)
+{
+    size_t C = g->channels, row = g->across * C;
+    float share = 1 / (float)(g->kernel * g->kernel);
+
+    memset(dx, 0, items * g->height * row * sizeof *dx);
+    for (size_t i = 0; i < items; i++, dx += g->height * row)
+        for (size_t at = 0; at < g->out_height * g->out_across; at++, dy += C) {
+            float *to = dx + at / g->out_across * g->stride * row + at % g->out_across * g->stride * C;
+
+            for (size_t t = 0; t < g->kernel * g->kernel; t++)
+                for (size_t c = 0; c < C; c++)
+                    to[t / g->kernel * row + t % g->kernel * C + c] = share * dy[c];
+        }
+}
+
+/* Has an item a token before those of its map, of its own or the class token? */
+static bool has_first(const struct ft_step *step)
+{
+    return step->weight >= 0 || step->in_count > 1;
+}
+
+/* An item's tokens: its class token, if it has one, or its own first (`stride` W), and its positions, each with its place's vector added (Dosovitskiy et al.
+ * 2020; the other, the mean of its positions, Radford et al. 2021). */
+static void tokens_forward(float *y, const float *x, const float *class, size_t stride, const float *place, size_t items, size_t positions, size_t W)
 {
     size_t first = class ? W : 0;
 
     for (size_t i = 0; i < items; i++, x += positions * W, y += first + positions * W) {
         for (size_t c = 0; c < first; c++)
-            y[c] = class[c] + place[c];
+            y[c] = class[i * stride + c] + place[c];
         for (size_t c = 0; c < positions * W; c++)
             y[first + c] = x[c] + place[first + c];
     }
@@ -126,11 +167,15 @@ void ft_map_forward(const struct ft_running *run, const struct ft_step *step, co
     case FT_STEP_MAX_POOL:
         k->max_pool_forward(y, (uint32_t *)ft_running_saved(run, step, shard, value->width, worker->temporary), in[0], &step->windows, items);
         break;
+    case FT_STEP_MEAN_POOL:
+        mean_pool_forward(k, y, in[0], &step->windows, items);
+        break;
     case FT_STEP_SCALE:
         k->scale_forward(y, in[0], in[1], items, value->positions, channels);
         break;
     case FT_STEP_TOKENS:
-        tokens_forward(y, in[0], ft_runner_parameter(r, step->weight), ft_runner_parameter(r, step->bias), items, x->positions, value->width);
+        tokens_forward(y, in[0], step->in_count > 1 ? in[1] : ft_runner_parameter(r, step->weight), step->in_count > 1 ? value->width : 0,
+                       ft_runner_parameter(r, step->bias), items, x->positions, value->width);
         break;
     default:
         break;
@@ -178,10 +223,13 @@ static void convolution_backward(const struct ft_running *run, const struct ft_s
     }
 }
 
-static void tokens_backward(float *dx, const float *dy, bool class, size_t items, size_t positions, size_t W)
+/* To the map, or with `first` to the token before it. */
+static void tokens_backward(float *dx, const float *dy, bool class, bool first, size_t items, size_t positions, size_t W)
 {
+    size_t rows = first ? 1 : positions;
+
     for (size_t i = 0; i < items; i++)
-        memcpy(dx + i * positions * W, dy + (i * (positions + class) + class) * W, positions * W * sizeof *dx);
+        memcpy(dx + i * rows * W, dy + (i * (positions + class) + (class && !first)) * W, rows * W * sizeof *dx);
 }
 
 void ft_map_backward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker, int input, float *dx)
@@ -202,12 +250,15 @@ void ft_map_backward(const struct ft_running *run, const struct ft_step *step, c
     case FT_STEP_MAX_POOL:
         k->max_pool_backward(dx, dy, (uint32_t *)ft_running_saved(run, step, shard, value->width, NULL), &step->windows, items);
         break;
+    case FT_STEP_MEAN_POOL:
+        mean_pool_backward(dx, dy, &step->windows, items);
+        break;
     case FT_STEP_SCALE:
         k->scale_backward(input ? NULL : dx, input ? dx : NULL, dy, ft_running_value(run, step->in[0], shard, worker),
                           ft_running_value(run, step->in[1], shard, worker), items, value->positions, channels);
         break;
     case FT_STEP_TOKENS:
-        tokens_backward(dx, dy, step->weight >= 0, items, r->plan->values[step->in[0]].positions, value->width);
+        tokens_backward(dx, dy, has_first(step), input > 0, items, r->plan->values[step->in[0]].positions, value->width);
         break;
     default:
         break;
@@ -322,7 +373,7 @@ void ft_map_slice(const struct ft_running *run, const struct ft_slice *slice, st
     if (step->kind == FT_STEP_DEPTHWISE)
         depthwise_slice(run, slice, step, worker, db, dy, x);
     else if (step->kind == FT_STEP_TOKENS)
-        tokens_slice(ft_running_learnt(run, step->weight), db, dy, run->sequences, r->plan->values[step->in[0]].positions + (step->weight >= 0),
+        tokens_slice(ft_running_learnt(run, step->weight), db, dy, run->sequences, r->plan->values[step->in[0]].positions + has_first(step),
                      r->plan->values[step->out].width, slice->from, slice->to);
     else if (ft_step_by_taps(step))
         convolution_taps(run, step, slice->from, worker, db, dy, x);

@@ -15,7 +15,7 @@ const char *ft_op_name(enum ft_op op)
 {
     static const char *const names[] = {"embedding", "linear", "layer-norm", "dropout", "attention", "activation", "add", "pool",
                                         "gem", "normalize", "vector", "pixels", "convolution", "batch-norm", "max-pool", "scale", "tokens",
-                                        "rms-norm", "multiply", "bias-table", "rotary", "gate", "probe", "attend"};
+                                        "rms-norm", "multiply", "bias-table", "rotary", "gate", "probe", "attend", "mean-pool"};
 
     return (size_t)op < sizeof names / sizeof *names ? names[op] : "unknown";
 }

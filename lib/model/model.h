@@ -35,14 +35,17 @@ enum ft_op {
     FT_OP_BATCH_NORM,    /* a map, or [S, W]: parameters gain, bias, mean, variance (statistics); epsilon */
     FT_OP_MAX_POOL,      /* a map -> a map; kernel, stride, above, left */
     FT_OP_SCALE,         /* inputs a map and [S, W]: each channel of an item times its factor (squeeze and excitation) */
-    FT_OP_TOKENS,        /* a map -> [R, W]: its positions are an item's tokens; parameters class token (or none), position table */
+    FT_OP_TOKENS,        /* a map -> [R, W]: its positions are an item's tokens; parameters class token (or none), position table; or inputs a map and
+                            [S, W], which is the first token */
     FT_OP_RMS_NORM,      /* parameter gain; epsilon */
     FT_OP_MULTIPLY,      /* two inputs */
     FT_OP_RELATIVE_BIAS, /* no values of its own, only a parameter [buckets, heads] that attentions after it share */
     FT_OP_ROTARY,        /* [R, 3W] -> the same, its queries and keys turned by their places; attention.heads, theta */
     FT_OP_GATE,          /* [R, 2W] -> [R, W]: the first half, activated, times the second; activation */
     FT_OP_PROBE,         /* [S, W]: the same for every item; parameter, of W numbers */
-    FT_OP_ATTEND,        /* inputs query [S, W], key and value side by side [R, 2W] -> [S, W]: each item's query over its tokens; attention.heads */
+    FT_OP_ATTEND,        /* inputs query [S, W], key and value [R, W], or one with both side by side -> [S, W]: each item's query over its tokens;
+                            attention.heads */
+    FT_OP_MEAN_POOL,     /* a map -> a map; kernel, stride */
 };
 const char *ft_op_name(enum ft_op op);
 

@@ -93,7 +93,7 @@ const char *ft_onnx_in(const struct ft_onnx *o, const struct ft_node *node, int 
 /* What writes a node down. Returns its output, NULL after an error; sets the form where it is not that of its first input. */
 typedef const char *ft_onnx_writer(struct ft_onnx *o, const struct ft_node *node, enum ft_onnx_form *form);
 ft_onnx_writer ft_onnx_embedding, ft_onnx_attention, ft_onnx_attend, ft_onnx_rotary, ft_onnx_pool, ft_onnx_gem;                        /* onnx-text.c, onnx-pool.c */
-ft_onnx_writer ft_onnx_pixels, ft_onnx_convolution, ft_onnx_batch_norm, ft_onnx_max_pool, ft_onnx_scale, ft_onnx_tokens;   /* onnx-maps.c */
+ft_onnx_writer ft_onnx_pixels, ft_onnx_convolution, ft_onnx_batch_norm, ft_onnx_max_pool, ft_onnx_mean_pool, ft_onnx_scale, ft_onnx_tokens;   /* onnx-maps.c */
 
 /* [length] 0, 1, ...: the places of tokens in a padded text. */
 const char *ft_onnx_places(struct ft_onnx *o);

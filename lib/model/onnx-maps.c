@@ -78,6 +78,13 @@ const char *ft_onnx_max_pool(struct ft_onnx *o, const struct ft_node *n, enum ft
     return ft_onnx_node(o, "MaxPool", ft_onnx_in(o, n, 0), NULL);
 }
 
+const char *ft_onnx_mean_pool(struct ft_onnx *o, const struct ft_node *n, enum ft_onnx_form *form)
+{
+    expect_map(o, n, *form);
+    windows(o, n);
+    return ft_onnx_node(o, "AveragePool", ft_onnx_in(o, n, 0), NULL);
+}
+
 const char *ft_onnx_scale(struct ft_onnx *o, const struct ft_node *n, enum ft_onnx_form *form)
 {
     const char *factor = ft_onnx_node(o, "Unsqueeze", ft_onnx_in(o, n, 1), ft_onnx_wholes(o, FT_ONNX_LIST(2, 3)), NULL);
@@ -108,14 +115,15 @@ static const char *repeated(struct ft_onnx *o, const char *class, const char *x,
 const char *ft_onnx_tokens(struct ft_onnx *o, const struct ft_node *n, enum ft_onnx_form *form)
 {
     const struct ft_node *in = from_of(o, n);
-    bool has_class = n->parameter_count > 1;
-    int64_t width = (int64_t)n->width, count = (int64_t)(in->height * in->across) + has_class;
+    bool has_class = n->parameter_count > 1, has_own = n->input_count > 1;
+    int64_t width = (int64_t)n->width, count = (int64_t)(in->height * in->across) + (has_class || has_own);
     const char *x = ft_onnx_rows(o, ft_onnx_in(o, n, 0), in), *class;
 
     expect_map(o, n, *form);
     *form = FT_ONNX_TOKENS;
-    if (has_class) {
-        class = repeated(o, ft_onnx_parameter(o, n->parameters[0], 3, (const int64_t[]){1, 1, width}), x, width);
+    if (has_class || has_own) {
+        class = has_own ? ft_onnx_node(o, "Unsqueeze", ft_onnx_in(o, n, 1), ft_onnx_wholes(o, FT_ONNX_LIST(1)), NULL) :
+                          repeated(o, ft_onnx_parameter(o, n->parameters[0], 3, (const int64_t[]){1, 1, width}), x, width);
         ft_onnx_int(o, "axis", 1);
         x = ft_onnx_node(o, "Concat", class, x, NULL);
     }

@@ -202,7 +202,10 @@ const char *ft_onnx_attend(struct ft_onnx *o, const struct ft_node *n, enum ft_o
 
     if (*form != FT_ONNX_ITEMS || o->form[n->inputs[1]] != FT_ONNX_TOKENS)
         ft_onnx_fail(o, "%s: looks at what are no tokens", n->name);
-    ft_onnx_split(o, ft_onnx_in(o, n, 1), -1, 2, (const int64_t[]){whole, whole}, part);
+    if (n->input_count > 2)
+        part[0] = ft_onnx_in(o, n, 1), part[1] = ft_onnx_in(o, n, 2);
+    else
+        ft_onnx_split(o, ft_onnx_in(o, n, 1), -1, 2, (const int64_t[]){whole, whole}, part);
     bias = bias_of(o, n, part[0]);
     query = ft_onnx_node(o, "Mul", ft_onnx_in(o, n, 0), ft_onnx_number(o, ft_attention_scale(&n->attention, (size_t)width)), NULL);
     query = ft_onnx_node(o, "Reshape", query, ft_onnx_wholes(o, FT_ONNX_LIST(0, heads, 1, width)), NULL);

@@ -168,7 +168,7 @@ static ft_onnx_writer *const writers[] = {
     [FT_OP_NORMALIZE] = normalize, [FT_OP_VECTOR] = vector, [FT_OP_PIXELS] = ft_onnx_pixels, [FT_OP_CONVOLUTION] = ft_onnx_convolution,
     [FT_OP_BATCH_NORM] = ft_onnx_batch_norm, [FT_OP_MAX_POOL] = ft_onnx_max_pool, [FT_OP_SCALE] = ft_onnx_scale, [FT_OP_TOKENS] = ft_onnx_tokens,
     [FT_OP_RMS_NORM] = rms_norm, [FT_OP_MULTIPLY] = multiply, [FT_OP_RELATIVE_BIAS] = relative_bias, [FT_OP_ROTARY] = ft_onnx_rotary,
-    [FT_OP_GATE] = gate, [FT_OP_PROBE] = probe, [FT_OP_ATTEND] = ft_onnx_attend,
+    [FT_OP_GATE] = gate, [FT_OP_PROBE] = probe, [FT_OP_ATTEND] = ft_onnx_attend, [FT_OP_MEAN_POOL] = ft_onnx_mean_pool,
 };
 
 /* ---- the walk ------------------------------------------------------------------------------------------------------------ */

@@ -11,7 +11,7 @@ struct build {
     const struct ft_model *model;
     int *value;              /* [nodes] the value that holds its output, -1 = not yet, or never (fused away) */
     int *consumers;          /* [nodes] */
-    int *joined;             /* [nodes] of a query, key or value: 1 when its attention computes it */
+    int *joined;             /* [nodes] of a query, key or value: 1 when what attends computes it */
     int *absorbed;           /* [nodes] 1 when another node's step computes it: a dropout's the addition after it, a batch norm's and an activation's
                                 the convolution or the norm before it */
     bool *learns;            /* [nodes] it, or a node below it, has a parameter to learn */
@@ -62,23 +62,23 @@ static void set_parameters(struct ft_step *step, const struct ft_node *node)
         step->bias = node->parameters[1];
 }
 
-/* Do query, key and value read one input and lie one after another, so that they are one product? */
-static bool can_join(const struct build *b, const struct ft_node *attention)
+/* Do query, key and value, or what is from input `first` on, read one input and lie one after another, so that they are one product? */
+static bool can_join(const struct build *b, const struct ft_node *attention, int first)
 {
-    const struct ft_node *q = node_at(b, attention->inputs[0]);
+    const struct ft_node *q = node_at(b, attention->inputs[first]);
     const struct ft_parameter *p = b->model->parameters;
     size_t expected_w = 0, expected_b = 0;
     bool biased = q->parameter_count == 2;
 
-    for (int i = 0; i < 3; i++) {
+    for (int i = first; i < 3; i++) {
         const struct ft_node *n = node_at(b, attention->inputs[i]);
 
         if (n->op != FT_OP_LINEAR || n->inputs[0] != q->inputs[0] || n->width != q->width ||
             n->parameter_count != q->parameter_count || b->consumers[attention->inputs[i]] != 1)
             return false;
-        if (i && (p[n->parameters[0]].offset != expected_w || p[n->parameters[0]].frozen != p[q->parameters[0]].frozen))
+        if (i > first && (p[n->parameters[0]].offset != expected_w || p[n->parameters[0]].frozen != p[q->parameters[0]].frozen))
             return false;
-        if (i && biased && (p[n->parameters[1]].offset != expected_b || p[n->parameters[1]].frozen != p[q->parameters[1]].frozen))
+        if (i > first && biased && (p[n->parameters[1]].offset != expected_b || p[n->parameters[1]].frozen != p[q->parameters[1]].frozen))
             return false;
         expected_w = p[n->parameters[0]].offset + p[n->parameters[0]].rows * p[n->parameters[0]].columns;
         expected_b = biased ? p[n->parameters[1]].offset + p[n->parameters[1]].columns : 0;
@@ -159,8 +159,10 @@ static void find_fusions(struct build *b)
     for (int i = 0; b->fused && i < b->model->node_count; i++) {
         const struct ft_node *n = node_at(b, i);
 
-        if (n->op == FT_OP_ATTENTION && n->input_count > 1 && can_join(b, n))
-            for (int k = 0; k < 3; k++)
+        int first = n->op == FT_OP_ATTEND;
+
+        if ((n->op == FT_OP_ATTENTION && n->input_count > 1 && can_join(b, n, 0)) || (n->op == FT_OP_ATTEND && n->input_count > 2 && can_join(b, n, 1)))
+            for (int k = first; k < 3; k++)
                 b->joined[n->inputs[k]] = 1;
         if (n->op == FT_OP_ADD && b->training && node_at(b, n->inputs[0])->op == FT_OP_DROPOUT &&
             b->consumers[n->inputs[0]] == 1)
@@ -190,7 +192,8 @@ static struct ft_windows windows_of(const struct build *b, const struct ft_node 
 /* A map must come from windows that lie where the sizes say. */
 static int check_windows(const struct ft_node *n, const struct ft_windows *g)
 {
-    bool fits = g->height && g->across && g->out_height && g->out_across && g->kernel && g->stride && g->above < g->kernel && g->left < g->kernel &&
+    bool within = n->op != FT_OP_MEAN_POOL || (n->kernel == n->stride && g->out_height * n->kernel <= g->height && g->out_across * n->kernel <= g->across);
+    bool fits = within && g->height && g->across && g->out_height && g->out_across && g->kernel && g->stride && g->above < g->kernel && g->left < g->kernel &&
                 (g->out_height - 1) * g->stride < g->height + g->above && (g->out_across - 1) * g->stride < g->across + g->left;
 
     return fits ? 0 : ft_fail(FT_BAD, "%s: %zu x %zu windows of %zu by %zu do not fit a map of %zu x %zu", n->name, g->out_height, g->out_across, g->kernel,
@@ -243,41 +246,46 @@ static void absorbed_node(struct build *b, int i)
 static int map_step(struct build *b, int i)
 {
     const struct ft_node *n = node_at(b, i);
-    enum ft_step_kind kind = n->op == FT_OP_MAX_POOL ? FT_STEP_MAX_POOL : n->op == FT_OP_SCALE ? FT_STEP_SCALE : FT_STEP_TOKENS;
+    bool pool = n->op == FT_OP_MAX_POOL || n->op == FT_OP_MEAN_POOL;
+    enum ft_step_kind kind = n->op == FT_OP_MAX_POOL ? FT_STEP_MAX_POOL : pool ? FT_STEP_MEAN_POOL : n->op == FT_OP_SCALE ? FT_STEP_SCALE : FT_STEP_TOKENS;
     struct ft_step *step = new_step(b, kind, i, b->value[n->inputs[0]], n->width);
 
-    if (n->op == FT_OP_MAX_POOL)
+    if (pool)
         step->windows = windows_of(b, n);
-    if (n->op == FT_OP_SCALE)
+    if (n->input_count > 1)
         step->in[step->in_count++] = b->value[n->inputs[1]];
     if (n->op == FT_OP_TOKENS) {
         step->bias = n->parameters[n->parameter_count - 1];
         step->weight = n->parameter_count > 1 ? n->parameters[0] : -1;
     }
     b->value[i] = step->out;
-    return n->op == FT_OP_MAX_POOL ? check_windows(n, &step->windows) : 0;
+    return pool ? check_windows(n, &step->windows) : 0;
+}
+
+/* The inputs of node i from number `first` on side by side: one product, or put so. The value. */
+static int side_by_side(struct build *b, int i, int first)
+{
+    const struct ft_node *n = node_at(b, i), *q = node_at(b, n->inputs[first]);
+    size_t width = (size_t)(3 - first) * n->width;
+    struct ft_step *step;
+
+    if (b->joined[n->inputs[first]]) {
+        linear_step(b, n->inputs[2], b->value[q->inputs[0]], width);
+        step = &b->plan->steps[b->plan->step_count - 1];
+        set_parameters(step, q);
+        return step->out;
+    }
+    step = new_step(b, FT_STEP_JOIN, i, b->value[n->inputs[first]], width);
+    for (int k = first + 1; k < 3; k++)
+        step->in[step->in_count++] = b->value[n->inputs[k]];
+    return step->out;
 }
 
 static void attention_steps(struct build *b, int i)
 {
     const struct ft_node *n = node_at(b, i);
-    struct ft_step *step;
-    int qkv = b->value[n->inputs[0]];
+    struct ft_step *step = new_step(b, FT_STEP_ATTENTION, i, n->input_count > 1 ? side_by_side(b, i, 0) : b->value[n->inputs[0]], n->width);
 
-    if (n->input_count > 1 && b->joined[n->inputs[0]]) {
-        const struct ft_node *q = node_at(b, n->inputs[0]);
-
-        linear_step(b, n->inputs[2], b->value[q->inputs[0]], 3 * n->width);
-        step = &b->plan->steps[b->plan->step_count - 1];
-        set_parameters(step, q);
-        qkv = step->out;
-    } else if (n->input_count > 1) {
-        step = new_step(b, FT_STEP_JOIN, i, b->value[n->inputs[0]], 3 * n->width);
-        for (int k = 1; k < 3; k++)
-            step->in[step->in_count++] = b->value[n->inputs[k]];
-        qkv = step->out;
-    }
-    step = new_step(b, FT_STEP_ATTENTION, i, qkv, n->width);
     step->rate = b->training ? n->rate : 0;
     if (n->input_count > 3)
         step->weight = node_at(b, n->inputs[3])->parameters[0];
@@ -313,13 +321,14 @@ static void add_step(struct build *b, int i)
     b->value[i] = step->out;
 }
 
-/* One of two inputs. */
+/* One of two inputs; of an ATTEND with three key and value become one. */
 static void two_step(struct build *b, int i, enum ft_step_kind kind)
 {
     const struct ft_node *n = node_at(b, i);
+    int other = n->input_count > 2 ? side_by_side(b, i, 1) : b->value[n->inputs[1]];
     struct ft_step *step = new_step(b, kind, i, b->value[n->inputs[0]], n->width);
 
-    step->in[step->in_count++] = b->value[n->inputs[1]];
+    step->in[step->in_count++] = other;
     b->value[i] = step->out;
 }
 
@@ -361,7 +370,7 @@ static int node_steps(struct build *b, int i)
     case FT_OP_VECTOR: plain_step(b, i, FT_STEP_VECTOR); break;
     case FT_OP_PIXELS: plain_step(b, i, FT_STEP_PIXELS); break;
     case FT_OP_CONVOLUTION: return convolution_step(b, i);
-    case FT_OP_MAX_POOL: case FT_OP_SCALE: case FT_OP_TOKENS: return map_step(b, i);
+    case FT_OP_MAX_POOL: case FT_OP_MEAN_POOL: case FT_OP_SCALE: case FT_OP_TOKENS: return map_step(b, i);
     case FT_OP_POOL: plain_step(b, i, FT_STEP_POOL); break;
     case FT_OP_GEM: plain_step(b, i, FT_STEP_GEM); break;
     case FT_OP_NORMALIZE: plain_step(b, i, FT_STEP_NORMALIZE); break;
@@ -438,9 +447,9 @@ static int find_inert(struct ft_arena *arena, struct ft_plan *plan)
 
         /* Of query, key and value in one the second third is the key's, of key and value the first half. */
         if (bias && !bias->frozen)
-            plan->inert[plan->inert_count++] = n->op == FT_OP_ATTEND ? (struct ft_inert){bias->offset, bias->columns / 2} :
-                                               n->input_count > 1    ? (struct ft_inert){bias->offset, bias->columns} :
-                                                                       (struct ft_inert){bias->offset + bias->columns / 3, bias->columns / 3};
+            plan->inert[plan->inert_count++] = bias->columns == n->width ? (struct ft_inert){bias->offset, bias->columns} :
+                                               n->op == FT_OP_ATTEND     ? (struct ft_inert){bias->offset, bias->columns / 2} :
+                                                                           (struct ft_inert){bias->offset + bias->columns / 3, bias->columns / 3};
     }
     return 0;
 }
@@ -465,7 +474,7 @@ struct ft_plan *ft_plan_make(struct ft_arena *arena, const struct ft_model *mode
         return NULL;
     plan->model = model;
     plan->training = b.training;
-    /* A node makes one step and one value, an attention two of each. */
+    /* A node makes one step and one value, what attends two of each. */
     plan->steps = ft_arena_zero(arena, 2 * n, sizeof *plan->steps);
     plan->values = ft_arena_zero(arena, 2 * n, sizeof *plan->values);
     plan->rotary = ft_arena_zero(arena, n, sizeof *plan->rotary);

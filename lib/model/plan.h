@@ -20,7 +20,7 @@ enum ft_step_kind {
     FT_STEP_EMBEDDING, FT_STEP_LINEAR, FT_STEP_NORM, FT_STEP_DROPOUT, FT_STEP_DROPOUT_ADD, FT_STEP_JOIN,
     FT_STEP_ATTENTION, FT_STEP_ACTIVATION, FT_STEP_POOL, FT_STEP_GEM, FT_STEP_NORMALIZE,
     FT_STEP_VECTOR, FT_STEP_PIXELS, FT_STEP_CONVOLUTION, FT_STEP_DEPTHWISE, FT_STEP_BATCH_NORM, FT_STEP_MAX_POOL, FT_STEP_SCALE, FT_STEP_TOKENS,
-    FT_STEP_MULTIPLY, FT_STEP_ROTARY, FT_STEP_GATE, FT_STEP_PROBE, FT_STEP_ATTEND,
+    FT_STEP_MULTIPLY, FT_STEP_ROTARY, FT_STEP_GATE, FT_STEP_PROBE, FT_STEP_ATTEND, FT_STEP_MEAN_POOL,
 };
 
 struct ft_value {
@@ -46,7 +46,7 @@ struct ft_step {
     int weight, bias;        /* parameters (the first of a joined matrix), -1 = none; NORM: gain, bias; GEM: p;
                                 ATTENTION: its table of biases */
     size_t inputs, outputs;  /* LINEAR, and CONVOLUTION: I, O; the former at each position */
-    struct ft_windows windows;      /* CONVOLUTION, DEPTHWISE, MAX_POOL */
+    struct ft_windows windows;      /* CONVOLUTION, DEPTHWISE, MAX_POOL, MEAN_POOL */
     int norm;                /* CONVOLUTION, DEPTHWISE: the batch norm that went into its weights, -1 = none */
     enum ft_activation activation;  /* CONVOLUTION, DEPTHWISE, BATCH_NORM, DROPOUT_ADD: what comes after it in the same step */
     int rotary;              /* ROTARY: which of the plan's */

@@ -3,17 +3,17 @@
 
 #include <string.h>
 
-void ft_rows_join(float *y, const float *const in[3], size_t rows, size_t width)
+void ft_rows_join(float *y, const float *const in[], size_t count, size_t rows, size_t width)
 {
     for (size_t r = 0; r < rows; r++)
-        for (size_t k = 0; k < 3; k++)
-            memcpy(y + (r * 3 + k) * width, in[k] + r * width, width * sizeof(float));
+        for (size_t k = 0; k < count; k++)
+            memcpy(y + (r * count + k) * width, in[k] + r * width, width * sizeof(float));
 }
 
-void ft_rows_split(float *dx, const float *dy, size_t rows, size_t width, size_t which)
+void ft_rows_split(float *dx, const float *dy, size_t count, size_t rows, size_t width, size_t which)
 {
     for (size_t r = 0; r < rows; r++)
-        memcpy(dx + r * width, dy + (r * 3 + which) * width, width * sizeof(float));
+        memcpy(dx + r * width, dy + (r * count + which) * width, width * sizeof(float));
 }
 
 void ft_rows_repeat(float *y, const float *row, size_t rows, size_t width)

@@ -328,7 +328,7 @@ void ft_running_forward(const struct ft_running *run, const struct ft_step *step
             k->dropout_add(y, in[0], in[1], &dropout, &items, width);
         break;
     case FT_STEP_JOIN:
-        ft_rows_join(y, in, rows, width / 3);
+        ft_rows_join(y, in, (size_t)step->in_count, rows, width / (size_t)step->in_count);
         break;
     case FT_STEP_ATTENTION:
         attention = ft_running_attention(r, step);

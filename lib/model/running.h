@@ -145,9 +145,9 @@ size_t ft_running_rows(const struct ft_running *run, int value, const struct ft_
 /* The rows that make an item in a step's input: its tokens; of a map that is pooled its positions; else one. */
 struct ft_rows ft_running_rows_in(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker);
 
-/* row-steps.c: y[R,3W] = three rows side by side, and a third of them back; y[R,W] = the one row again and again, and drow += the sum of columns from..to. */
-void ft_rows_join(float *y, const float *const in[3], size_t rows, size_t width);
-void ft_rows_split(float *dx, const float *dy, size_t rows, size_t width, size_t which);
+/* row-steps.c: y[R,count*W] = rows side by side, and one of them back; y[R,W] = the one row again and again, and drow += the sum of columns from..to. */
+void ft_rows_join(float *y, const float *const in[], size_t count, size_t rows, size_t width);
+void ft_rows_split(float *dx, const float *dy, size_t count, size_t rows, size_t width, size_t which);
 void ft_rows_repeat(float *y, const float *row, size_t rows, size_t width);
 void ft_rows_sum(float *drow, const float *dy, size_t rows, size_t width, size_t from, size_t to);
 

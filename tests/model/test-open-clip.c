@@ -26,7 +26,7 @@ static const char *make(const struct list *list)
 
     ft_directory_make(directory);
     copy(ft_arena_print(&arena, GOLDEN "%s.json", list->architecture), ft_arena_print(&arena, "%s/open_clip_config.json", directory));
-    copy("tests/golden/tokenizer/general/xlmr.json", ft_arena_print(&arena, "%s/tokenizer.json", directory));
+    copy(strncmp(list->architecture, "RN", 2) == 0 ? "tests/golden/tokenizer/general/clip-hf.json" : "tests/golden/tokenizer/general/xlmr.json", ft_arena_print(&arena, "%s/tokenizer.json", directory));
     ft_file_write(ft_arena_print(&arena, "%s/tokenizer_config.json", directory), pad, strlen(pad));
     write_weights(ft_arena_print(&arena, "%s/open_clip_model.safetensors", directory), list, (struct content){.beside = "logit_scale"});
     return directory;
@@ -65,7 +65,7 @@ static void test_list(const struct list *list)
 int main(void)
 {
     static const char *const names[] = {"xlm-roberta-base-ViT-B-32", "roberta-ViT-B-32", "xlm-roberta-large-ViT-H-14", "ViT-B-16-SigLIP",
-                                        "ViT-SO400M-14-SigLIP-384", "ViT-B-16-SigLIP2"};
+                                        "ViT-SO400M-14-SigLIP-384", "ViT-B-16-SigLIP2", "RN50", "RN101", "RN50x4", "RN50-quickgelu"};
 
     ok(mkdtemp(place) && read_lists(GOLDEN "names.txt") == 0, "lists of names");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

@@ -68,6 +68,7 @@ int main(void)
     test_model("clip", make_model("clip", "transformers", "model.safetensors"), "text_model.", "vision_model.");
     test_model("open-clip", make_model("open-clip", "open_clip", own), "transformer.", "visual.");
     test_model("xlm-roberta", make_model_of("open-clip", "xlmr", "xlm-roberta", "open_clip", own), "text.transformer.", "visual.transformer.");
+    test_model("resnet", make_model_of("open-clip", "clip-hf", "resnet", "open_clip", own), "transformer.", "visual.layer");
     test_model("siglip", make_model_of("open-clip", "t5", "siglip", "open_clip", own), "text.", "visual.trunk.");
     ft_directory_remove(place);
     ft_arena_free(&arena);

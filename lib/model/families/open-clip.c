@@ -243,9 +243,13 @@ static int build_text(struct ft_builder *b, const json_t *config, const char *pa
 
 static int build_image(struct ft_builder *b, const json_t *config, const char *path)
 {
+    const json_t *part = ft_open_clip_part(config, "vision_cfg");
+
     if (check_model(config, path) < 0)
         return -1;
-    return (ft_json_text(ft_open_clip_part(config, "vision_cfg"), "timm_model_name") ? ft_open_clip_timm_build : build_own_image)(b, config, path);
+    if (ft_json_text(part, "timm_model_name"))
+        return ft_open_clip_timm_build(b, config, path);
+    return (json_is_array(json_object_get(part, "layers")) ? ft_open_clip_resnet_build : build_own_image)(b, config, path);
 }
 
 /* A tower of transformers or timm lies one deeper than what stands behind it. */

@@ -21,6 +21,9 @@ int ft_open_clip_input(struct ft_builder *b, const json_t *config, const char *p
 /* vision_cfg's image_size, a number or the same one twice. */
 int ft_open_clip_size(const json_t *part, const char *path, size_t *size);
 
+/* OpenAI's ResNets, whose vision_cfg.layers is a list. */
+int ft_open_clip_resnet_build(struct ft_builder *b, const json_t *config, const char *path);
+
 /* Towers by others: transformers' (text_cfg.hf_model_name), timm's (vision_cfg.timm_model_name). */
 int ft_open_clip_hf_build(struct ft_builder *b, const json_t *config, const char *path);
 int ft_open_clip_timm_build(struct ft_builder *b, const json_t *config, const char *path);

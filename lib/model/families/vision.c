@@ -114,6 +114,18 @@ int ft_vision_max_pool(struct ft_builder *b, int input, size_t kernel, size_t st
     return node;
 }
 
+int ft_vision_mean_pool(struct ft_builder *b, int input, size_t kernel, const char *name)
+{
+    const struct ft_node in = *ft_build_at(b, input);
+    int node;
+
+    if (kernel == 1)
+        return input;
+    node = ft_build_node(b, FT_OP_MEAN_POOL, in.width, input, -1, -1, "%s", name);
+    place_windows(b, node, &in, kernel, kernel, FT_PADDING_VALID);
+    return node;
+}
+
 int ft_vision_add(struct ft_builder *b, int input, int residual, const char *name)
 {
     return same_size(b, ft_build_node(b, FT_OP_ADD, ft_build_at(b, input)->width, input, residual, -1, "%s", name), input);

@@ -31,6 +31,7 @@ int ft_vision_norm(struct ft_builder *b, int input, const struct ft_norms *norms
 /* FT_IDENTITY adds no node. */
 int ft_vision_activation(struct ft_builder *b, int input, enum ft_activation f, const char *name);
 int ft_vision_max_pool(struct ft_builder *b, int input, size_t kernel, size_t stride, const char *name);
+int ft_vision_mean_pool(struct ft_builder *b, int input, size_t kernel, const char *name);   /* windows side by side; 1 adds no node */
 int ft_vision_add(struct ft_builder *b, int input, int residual, const char *name);
 
 /* Each channel times a factor that all of the item's map decides (Hu et al. 2018): mean, 1 x 1 convolutions `reduce` with f and `excite` with a sigmoid. */

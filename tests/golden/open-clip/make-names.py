@@ -19,7 +19,8 @@ configs = {"roberta-base": RobertaConfig(vocab_size=50265, **base), "xlm-roberta
 open_clip.hf_model.AutoConfig = SimpleNamespace(from_pretrained=lambda name: configs[name])
 
 lines = []
-for name in ("xlm-roberta-base-ViT-B-32", "roberta-ViT-B-32", "xlm-roberta-large-ViT-H-14", "ViT-B-16-SigLIP", "ViT-SO400M-14-SigLIP-384", "ViT-B-16-SigLIP2"):
+for name in ("xlm-roberta-base-ViT-B-32", "roberta-ViT-B-32", "xlm-roberta-large-ViT-H-14", "ViT-B-16-SigLIP", "ViT-SO400M-14-SigLIP-384", "ViT-B-16-SigLIP2",
+             "RN50", "RN101", "RN50x4", "RN50-quickgelu"):
     config = open_clip.get_model_config(name)
     with torch.device("meta"):
         made = {k: v for k, v in config.items() if k != "custom_text"}

@@ -12,7 +12,7 @@ os.chdir(here)
 import open_clip, open_clip.hf_model, open_clip.timm_model, timm
 from functools import partial
 from types import SimpleNamespace
-from open_clip.model import CustomTextCLIP
+from open_clip.model import CLIP, CustomTextCLIP
 from open_clip.tokenizer import HFTokenizer
 from timm.models.vision_transformer import VisionTransformer
 from transformers import BertConfig, RobertaConfig, XLMRobertaConfig
@@ -61,20 +61,41 @@ def short_of(key, first, second):
     return key[len(first):] if key.startswith(first) else key[len(second):] if key.startswith(second) else None
 
 
-def model_case(name, words, dim, text, vision, ready, encoder=None, beside=False, **more):
-    config = dict(embed_dim=dim, vision_cfg=vision, text_cfg=text, custom_text=True, **more)
+def list_names(library, name, state):
+    """As that of ../clip/make.py, a batch norm in one line."""
+    before = ""
+    names.append(f"= {library} {name}")
+    for key, value in state.items():
+        stem = key.rsplit(".", 1)[0]
+        if stem + ".running_mean" in state:
+            if not key.endswith(".weight"):
+                continue
+            key = stem + ".*"
+        shared = len(os.path.commonprefix([key, before]))
+        if value.ndim:
+            names.append(f"{shared} {key[shared:]} {','.join(map(str, value.shape))}")
+            before = key
+
+
+def model_case(name, words, dim, text, vision, ready, encoder=None, beside=False, custom=True, train=False, **more):
+    """`train`: images once more by the batch's statistics, the tokenizer's name being "train"."""
+    config = dict(embed_dim=dim, vision_cfg=vision, text_cfg=text, **({"custom_text": True} if custom else {}), **more)
     if encoder:
         encoders[text["hf_model_name"]] = encoder
-    model = fill(CustomTextCLIP(**{k: v for k, v in config.items() if k != "custom_text"}).eval())
+    model = fill((CustomTextCLIP if custom else CLIP)(**{k: v for k, v in config.items() if k != "custom_text"}).eval())
     write(f"{name}/open_clip_config.json", {"model_cfg": config, "preprocess_cfg": ready})
     if beside:
         write(f"{name}/config.json", {k: v for k, v in encoder.to_dict().items() if k not in ("transformers_version", "dtype", "architectures")})
     list_names("open_clip", name, model.state_dict())
-    turned = lambda key: key in ("text.text_projection", "visual.proj")
+    turned = lambda key: key in ("text_projection", "text.text_projection", "visual.proj")
     size, values = vision["image_size"], (ready.get("mean", CLIP_VALUES[0]), ready.get("std", CLIP_VALUES[1]))
-    case(name, "open_clip", "text", 0, words, model, model.encode_text(tokens(name, words, text)), lambda k: short_of(k, "text.transformer.", "text.")
-         if encoder else short_of(k, "text.", "?"), turned)
-    case(name, "open_clip", "image", size, "-", model, model.encode_image(prepared(size, values)), lambda k: short_of(k, "visual.trunk.", "visual."), turned)
+    first, second = ("text.transformer.", "text.") if encoder else ("text.", "?") if custom else ("?", "")
+    case(name, "open_clip", "text", 0, words, model, model.encode_text(tokens(name, words, text)),
+         lambda k: None if k.startswith("visual.") else short_of(k, first, second), turned)
+    for t in (False, True) if train else (False,):
+        model.train(t)
+        case(name, "open_clip", "image", size, "train" if t else "-", model, model.encode_image(prepared(size, values)),
+             lambda k: short_of(k, "visual.trunk.", "visual."), turned)
 
 
 sizes = dict(num_hidden_layers=2, intermediate_size=40, hidden_dropout_prob=0., attention_probs_dropout_prob=0., pad_token_id=1)
@@ -96,6 +117,7 @@ model_case("trunk-clip", "clip-hf", 16, own_text, dict(image_size=224, timm_mode
 model_case("trunk-linear", "clip-hf", 16, own_text, dict(image_size=224, timm_model_name="vit_base_patch32_224", timm_pool="token", timm_proj="linear",
                                                          timm_proj_bias=True), VALUES)
 model_case("trunk-mlp", "clip-hf", 16, own_text, dict(image_size=224, timm_model_name="vit_base_patch32_clip_224", timm_pool="", timm_proj="mlp"), VALUES)
+model_case("resnet", "clip-hf", 20, own_text, dict(image_size=104, layers=[1, 2, 1, 1], width=8, patch_size=None), {}, custom=False, train=True, quick_gelu=True)
 
 open("expected.txt", "w").write("\n".join(out) + "\n")
 open("names.txt", "w").write("\n".join(names) + "\n")
