@@ -178,7 +178,7 @@ static const struct op {
     int least, most;
     const char *attributes;
 } ops[] = {
-    {"Abs", 1, 1, ""}, {"Add", 2, 2, ""}, {"And", 2, 2, ""}, {"BatchNormalization", 5, 5, "epsilon "}, {"Cast", 1, 1, "to "}, {"Clip", 1, 3, ""},
+    {"Abs", 1, 1, ""}, {"Add", 2, 2, ""}, {"AveragePool", 1, 1, "kernel_shape pads strides "}, {"And", 2, 2, ""}, {"BatchNormalization", 5, 5, "epsilon "}, {"Cast", 1, 1, "to "}, {"Clip", 1, 3, ""},
     {"Concat", 1, 8, "axis "}, {"Conv", 2, 3, "group kernel_shape pads strides "}, {"Cos", 1, 1, ""}, {"CumSum", 2, 2, "exclusive "}, {"Div", 2, 2, ""},
     {"Equal", 2, 2, ""}, {"Erf", 1, 1, ""}, {"Exp", 1, 1, ""}, {"Expand", 2, 2, ""}, {"Flatten", 1, 1, "axis "}, {"Gather", 2, 2, "axis "},
     {"GatherND", 2, 2, "batch_dims "}, {"GlobalAveragePool", 1, 1, ""}, {"Identity", 1, 1, ""}, {"LayerNormalization", 2, 3, "axis epsilon "},

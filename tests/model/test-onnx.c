@@ -109,12 +109,12 @@ static void copy(const char *from, const char *to)
 /* A directory without weights, which are made here. */
 static const char *make_golden(const struct golden *g, const char *from, const char *name)
 {
-    static const char *const files[] = {"config.json", "preprocessor_config.json", "open_clip_config.json"};
-    const char *directory = ft_arena_print(&arena, "%s/%s", place, name);
+    static const char *const files[] = {"config.json", "preprocessor_config.json", "open_clip_config.json", "tokenizer_config.json"};
+    const char *directory = ft_arena_print(&arena, "%s/%s-%s", place, g->library, name);
     const char *weights = strcmp(g->library, "open_clip") == 0 ? "open_clip_model.safetensors" : "model.safetensors";
 
     ft_directory_make(directory);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         copy(ft_arena_print(&arena, "%s/%s", from, files[i]), ft_arena_print(&arena, "%s/%s", directory, files[i]));
     copy(ft_arena_print(&arena, "tests/golden/tokenizer/general/%s.json", g->tokenizer), ft_arena_print(&arena, "%s/tokenizer.json", directory));
     write_weights(ft_arena_print(&arena, "%s/%s", directory, weights), find(g->library, name), (struct content){.numbers = true});
@@ -162,7 +162,8 @@ static void test_families(void)
     char *all = read_all("tests/golden/onnx/files.txt", &size);
     struct golden g;
 
-    ok(all && read_lists("tests/golden/vision/names-tiny.txt") == 0 && read_lists("tests/golden/clip/names.txt") == 0, "golden numbers are there");
+    ok(all && read_lists("tests/golden/vision/names-tiny.txt") == 0 && read_lists("tests/golden/clip/names.txt") == 0 &&
+       read_lists("tests/golden/open-clip/names.txt") == 0, "golden numbers are there");
     for (char *line = all; line && *line; line = strchr(line, '\n') + 1)
         if (g = (struct golden){0}, sscanf(line, "%x %zu %127[^ \n]%*1[ ]%31s %31s", &g.crc, &g.nodes, g.model, g.library, g.tokenizer) >= 3)
             test_golden(&g);

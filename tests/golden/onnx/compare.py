@@ -6,7 +6,7 @@ Each model is exported by ft-export, checked by onnx.checker with shapes inferre
 one token and as long as the model takes. Token ids and pixels come from what lies beside model.onnx, as another program would make them. The error is the
 largest difference over the largest number of the embedding, at least 1. MODEL@FILE.onnx compares a file that is there.
 """
-import json, os, re, subprocess, sys, tempfile
+import json, os, re, string, subprocess, sys, tempfile
 import numpy as np, onnx, onnxruntime as ort
 
 WORDS = "the a cat dog sat on mat zebra bird and red fox jumped over lazy moon, 12 of! ünïcode 東京 tower running faster than light".split()
@@ -61,6 +61,12 @@ def texts(model, directory, session, work):
     config, other = settings(directory, "config.json"), settings(directory, "open_clip_config.json").get("model_cfg", {})
     static = not (config or other) or config.get("model_type") in ("model2vec", "static") or "StaticEmbedding" in json.dumps(settings(directory, "modules.json"))
     padding = other.get("text_cfg", config.get("text_config", config)).get("pad_token_id", 1 if config.get("model_type") == "siglip" else 0) or 0
+    told, clean = other.get("text_cfg", {}), lambda row: row
+    if told.get("pool_type") == "last":
+        padding = tokenizer.token_to_id(settings(directory, "tokenizer_config.json")["pad_token"])
+    if told.get("tokenizer_kwargs", {}).get("clean") == "canonicalize":
+        bare = str.maketrans("_", " ", string.punctuation.replace("_", ""))
+        clean = lambda row: " ".join(row.translate(bare).lower().split())
     limit = longest(model, work)
     characters = 1 << 30
     if not static:
@@ -73,7 +79,7 @@ def texts(model, directory, session, work):
     with open(path, "w") as file:
         file.write("text\n" + "".join('"%s"\n' % row for row in rows))
     want = embed(model, work, "--unlabeled", path, *([] if static else ["--max-length", str(limit)]))
-    codes = [tokenizer.encode(row[:characters], add_special_tokens=not static) for row in rows]
+    codes = [tokenizer.encode(clean(row)[:characters], add_special_tokens=not static) for row in rows]
 
     def batch(which, more):
         length = max(1, max(len(codes[i].ids) for i in which)) + more
