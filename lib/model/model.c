@@ -167,7 +167,7 @@ static int build_nodes(struct ft_builder *build, const struct ft_tailoring *how,
 
     if (!path || says_static(model, &is_static) < 0 || (!(is_static && !ft_file_exists(path)) && !(json = ft_json_read(path))))
         return -1;
-    if ((family = find_family(model, json, path, is_static, tower)) && (!how || ft_tailor_config(model, json, path, how) == 0) &&
+    if ((family = find_family(model, json, path, is_static, tower)) && (!how || ft_tailor_config(model, json, tower, path, how) == 0) &&
         (node = build_family(build, family, json, path)) >= 0)
         result = model->scorer || (ft_modules_build(build, node) == 0 && (!model->tailored || ft_tailored_freeze(model) == 0)) ? 0 : -1;
     if (result == 0 && how)
@@ -220,10 +220,10 @@ static int open_tokenizer(struct ft_model *model)
     return ft_tokenizer_use(model->tokenizer, model->tokenizer_use) < 0 || ft_static_limit(model) < 0 ? -1 : 0;
 }
 
-/* What ft.json says, and where it is to be changed a place for that. */
-static int read_tailored(struct ft_model *model, const struct ft_tailoring *how)
+/* What ft.json says, which of two towers of one config.json is of both, and where it is to be changed a place for that. */
+static int read_tailored(struct ft_model *model, const struct ft_tailoring *how, int tower)
 {
-    if (ft_tailored_read(model) < 0)
+    if (tower < 0 && ft_tailored_read(model) < 0)
         return -1;
     if (how && !model->tailored && !(model->tailored = ft_arena_zero(&model->arena, 1, sizeof *model->tailored)))
         return -1;
@@ -241,7 +241,7 @@ struct ft_model *ft_model_open_one(const char *directory, const struct ft_openin
         return NULL;
     }
     model->scorer = how->scorer;
-    if (find_places(model, directory) == 0 && (how->tower >= 0 || read_tailored(model, how->tailoring) == 0))
+    if (find_places(model, directory) == 0 && read_tailored(model, how->tailoring, how->tower) == 0)
         result = build_nodes(&build, how->tailoring, how->tower);
     if (ft_build_finish(&build) == 0 && result == 0 && (model->input != FT_INPUT_TEXT || open_tokenizer(model) == 0))
         return model;
@@ -256,7 +256,7 @@ struct ft_model *ft_model_open_sized(const char *directory, size_t side)
     struct ft_model *model = NULL;
 
     if (ft_towers_find(&arena, directory, &towers) == 0)
-        model = towers.kind ? ft_towers_open(directory, &towers) : ft_model_open_one(directory, &(struct ft_opening){.side = side, .tower = -1});
+        model = towers.kind ? ft_towers_open(directory, &towers, NULL) : ft_model_open_one(directory, &(struct ft_opening){.side = side, .tower = -1});
     ft_arena_free(&arena);
     return model;
 }

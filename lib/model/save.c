@@ -183,14 +183,26 @@ static size_t collect(const struct ft_model *model, const char *file, const stru
     return count;
 }
 
+static bool is_edited(const struct ft_model *model)
+{
+    return model->tailored && model->tailored->fresh;
+}
+
+/* May a tensor that no node uses stay? Of two towers what is not in a block that is gone. */
+static bool stays(const struct ft_model *model, const char *name)
+{
+    if (!model->tower_count)
+        return !is_edited(model) || ft_tensor_kept(name);
+    return !(is_edited(model->towers[FT_TOWER_TEXT]) || is_edited(model->towers[FT_TOWER_IMAGE])) || !ft_name_block(name);
+}
+
 /* Then what the nodes do not use. */
 static size_t collect_rest(const struct ft_model *model, const struct ft_safetensors *source, const bool *used, struct ft_safetensor *out)
 {
-    bool edited = model->tailored && model->tailored->fresh;
     size_t count = 0;
 
     for (size_t i = 0; i < source->count; i++)
-        if (!used[i] && (!edited || ft_tensor_kept(source->tensors[i].name)))
+        if (!used[i] && stays(model, source->tensors[i].name))
             out[count++] = source->tensors[i];
     return count;
 }
@@ -238,7 +250,7 @@ static int save_weights(struct ft_arena *arena, const struct ft_model *model, co
 
         for (int t = 1; t < model->tower_count; t++)
             count += collect(model->towers[t], file, &source, tensors + count, used);
-        count += collect_rest(first, &source, used, tensors + count);
+        count += collect_rest(model, &source, used, tensors + count);
         narrow(model, tensors, count);
         result = ft_logits_replace(arena, model, tensors, count) < 0 ? -1 : ft_safetensors_write(path, tensors, count);
     }
@@ -312,8 +324,8 @@ static int save_small_files(struct ft_arena *arena, const struct ft_model *model
 static int save_pair(struct ft_arena *arena, const struct ft_model *model, const char *directory, bool own)
 {
     ft_towers_tell_saved(model);
-    return save_small_files(arena, model->towers[FT_TOWER_TEXT], directory) < 0 || ft_towers_write(arena, model, directory) < 0
-               ? -1 : save_all_weights(arena, model, directory, own);
+    return save_small_files(arena, model->towers[FT_TOWER_TEXT], directory) < 0 || ft_pair_write_config(arena, model, directory) < 0 ||
+           ft_towers_write(arena, model, directory) < 0 ? -1 : save_all_weights(arena, model, directory, own);
 }
 
 /* Of joined towers, what says that they are. */
@@ -333,7 +345,7 @@ static int save(struct ft_arena *arena, const struct ft_model *model, const char
                own ? ft_towers_save(arena, model, directory) : save_around_towers(arena, model, directory);
     if (ft_modules_read(arena, model->directory, &modules) < 0 || save_small_files(arena, model, directory) < 0)
         return -1;
-    if (model->tailored && model->tailored->fresh)
+    if (is_edited(model))
         return ft_tailored_write(arena, model, directory) < 0 ? -1 : save_all_weights(arena, model, directory, own);
     if (!modules.written && assumes_modules(model) && (ft_static_is(model) ? write_static_modules : write_modules)(arena, model, directory) < 0)
         return -1;

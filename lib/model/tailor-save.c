@@ -335,6 +335,31 @@ int ft_tailored_write(struct ft_arena *arena, const struct ft_model *model, cons
     return write_edits(arena, model, directory, alone);
 }
 
+int ft_pair_write_config(struct ft_arena *arena, const struct ft_model *model, const char *directory)
+{
+    const struct ft_model *first = model->towers[FT_TOWER_TEXT];
+    const char *body = ft_model_path(arena, directory, first->body), *path = body ? ft_arena_print(arena, "%s/%s", body, ft_config_name(first->weights)) : NULL;
+    json_t *config = path ? ft_json_read(path) : NULL, *part[FT_CONFIG_PARTS];
+    bool changed = false;
+    int result = config ? 0 : -1;
+
+    for (int t = 0; t < FT_TOWERS; t++) {
+        const struct ft_tailored *edited = model->towers[t]->tailored;
+
+        for (size_t i = 0, parts = ft_config_parts(config, t, part); result == 0 && edited && i < parts; i++) {
+            if (edited->layers && ft_layers_key(part[i]))
+                result = ft_config_layers(part[i], ft_layers_key(part[i]), edited->layers);
+            if (edited->sets_dropout)
+                ft_config_dropout(part[i], edited->dropout);
+            changed = true;
+        }
+    }
+    if (result == 0 && changed)
+        result = ft_json_save(path, config);
+    json_decref(config);
+    return result;
+}
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);

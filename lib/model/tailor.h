@@ -54,7 +54,7 @@ struct ft_tailored {
 
 /* `directory` with edits made, each "NAME=VALUE" as ft-tailor's options have it:
  *     layers=N  dropout=X  image-size=N  embedding=NODE  pool=KIND:k=v  dim=N  head=mlp:k=v  normalize  freeze=PATTERN  unfreeze=PATTERN  max-length=N  prompt=[ROLE=]TEXT
- * in their order, but layers, dropout and image-size, which are first. A new weight of a linear layer with I inputs, and its bias, is uniform between -1/sqrt(I) and 1/sqrt(I), as
+ * in their order, but layers, dropout and image-size, which are first; of two towers as towers.h has them. A new weight of a linear layer with I inputs, and its bias, is uniform between -1/sqrt(I) and 1/sqrt(I), as
  * torch.nn.Linear begins: number k of tensor NAME in FILE is number k of ft_random_start(seed, crc32c("FILE/NAME")). Gains begin as 1, biases of norms as 0.
  * Without any edit the head of a classifier is taken off, and it is FT_USAGE that there is none. FT_USAGE and FT_BAD name the edit. */
 struct ft_model *ft_model_tailor(const char *directory, const struct ft_list *edits, uint64_t seed);

@@ -30,8 +30,12 @@ int ft_tailored_freeze(struct ft_model *model);
 /* Afterwards: write `freezing` so that, replayed in the end, it freezes what is frozen. */
 int ft_tailored_settle(struct ft_model *model);
 
-/* Edits of what config.json says: layers, dropout. Before the family reads it. */
-int ft_tailor_config(struct ft_model *model, json_t *config, const char *path, const struct ft_tailoring *tailoring);
+/* Edits of what config.json says: layers, dropout; of two towers' what it says of `tower`, else -1. Before the family reads it. */
+int ft_tailor_config(struct ft_model *model, json_t *config, int tower, const char *path, const struct ft_tailoring *tailoring);
+
+/* What it has of one tower, which files of 2022 say twice; how many, at most FT_CONFIG_PARTS. */
+enum { FT_CONFIG_PARTS = 2 };
+size_t ft_config_parts(json_t *config, int tower, json_t *part[FT_CONFIG_PARTS]);
 
 /* So many blocks under `key`, and where config.json names the kind of each as many kinds. */
 int ft_config_layers(json_t *config, const char *key, size_t count);
@@ -53,7 +57,8 @@ bool ft_node_pooled(const struct ft_model *model, int node);
 /* What a fresh parameter begins as. */
 void ft_parameter_begin(const struct ft_model *model, int parameter, uint64_t seed, float *to);
 
-/* Blocks the family's nodes are in ("encoder.layer.3.output": the fourth). */
+/* The block that a node or tensor of the name is in ("encoder.layer.3.output": the fourth), 0: in none; and how many the family's nodes are in. */
+size_t ft_name_block(const char *name);
 size_t ft_model_blocks(const struct ft_model *model);
 
 /* Where config.json says how many blocks there are; NULL where it does not. */
@@ -61,6 +66,9 @@ const char *ft_layers_key(const json_t *config);
 
 /* Write config.json, modules.json and what it names, and ft.json of a model that was edited; weights are the caller's. */
 int ft_tailored_write(struct ft_arena *arena, const struct ft_model *model, const char *directory);
+
+/* Write into config.json what was edited of two towers that it is of. */
+int ft_pair_write_config(struct ft_arena *arena, const struct ft_model *model, const char *directory);
 
 /* What is frozen, as "edits" of an ft.json; none where nothing is. FT_USAGE: a pattern is not UTF-8. */
 int ft_freezing_put(const struct ft_model *model, json_t *json);

@@ -242,7 +242,7 @@ static int take_adapter(struct ft_model *model, const char *directory)
     return model->adapter ? ft_logits_read_beside(directory, &model->logits) : -1;
 }
 
-struct ft_model *ft_towers_open(const char *directory, const struct ft_towers *towers)
+struct ft_model *ft_towers_open(const char *directory, const struct ft_towers *towers, const struct ft_tailoring *const how[FT_TOWERS])
 {
     bool joined = towers->kind == FT_TOWERS_JOINED;
     struct ft_model *tower[FT_TOWERS] = {NULL}, *model = NULL;
@@ -251,7 +251,7 @@ struct ft_model *ft_towers_open(const char *directory, const struct ft_towers *t
     for (int t = 0; result == 0 && t < FT_TOWERS; t++) {
         const char *path = joined ? towers->place[t] : directory;
 
-        if (!(tower[t] = ft_model_open_one(path, &(struct ft_opening){.tower = joined ? -1 : t})))
+        if (!(tower[t] = ft_model_open_one(path, &(struct ft_opening){.tower = joined ? -1 : t, .tailoring = how ? how[t] : NULL})))
             result = -1;
     }
     if (result < 0)

@@ -62,8 +62,8 @@ int ft_towers_find(struct ft_arena *arena, const char *directory, struct ft_towe
 int ft_towers_find_plain(struct ft_arena *arena, const char *directory, struct ft_towers *towers);
 int ft_towers_find_adapter(struct ft_arena *arena, const char *directory, const json_t *json, struct ft_towers *towers);
 
-/* The outer model of a directory that has two: nodes only, as ft_model_open_nodes. */
-struct ft_model *ft_towers_open(const char *directory, const struct ft_towers *towers);
+/* The outer model of a directory that has two: nodes only, as ft_model_open_nodes. `how`, of paired ones: edits of each, or NULL; NULL: none. */
+struct ft_model *ft_towers_open(const char *directory, const struct ft_towers *towers, const struct ft_tailoring *const how[FT_TOWERS]);
 
 /* The same of two models that are open, with their parameters; they are the outer model's from then on, also where it fails. FT_USAGE: one does not read
  * what its tower reads, or their dimensions differ. */
@@ -78,8 +78,10 @@ void ft_towers_tell(struct ft_model *model);
 /* The tower that an outer node is of, and its number there. */
 const struct ft_model *ft_towers_node(const struct ft_model *model, int node, int *inside);
 
-/* Edits of a directory of two towers, and of two models that are joined by them: as ft_model_tailor. An edit goes to the towers that it can be of: dim and
- * head to each that has not that many dimensions yet, normalize to both, max-length and prompt to the text tower, image-size to the other, freeze and unfreeze by their names. */
+/* Edits of a directory of two towers, and of two models that are joined by them: as ft_model_tailor. The value of layers, dropout, pool, dim and head may have
+ * its tower before it, "layers=text=3", and that of embedding has, "embedding=text.NODE". Without one an edit goes to the towers that it can be of: dropout and
+ * normalize to both, dim and head to each that has not that many dimensions yet, max-length and prompt to the text tower, image-size to the other, freeze and
+ * unfreeze by their names. Of one config.json there are layers, dropout and freezing. */
 struct ft_model *ft_towers_tailor(const char *directory, const struct ft_towers *towers, const struct ft_list *edits, uint64_t seed);
 struct ft_model *ft_model_join(const char *text, const char *image, const struct ft_list *edits, uint64_t seed);
 

@@ -1,6 +1,6 @@
 /* test-lora-towers.c - adapters on two towers: against PEFT over a CLIPModel, its files read, gradients and steps in float64; in one tower alone; saved and read
- * again, for a model of both and for joined ones; what is refused. Numbers: tests/golden/lora/make-towers.py. With arguments "clip DIR" or "vit DIR": make a
- * model there, for the tests of the pipe. */
+ * again, for a model of both and for joined ones; what is refused. Numbers: tests/golden/lora/make-towers.py. With arguments "clip DIR", "open-clip DIR" or
+ * "vit DIR": make a model there, for the tests of tools. */
 #include "../train/pair-world.h"
 #include "base/pool.h"
 #include "model/adapter.h"
@@ -330,7 +330,12 @@ int main(int argc, char **argv)
     if (read_lists("tests/golden/clip/names.txt") < 0 || read_lists("tests/golden/vision/names-tiny.txt") < 0)
         return 1;
     if (argc == 3) {
-        strcmp(argv[1], "vit") == 0 ? make_vit(argv[2]) : make_model_in(argv[2], "clip", "clip-hf", "clip", "transformers", "model.safetensors");
+        bool own = strcmp(argv[1], "open-clip") == 0;
+
+        if (strcmp(argv[1], "vit") == 0)
+            make_vit(argv[2]);
+        else
+            make_model_in(argv[2], "clip", "clip-hf", argv[1], own ? "open_clip" : "transformers", own ? "open_clip_model.safetensors" : "model.safetensors");
         return 0;
     }
     ft_pool_set_threads(2);

@@ -67,8 +67,55 @@ test_expect_success 'frozen by tower; edited again; the embeddings stay' '
     $tailor -m frozen --unfreeze "image.2_*" -o thawed && $tailor -m thawed | grep -q "^image: .* 48 trainable" &&
     $tailor -m both --image-size 32 -o larger && $tailor -m larger | grep -q "^image.pixels  *pixels  *\[32, 32, 3\]" &&
     $tailor -m frozen --dim 4 -o narrow && $tailor -m narrow | grep -q "^image: .* 24 trainable" &&
-    test_expect_code 2 ft-tailor -m frozen --layers 1 -o none 2>err && test_grep "of which of two towers" err &&
+    test_expect_code 2 ft-tailor -m frozen --layers 1 -o none 2>err && test_grep "layers 1: of which of two towers is not said: text=1 or image=1" err &&
     test_expect_code 2 ft-tailor -m frozen -o none 2>err && test_grep "no edit" err && test_no_file none
+'
+
+test_expect_success 'edits of the tower that is named: layers, pools, projections, cuts; embeddings end in unit length' '
+    $tailor -m both --layers text=1 --freeze "text.encoder.layer.0.*" -o short && $tailor -m short >list && test_grep "^text: bert, 20 nodes" list &&
+    test_grep "^image: resnet, 42 nodes" list && cmp both/image/model.safetensors short/image/model.safetensors &&
+    $tailor -m both/text --layers 1 -o text-alone && ft-embed -q -m text-alone --modality text mixed | embeddings >alone && ft-embed -q -m short mixed | embeddings >out &&
+    { sed -n 1p alone; sed -n 1p images; sed -n 2p alone; sed -n 2p images; } >expect && test_cmp expect out &&
+    $tailor -m both --pool image=gem:p=2,learn=0 --pool text=max -o pooled && $tailor -m pooled --json >list.json && test_grep "\"name\":\"image.pooling\",\"op\":\"gem\"" list.json &&
+    grep -q "\"pooling_mode_max_tokens\": true" pooled/text/1_Pooling/config.json &&
+    $tailor -m both --dim text=4 --head image=mlp:layers=2,out=4 -o narrower && $tailor -m narrower >list && test_grep "^text.3_Dense  *linear  *\[4\]" list &&
+    test_grep "^image.4_Dense  *linear  *\[4\]" list &&
+    $tailor -m both --embedding text.encoder.layer.0.output.LayerNorm --dim 6 -o cut && $tailor -m cut >list && test_grep "^text.2_Dense  *linear  *\[6\]" list &&
+    test_grep "^text.normalize " list && ! grep "^image.3_Dense" list && $tailor -m cut --embedding text.pooling --embedding image.pooling --dim 5 -o again &&
+    $tailor -m again >list && test_grep "^image.2_Dense  *linear  *\[5\]" list && test "$(grep -c "^[a-z]*.normalize " list)" -eq 2 &&
+    $tailor -m both --dropout text=0 -o still && test_grep "\"hidden_dropout_prob\": 0.0" still/text/config.json && cmp both/image/config.json still/image/config.json
+'
+
+test_expect_success 'when they are joined, too; what is frozen in blocks that go is not spoken of any more' '
+    $tailor -m model -m resnet --layers text=1 --pool image=max --dim 6 --seed 3 -o joined && $tailor -m joined >list && test_grep "^text: bert, 20 nodes" list &&
+    $tailor -m both --freeze "text.encoder.layer.1.*" --freeze image -o part && $tailor -m part --layers text=1 -o left && ! grep "layer.1" left/ft.json &&
+    $tailor -m left | grep -q "^image: .* 0 trainable" &&
+    test_expect_code 2 ft-tailor -m both --dim text=4 -o none 2>err && test_grep "texts become 4 dimensions, images 6" err &&
+    test_expect_code 2 ft-tailor -m both --pool mean -o none 2>err && test_grep "pool mean: of which of two towers is not said: text=mean or image=mean" err &&
+    test_expect_code 2 ft-tailor -m both --embedding encoder.layer.0.output -o none 2>err && test_grep "expected text.NODE or image.NODE" err &&
+    test_expect_code 2 ft-tailor -m both --embedding text.nothing -o none 2>err && test_grep "the text tower: --embedding nothing: the model has no such node" err &&
+    test_expect_code 2 ft-tailor -m both --layers image=1 -o none 2>err && test_grep "the image tower: .*has no number of layers" err &&
+    test_expect_code 2 ft-tailor -m both --dropout .1 -o none 2>err && test_grep "the image tower: .*has no rate of dropout" err &&
+    test_expect_code 2 ft-tailor -m both --layers video=1 -o none 2>err && test_grep "of which of two towers" err && test_no_file none
+'
+
+test_expect_success 'CLIP, both towers in one config.json: fewer layers, dropout, and what that cannot say' '
+    clip=$PWD/clip && (cd "$TOP" && "${FT_BUILD:-$TOP/build}"/tests/model/test-lora-towers clip "$clip") &&
+    $tailor -m clip --layers text=1 --dropout image=.25 --freeze image -o less && $tailor -m less >list && test_grep "^text: clip_text_model, 16 nodes" list &&
+    test_grep "^image: clip_vision_model, .* 0 trainable" list && echo "1 2 0.0 0.25 " >expect &&
+    for key in num_hidden_layers attention_dropout; do sed -n "s/.*\"$key\": \([0-9.]*\).*/\1/p" less/config.json; done | tr "\n" " " >config.said && echo >>config.said && test_cmp expect config.said &&
+    tr -c "[:print:]" "\n" <less/model.safetensors | head -c 20000 >names && test_grep "logit_scale" names && test_grep "text_model.encoder.layers.0.mlp" names &&
+    ! grep "text_model.encoder.layers.1" names && test_grep "vision_model.encoder.layers.1" names &&
+    ft-embed -q -m clip --modality image mixed | embeddings >before && ft-embed -q -m less --modality image mixed | embeddings >after && test_cmp before after &&
+    ft-embed -q -m clip --modality text mixed | embeddings >before && ft-embed -q -m less --modality text mixed | embeddings >after && ! cmp -s before after &&
+    $tailor -m less --layers image=1 --unfreeze image -o least && $tailor -m least >list && test_grep "^image: clip_vision_model, 19 nodes, .* [1-9][0-9,]* trainable" list &&
+    open=$PWD/open && (cd "$TOP" && "${FT_BUILD:-$TOP/build}"/tests/model/test-lora-towers open-clip "$open") && $tailor -m open --layers image=1 -o open-less &&
+    $tailor -m open-less >list && test_grep "^image: open_clip_image, 17 nodes" list && test_grep "\"layers\": 1" open-less/open_clip_config.json &&
+    test_expect_code 2 ft-tailor -m open --dropout text=.1 -o none 2>err && test_grep "open_clip_config.json has no rate of dropout" err &&
+    for edit in "pool image=mean" "dim 4" "head text=mlp:out=4" "embedding text.pooling" "image-size 48" "max-length 8" "prompt x" normalize; do
+        test_expect_code 2 ft-tailor -m clip --$edit -o none 2>err && test_grep "can say --layers, --dropout, --freeze and --unfreeze, but not --${edit%% *}: that" err || return 1
+    done &&
+    test_expect_code 2 ft-tailor -m clip --layers text=3 -o none 2>err && test_grep "expected a whole number, 1 to 2" err && test_no_file none
 '
 
 test_expect_success 'exported whole, and pulled under a name, of which a tower can be asked' '
