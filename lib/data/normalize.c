@@ -20,12 +20,15 @@ static void add_code(struct ft_general_run *run, struct ft_buffer *out, uint32_t
     add(run, out, bytes, ft_unicode_encode(c, bytes));
 }
 
-/* One of Unicode's four normal forms, of the version that utf8proc has. */
-static void normal_form(struct ft_general_run *run, struct ft_buffer *out, struct ft_string in, utf8proc_option_t options)
+/* Of a part that has no code points newer than the normal forms are. */
+static void form_part(struct ft_general_run *run, struct ft_buffer *out, struct ft_string in, utf8proc_option_t options)
 {
     utf8proc_uint8_t *text = NULL;
-    utf8proc_ssize_t size = utf8proc_map((const utf8proc_uint8_t *)in.data, (utf8proc_ssize_t)in.size, &text, UTF8PROC_STABLE | options);
+    utf8proc_ssize_t size;
 
+    if (run->failed || in.size == 0)
+        return;
+    size = utf8proc_map((const utf8proc_uint8_t *)in.data, (utf8proc_ssize_t)in.size, &text, UTF8PROC_STABLE | options);
     if (size < 0) {
         ft_fail(FT_SYSTEM, "a normal form of %zu bytes: %s", in.size, utf8proc_errmsg(size));
         run->failed = true;
@@ -33,6 +36,24 @@ static void normal_form(struct ft_general_run *run, struct ft_buffer *out, struc
         add(run, out, (const char *)text, (size_t)size);
     }
     free(text);
+}
+
+/* One of Unicode's four normal forms. */
+static void normal_form(struct ft_general_run *run, struct ft_buffer *out, struct ft_string in, utf8proc_option_t options)
+{
+    size_t from = 0, size;
+
+    for (size_t at = 0; at < in.size; at += size) {
+        uint32_t c;
+
+        size = ft_unicode_decode((const uint8_t *)in.data + at, in.size - at, &c);
+        if (!ft_unicode_is_apart(c))
+            continue;
+        form_part(run, out, (struct ft_string){in.data + from, at - from}, options);
+        add(run, out, in.data + at, size);
+        from = at + size;
+    }
+    form_part(run, out, (struct ft_string){in.data + from, in.size - from}, options);
 }
 
 /* Each code point by itself, so a final sigma is not told from another. */
@@ -50,13 +71,6 @@ static void lower(struct ft_general_run *run, struct ft_buffer *out, struct ft_s
     }
 }
 
-static bool is_mark(uint32_t c)
-{
-    utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)c);
-
-    return category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_MC || category == UTF8PROC_CATEGORY_ME;
-}
-
 static void drop_accents(struct ft_general_run *run, struct ft_buffer *out, struct ft_string in)
 {
     size_t size;
@@ -65,16 +79,18 @@ static void drop_accents(struct ft_general_run *run, struct ft_buffer *out, stru
         uint32_t c;
 
         size = ft_unicode_decode((const uint8_t *)in.data + at, in.size - at, &c);
-        if (c < 0x300 || !is_mark(c))
+        if (!ft_unicode_is_accent(c))
             add(run, out, in.data + at, size);
     }
 }
 
 static void replace(struct ft_general_run *run, struct ft_buffer *out, struct ft_string in, const struct ft_normal_step *step)
 {
+    struct ft_string seen = in;
     size_t at = 0, start = 0, stop;
 
-    while (!run->failed && ft_pattern_find(&step->pattern, run->match, in, &start, &stop)) {
+    run->failed |= ft_pattern_see(&step->pattern, &run->seen[0], &seen) < 0;
+    while (!run->failed && ft_pattern_find(&step->pattern, run->match, seen, &start, &stop)) {
         add(run, out, in.data + at, start - at);
         add(run, out, step->content.data, step->content.size);
         at = start = stop;
@@ -190,6 +206,8 @@ static void precompiled_longest(struct ft_general_run *run, struct ft_buffer *ou
     }
 }
 
+enum { ACUTE = 0x301 };   /* a mark that every utf8proc knows */
+
 /* Grapheme by grapheme, as a whole where the map has one so begun, else code point by code point. */
 static void precompiled(struct ft_general_run *run, struct ft_buffer *out, struct ft_string in, const struct ft_charsmap *map)
 {
@@ -204,6 +222,7 @@ static void precompiled(struct ft_general_run *run, struct ft_buffer *out, struc
         uint32_t c;
 
         size = ft_unicode_decode((const uint8_t *)in.data + at, in.size - at, &c);
+        c = ft_unicode_extends(c) ? ACUTE : c;
         if (at && utf8proc_grapheme_break_stateful(before, (utf8proc_int32_t)c, &state)) {
             precompiled_part(run, out, map, (struct ft_string){in.data + start, at - start});
             start = at;

@@ -1,8 +1,10 @@
 /* pattern.c - what tokenizers look for in a text: a literal, or a regular expression by PCRE2.
  *
- * \p{L} and \p{N} are those of the Unicode that PCRE2 was built with (14 in Debian 12): letters that are newer are told apart by newer engines only. */
+ * tokenizers' own engine, Oniguruma, has the categories of Unicode 16, PCRE2 those of the version it was built with (14 in Debian 12). Where versions differ
+ * PCRE2 is given another code point of the same category: so \p{L} and the like say the same, and cost no more. */
 #include "data/tokenizer-general.h"
 #include "base/error.h"
+#include "data/unicode.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -12,19 +14,30 @@
 /* White space as tokenizers' own engines have it: Unicode's White_Space. PCRE2's \s takes U+180E too, which has not been one since Unicode 6.3. */
 #define SPACE "\\t-\\r\\x{85}\\p{Z}"
 
-/* The expression with each \s, and each \S outside of a class, said in full. */
-static int say_spaces(struct ft_buffer *out, struct ft_string text)
+/* \w of Oniguruma: what is alphabetic, circled letters too, marks, digits, connecting punctuation, and the numbers of Latin-1. PCRE2's \w has all numbers and
+ * no marks. */
+#define WORD "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\xb2\\xb3\\xb9\\xbc-\\xbe\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}"
+
+/* What stands for \s or \w, and outside of a class for \S or \W; NULL: what is written. */
+static const char *said_in_full(char letter, bool class)
+{
+    switch (letter) {
+    case 's': return class ? SPACE : "[" SPACE "]";
+    case 'w': return class ? WORD : "[" WORD "]";
+    case 'S': return class ? NULL : "[^" SPACE "]";
+    case 'W': return class ? NULL : "[^" WORD "]";
+    default: return NULL;
+    }
+}
+
+static int say_classes(struct ft_buffer *out, struct ft_string text)
 {
     bool class = false;
 
     for (size_t i = 0; i < text.size; i++) {
         char c = text.data[i], next = i + 1 < text.size ? text.data[i + 1] : 0;
-        const char *said = NULL;
+        const char *said = c == '\\' ? said_in_full(next, class) : NULL;
 
-        if (c == '\\' && next == 's')
-            said = class ? SPACE : "[" SPACE "]";
-        else if (c == '\\' && next == 'S' && !class)
-            said = "[^" SPACE "]";
         class = c == '[' || (class && c != ']');
         if (said ? ft_buffer_print(out, "%s", said) < 0 : ft_buffer_add(out, text.data + i, c == '\\' && next ? 2 : 1) < 0)
             return -1;
@@ -42,7 +55,7 @@ int ft_pattern_make(struct ft_pattern *pattern, struct ft_string text, bool regu
     *pattern = (struct ft_pattern){.literal = text};
     if (!regular)
         return text.size ? 0 : ft_fail(FT_BAD, "a pattern is empty");
-    if (say_spaces(&said, text) < 0 || ft_buffer_add(&said, "", 1) < 0) {
+    if (say_classes(&said, text) < 0 || ft_buffer_add(&said, "", 1) < 0) {
         ft_buffer_free(&said);
         return -1;
     }
@@ -76,6 +89,30 @@ void *ft_pattern_match(void)
 void ft_pattern_match_free(void *match)
 {
     pcre2_match_data_free(match);
+}
+
+int ft_pattern_see(const struct ft_pattern *pattern, struct ft_buffer *buffer, struct ft_string *text)
+{
+    struct ft_string in = *text;
+    size_t size;
+
+    if (!pattern->code)
+        return 0;
+    for (size_t at = 0; at < in.size; at += size) {
+        uint32_t c, other;
+
+        size = ft_unicode_decode((const uint8_t *)in.data + at, in.size - at, &c);
+        if ((other = ft_unicode_stand_in(c)) == c)
+            continue;
+        if (text->data == in.data) {
+            buffer->size = 0;
+            if (ft_buffer_add(buffer, in.data, in.size) < 0)
+                return -1;
+            text->data = buffer->data;
+        }
+        ft_unicode_encode(other, buffer->data + at);
+    }
+    return 0;
 }
 
 /* Compiled, a search has 32 KB of stack, which groups that repeat use up; interpreted it has megabytes. */

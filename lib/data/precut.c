@@ -3,7 +3,6 @@
 #include "data/unicode.h"
 
 #include <string.h>
-#include <utf8proc.h>
 
 /* A cut at work: where its pieces go. */
 struct cutting {
@@ -52,10 +51,12 @@ static void join(struct joining *j, const char *data, size_t size, bool match)
 static void split(const struct cutting *cutting, const struct ft_pattern *pattern, enum ft_cut_behavior behavior, bool invert, struct ft_string text)
 {
     struct joining j = {.cutting = cutting, .behavior = behavior};
+    struct ft_general_run *run = cutting->run;
+    struct ft_string seen = text;
     size_t at = 0, start = 0, stop;
-    void *match = cutting->run->match;
 
-    while (!ft_general_done(cutting->run) && ft_pattern_find(pattern, match, text, &start, &stop)) {
+    run->failed |= ft_pattern_see(pattern, &run->seen[cutting->next - 1], &seen) < 0;
+    while (!ft_general_done(run) && ft_pattern_find(pattern, run->match, seen, &start, &stop)) {
         if (start > at)
             join(&j, text.data + at, start - at, invert);
         join(&j, text.data + start, stop - start, !invert);
@@ -69,13 +70,6 @@ static void split(const struct cutting *cutting, const struct ft_pattern *patter
 static bool is_space(uint32_t c)
 {
     return ft_unicode_flags(c) & FT_UNICODE_SPACE;
-}
-
-static bool is_number(uint32_t c)
-{
-    utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)c);
-
-    return category == UTF8PROC_CATEGORY_ND || category == UTF8PROC_CATEGORY_NL || category == UTF8PROC_CATEGORY_NO;
 }
 
 static void split_by(const struct cutting *cutting, bool is(uint32_t), enum ft_cut_behavior behavior, struct ft_string text)
@@ -140,6 +134,7 @@ static void cut_bytes(struct ft_general_run *run, int next, const struct ft_cut_
     size_t start = 0, stop;
     bool blank = step->prefix_space && text.data[0] != ' ';
     struct ft_buffer with = {0};
+    struct ft_string seen;
 
     if (blank) {
         if (ft_buffer_reserve(&with, text.size + 1) < 0) {
@@ -150,10 +145,13 @@ static void cut_bytes(struct ft_general_run *run, int next, const struct ft_cut_
         memcpy(with.data + 1, text.data, text.size);
         text = (struct ft_string){with.data, text.size + 1};
     }
+    seen = text;
     if (!step->use_regex)
         one_bytes(run, next, text, first);
+    else
+        run->failed |= ft_pattern_see(&step->pattern, &run->seen[next - 1], &seen) < 0;
     for (size_t at = 0; step->use_regex && !ft_general_done(run) && at < text.size; at = start = stop) {
-        if (!ft_pattern_find(&step->pattern, run->match, text, &start, &stop))
+        if (!ft_pattern_find(&step->pattern, run->match, seen, &start, &stop))
             start = stop = text.size;
         if (start > at)
             one_bytes(run, next, (struct ft_string){text.data + at, start - at}, first && at == 0);
@@ -208,7 +206,7 @@ void ft_precut(struct ft_general_run *run, int step, struct ft_string text, bool
     case FT_CUT_BYTES: cut_bytes(run, step + 1, cut, text, first); break;
     case FT_CUT_METASPACE: cut_metaspace(run, step + 1, cut, text, first); break;
     case FT_CUT_SPACE: split_by(&cutting, is_space, FT_CUT_REMOVED, text); break;
-    case FT_CUT_DIGITS: split_by(&cutting, is_number, cut->behavior, text); break;
+    case FT_CUT_DIGITS: split_by(&cutting, ft_unicode_is_number, cut->behavior, text); break;
     case FT_CUT_SPLIT: split(&cutting, &cut->pattern, cut->behavior, cut->invert, text); break;
     }
 }

@@ -235,8 +235,10 @@ void ft_general_end(struct ft_general_run *run)
 {
     ft_buffer_free(&run->normal);
     ft_buffer_free(&run->other);
-    for (int i = 0; i < FT_STEPS_LIMIT; i++)
+    for (int i = 0; i < FT_STEPS_LIMIT; i++) {
         ft_buffer_free(&run->cut[i]);
+        ft_buffer_free(&run->seen[i]);
+    }
     if (run->match)
         ft_pattern_match_free(run->match);
     free(run->symbols);

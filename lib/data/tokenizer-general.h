@@ -20,6 +20,10 @@ struct ft_pattern {
 int ft_pattern_make(struct ft_pattern *pattern, struct ft_string text, bool regular);
 void ft_pattern_free(struct ft_pattern *pattern);
 
+/* The text that searches are to be given, so that they find what Hugging Face tokenizers finds whatever Unicode PCRE2 was built with: *text itself, or one of
+ * the same length in `buffer`. */
+int ft_pattern_see(const struct ft_pattern *pattern, struct ft_buffer *buffer, struct ft_string *text);
+
 /* The first match at or after *start that is not empty: *start and *stop; false when there is none. `match` is from ft_pattern_match. */
 bool ft_pattern_find(const struct ft_pattern *pattern, void *match, struct ft_string text, size_t *start, size_t *stop);
 void *ft_pattern_match(void);      /* room for a search, one a thread; NULL: out of memory */
@@ -120,6 +124,7 @@ struct ft_general_run {
     bool first;                    /* what is being normalized is what the text begins with */
     struct ft_buffer normal, other;            /* the text between steps */
     struct ft_buffer cut[FT_STEPS_LIMIT];      /* what a cut has rewritten */
+    struct ft_buffer seen[FT_STEPS_LIMIT];     /* what a cut's pattern sees of its text */
     void *match;
     void *symbols;                 /* the model's scratch */
     size_t symbol_capacity;

@@ -54,22 +54,57 @@ uint32_t ft_unicode_lower(uint32_t c)
     return c;
 }
 
-uint8_t ft_unicode_combining(uint32_t c)
+static const struct ft_unicode_run *find_run(const struct ft_unicode_run *runs, size_t count, uint32_t c)
 {
-    size_t low = 0, high = ft_unicode_class_count;
+    size_t low = 0, high = count;
 
+    if (c < runs[0].first)
+        return NULL;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        const struct ft_unicode_class_run *run = &ft_unicode_class_runs[middle];
 
-        if (c < run->first)
+        if (c < runs[middle].first)
             high = middle;
-        else if (c > run->last)
+        else if (c > runs[middle].last)
             low = middle + 1;
         else
-            return (uint8_t)run->combining;
+            return &runs[middle];
     }
-    return 0;
+    return NULL;
+}
+
+uint8_t ft_unicode_combining(uint32_t c)
+{
+    const struct ft_unicode_run *run = find_run(ft_unicode_combining_runs, ft_unicode_combining_count, c);
+
+    return run ? (uint8_t)run->value : 0;
+}
+
+bool ft_unicode_is_number(uint32_t c)
+{
+    return find_run(ft_unicode_number_runs, ft_unicode_number_count, c) != NULL;
+}
+
+bool ft_unicode_is_accent(uint32_t c)
+{
+    return find_run(ft_unicode_accent_runs, ft_unicode_accent_count, c) != NULL;
+}
+
+bool ft_unicode_is_apart(uint32_t c)
+{
+    return find_run(ft_unicode_apart_runs, ft_unicode_apart_count, c) != NULL;
+}
+
+bool ft_unicode_extends(uint32_t c)
+{
+    return find_run(ft_unicode_extend_runs, ft_unicode_extend_count, c) != NULL;
+}
+
+uint32_t ft_unicode_stand_in(uint32_t c)
+{
+    const struct ft_unicode_run *run = find_run(ft_unicode_stand_in_runs, ft_unicode_stand_in_count, c);
+
+    return run ? run->value : c;
 }
 
 size_t ft_unicode_decode(const uint8_t *text, size_t size, uint32_t *c)

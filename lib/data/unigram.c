@@ -31,7 +31,7 @@ static void reach(struct way *way, double score, size_t from, int32_t id)
         *way = (struct way){score, (int64_t)from, id};
 }
 
-/* SentencePiece adds in single precision. */
+/* SentencePiece adds in single precision, and compares what it has rounded. (Before 0.2.2 it compared before rounding, which broke some ties otherwise.) */
 static double add(const struct ft_unigram *unigram, double a, double b)
 {
     return unigram->single ? (double)(float)(a + b) : a + b;

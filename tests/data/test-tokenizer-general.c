@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/tool.h"
+#include "data/unicode.h"
 #include "golden-ids.h"
 #include "../tap.h"
 
@@ -94,6 +95,102 @@ static void test_golden(void)
         ok(list[i].wrong == 0 && list[i].texts > 100, "%s: %d texts have the ids of tokenizers, %d others", list[i].name, list[i].texts - list[i].wrong, list[i].wrong);
         ft_tokenizer_close(list[i].tokenizer);
     }
+}
+
+/* ---- every code point ---- */
+
+static size_t add_code(char *to, const char *before, uint32_t c, const char *behind)
+{
+    size_t size = strlen(before), more;
+
+    memcpy(to, before, size);
+    size += ft_unicode_encode(c, to + size);
+    more = strlen(behind);
+    memcpy(to + size, behind, more);
+    return size + more;
+}
+
+/* Of the great blocks of letters one of 61, as make-general.py has it. */
+static bool is_swept(uint32_t c)
+{
+    if (c >= 0xd800 && c < 0xe000)
+        return false;
+    return c < 0x3400 || (c >= 0xa000 && c < 0xac00) || (c >= 0xf900 && c < 0x20000) || c % 61 == 0;
+}
+
+/* Alone, between letters, between digits, between combining characters, and behind what a map of characters knows. */
+static uint64_t sweep_block(const struct ft_tokenizer *tokenizer, uint32_t c, uint32_t end)
+{
+    struct ft_tokens tokens = {0};
+    uint64_t hash = 0;
+
+    for (; c < end; c++) {
+        char text[64];
+        size_t size;
+
+        if (!is_swept(c))
+            continue;
+        size = add_code(text, "", c, " ");
+        size += add_code(text + size, "a", c, "b ");
+        size += add_code(text + size, "1", c, "2 ");
+        size += add_code(text + size, "e\xcd\x85", c, "\xcc\xb4\xcc\x81 ");
+        size += add_code(text + size, "\xc2\xbd", c, "");
+        tokens.count = 0;
+        ft_tokenizer_encode(tokenizer, (struct ft_string){text, size}, 0, &tokens);
+        hash = hash_ids(hash, &tokens);
+    }
+    ft_tokens_free(&tokens);
+    return hash;
+}
+
+/* general/roberta.json cut by another pattern, which is a text of JSON. */
+static struct ft_tokenizer *open_pattern(const char *pattern)
+{
+    size_t size;
+    char *text = ft_file_read(&arena, GOLDEN "general/roberta.json", 1 << 24, &size), *whole;
+    json_t *root = json_loadb(text, size, 0, NULL);
+    const char *cut = ft_arena_print(&arena, "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{\"Regex\":%s},\"behavior\":\"Isolated\","
+                                     "\"invert\":false},{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":false}]}", pattern);
+    struct ft_tokenizer *tokenizer;
+
+    json_object_set_new(root, "pre_tokenizer", json_loads(cut, 0, NULL));
+    whole = json_dumps(root, 0);
+    tokenizer = open_text(whole, strlen(whole));
+    free(whole);
+    json_decref(root);
+    return tokenizer;
+}
+
+/* A line is a block and its hash, or the pattern of those that follow. */
+static void test_sweep(void)
+{
+    struct ft_tokenizer *tokenizer = NULL;
+    char name[32], last[32] = "", *next;
+    int blocks = 0, wrong = 0, names = 0;
+    size_t size;
+
+    for (char *line = ft_file_read(&arena, GOLDEN "general-sweep.txt", 1 << 20, &size); line && *line; line = next + 1) {
+        unsigned start, end;
+        unsigned long long want;
+        int at = 0;
+
+        next = strchr(line, '\n');
+        *next = 0;
+        sscanf(line, "%31s%n", name, &at);
+        if (strcmp(name, last) != 0) {
+            ft_tokenizer_close(tokenizer);
+            tokenizer = line[at + 1] == '"' ? open_pattern(line + at + 1) : open_golden(name);
+            snprintf(last, sizeof last, "%s", name);
+            names++;
+        }
+        if (line[at + 1] == '"' || sscanf(line + at, "%x %x %llx", &start, &end, &want) != 3)
+            continue;
+        blocks++;
+        if ((!tokenizer || sweep_block(tokenizer, start, end) != want) && wrong++ < 9)
+            printf("# %s: U+%04X to U+%04X have other ids\n", name, start, end - 1);
+    }
+    ft_tokenizer_close(tokenizer);
+    ok(names == 10 && blocks == 470 && wrong == 0, "every code point in five places, by %d tokenizers: %d blocks, %d with other ids", names, blocks, wrong);
 }
 
 /* One long word without an end must not take quadratic time, and gives as many ids as its parts. */
@@ -409,6 +506,7 @@ int main(void)
     if (!mkdtemp(directory))
         return 1;
     test_golden();
+    test_sweep();
     test_long("roberta", "ab", 1000);
     test_long("xlmr", "unbelievable", 1000);
     test_long("xlmr", "\xe2\x98\x83", 3);      /* unknown ones in a row are one */

@@ -2,14 +2,18 @@
 """make-unicode.py > lib/data/unicode-table.c
 
 Asks Hugging Face `tokenizers` about every code point and writes what it answered as C tables. The tables of the
-library come from three places of different age (categories of Unicode 8, decompositions of Unicode 9, the Rust
-standard library's case and white space), so no Unicode library in any one version can stand in for them.
+library come from four places of different age (categories of Unicode 8, decompositions of Unicode 9, the Rust
+standard library's case, white space and numbers, the categories of Unicode 16 in the engine of its regular
+expressions), so no Unicode library in any one version can stand in for them.
 
-Needs: tokenizers (made with 0.23.3), Python with unicodedata of Unicode 9 or later.
+Needs: tokenizers (made with 0.23.3), a Python with the Unicode of the oldest PCRE2 and utf8proc in use (made with 3.11, Unicode 14),
+and unicodedata2 (made with 18.0.0) for the newest.
 """
+import struct
 import sys
 import unicodedata
-from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
+import unicodedata2
+from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 SPACE, PUNCT, OTHER, MARK, DECOMPOSES, LOWERS, WORD, CHINESE = (1 << i for i in range(8))
 POINTS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
@@ -60,6 +64,71 @@ def runs(values):
     return out
 
 
+def numbers():
+    """What Digits takes for one."""
+    split = pre_tokenizers.Digits(individual_digits=True)
+    return {c for c in POINTS if len(split.pre_tokenize_str("a" + chr(c) + "b")) == 3}
+
+
+def accents():
+    """What StripAccents drops."""
+    drop = normalizers.StripAccents()
+    return {c for c in POINTS if drop.normalize_str("a" + chr(c) + "b") == "ab"}
+
+
+def unknown_to_forms():
+    """Code points that have a part in normal forms, of which the library's know nothing: they are newer."""
+    nfc, nfkd = normalizers.NFC(), normalizers.NFKD()
+    found, parts, newer = set(), set(), set()
+    for c in POINTS:
+        x = chr(c)
+        if (unicodedata2.decomposition(x) and nfkd.normalize_str(x) == x) or (unicodedata2.combining(x) and not combining(c)):
+            found.add(c)
+        pair = unicodedata2.normalize("NFD", x)
+        if len(pair) == 2 and unicodedata2.normalize("NFC", pair) == x:
+            (parts if nfc.normalize_str(pair) == x else newer).update(map(ord, pair))
+    return found | (newer - parts)
+
+
+def extenders():
+    """What goes with the character before it into one grapheme, of what is newer than the oldest utf8proc: a map that makes of a grapheme that begins with "a" an X."""
+    units = struct.pack("<1025I", 4096, 98304, 3425, 1 << 31, *[0] * 1021)
+    mapped = normalizers.Precompiled(units + b"X\0")
+    return {c for c in POINTS if unicodedata.category(chr(c)) == "Cn" and mapped.normalize_str("a" + chr(c)) == "X"}
+
+
+def engine_categories():
+    """The general category of each code point in the library's regular expressions."""
+    found = {}
+    for name in ("Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Co Cn").split():
+        split = pre_tokenizers.Split(Regex(r"\p{%s}" % name), "removed", invert=True)
+        for i in range(0, len(POINTS), 1 << 16):
+            for piece, _ in split.pre_tokenize_str("".join(map(chr, POINTS[i:i + (1 << 16)]))):
+                found[ord(piece)] = name
+    assert len(found) == len(POINTS)
+    return found
+
+
+def stand_ins():
+    """(first, last, another of the same category and length in UTF-8 on which all versions agree), of code points on which they do not.
+    The nearest one, so that it is of the same script and in the same ranges of a pattern where that can be."""
+    category = engine_categories()
+    agreed, differ = {}, []
+    for c in POINTS:
+        size = (c > 0x7F) + (c > 0x7FF) + (c > 0xFFFF)
+        if category[c] == unicodedata.category(chr(c)) == unicodedata2.category(chr(c)):
+            agreed.setdefault((category[c], size), []).append(c)
+        else:
+            differ.append((c, (category[c], size)))
+    out = []
+    for c, kind in differ:
+        if out and out[-1][1] == c - 1 and out[-1][3] == kind:
+            out[-1][1] = c
+        else:
+            out.append([c, c, min(agreed[kind], key=lambda other: abs(other - c)), kind])
+    return [run[:3] for run in out]
+
+
 def lower_runs():
     """(first, last, step, difference): alternating capitals have step 2."""
     out = []
@@ -81,6 +150,13 @@ def lower_runs():
 def rows(items, per_line):
     for i in range(0, len(items), per_line):
         print("    " + " ".join(items[i:i + per_line]))
+
+
+def table(name, what, found):
+    print(f"\n/* first, last, value: {what}. */\nconst struct ft_unicode_run ft_unicode_{name}_runs[] = {{")
+    rows([f"{{0x{a:x}, 0x{b:x}, 0x{value:x}}}," for a, b, value in found], 6)
+    print(f"}};\nconst size_t ft_unicode_{name}_count = {len(found)};")
+    print(f"{len(found)} {name}", file=sys.stderr)
 
 
 def main():
@@ -110,13 +186,14 @@ def main():
           "const struct ft_unicode_lower_run ft_unicode_lower_runs[] = {")
     lows = [f"{{0x{a:x}, 0x{b:x}, {s}, {d}}}," for a, b, s, d in lower_runs()]
     rows(lows, 4)
-    print(f"}};\nconst size_t ft_unicode_lower_count = {len(lows)};\n\n"
-          "/* first, last, combining class of those that accent stripping leaves in place. */\n"
-          "const struct ft_unicode_class_run ft_unicode_class_runs[] = {")
-    marks = [f"{{0x{a:x}, 0x{b:x}, {k}}}," for a, b, k in classes]
-    rows(marks, 6)
-    print(f"}};\nconst size_t ft_unicode_class_count = {len(marks)};")
-    print(f"{len(starts)} starts, {len(lows)} lower, {len(marks)} classes", file=sys.stderr)
+    print(f"}};\nconst size_t ft_unicode_lower_count = {len(lows)};")
+    table("combining", "combining class of those that accent stripping leaves in place", classes)
+    table("number", "numbers of their own for Digits", runs((c, 1) for c in sorted(numbers())))
+    table("accent", "dropped by StripAccents", runs((c, 1) for c in sorted(accents())))
+    table("apart", "unknown to the normal forms although newer ones know them", runs((c, 1) for c in sorted(unknown_to_forms())))
+    table("stand_in", "what is like them in the Unicode of the regular expressions, and the same in versions 14 to 18", stand_ins())
+    table("extend", "part of the grapheme before, and newer than Unicode 14", runs((c, 1) for c in sorted(extenders())))
+    print(f"{len(starts)} starts, {len(lows)} lower", file=sys.stderr)
 
 
 main()

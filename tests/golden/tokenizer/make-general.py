@@ -5,10 +5,12 @@ general/NAME.json  small tokenizers of the kinds that are not BERT's, trained he
                    CLIP have it, Unigram as XLM-R and T5 have it, and the rarer settings
 spiece/, spiece.jsonl  the same for SigLIP's tokenizer, which is a model of SentencePiece
 general.jsonl      the texts of make.py and some of their own, with the ids that Hugging Face `tokenizers` gives them
+general-sweep.txt  a hash of the ids of all code points (of the great blocks one of 61) in several places, block by block, and by other patterns too
 
-Needs: tokenizers (made with 0.23.3), transformers (5.23.0) for the class of CLIP's tokenizer, sentencepiece (made with 0.2.1) for the map of characters.
+Needs: tokenizers (made with 0.23.3), transformers (5.23.0) for the class of CLIP's tokenizer, sentencepiece (the map of characters was made with 0.2.1,
+spiece.jsonl with 0.2.3: before 0.2.2 it broke ties otherwise).
 """
-import base64, importlib.util, io, json, os, re, sys
+import base64, importlib.util, io, json, os, sys
 from tokenizers import Tokenizer, Regex, decoders, models, normalizers, pre_tokenizers, processors, trainers, AddedToken
 
 here = os.path.dirname(os.path.abspath(__file__))
@@ -24,7 +26,9 @@ LATER = ["def f(x):\n    if x:\n        return  1\n" + " " * 30 + "end" + " " * 
          "a <|endoftext|> inside<|startoftext|> it", "<|EndOfText|> Caf\u00c9 No. 5: IT'S \u2116 42nd", "!" * 90]
 # For SigLIP's alone.
 SIGLIP = ["  leading blanks", "- a dash, then a blank", "Ends with a blank ", "...", "a </s> b", "x<unk> y", "\u039f\u0394\u039f\u03a3 \u03a3\u0391\u03a3 \u03a3.", "\u0130stanbul \u0130",
-          "under_score-dash", "a\u001cb\u0085c", "\u2581low \u2581", "$5.00 & 50%!", "\u200b zero \u200b"]
+          "under_score-dash", "a\u001cb\u0085c", "\u2581low \u2581", "$5.00 & 50%!", "\u200b zero \u200b",
+          # Of one thing over and over many cuts have nearly the same sum, and rounding decides among them.
+          "ba" * 15, "ba" * 30, "ba" * 44, "ab " * 40, "abba" * 33, "aab" * 27, "abab\ud55c\ud55c\ud55c" * 9]
 SPECIALS = ["<s>", "<pad>", "</s>", "<unk>"]
 MASK = AddedToken("<mask>", lstrip=True, special=True)
 RULES = {"ﬁ": "fi", "ﬂ": "fl", "①": "1", "②": "2", "½": "1⁄2", "㍿": "株式会社", "\u3000": " ", "\t": " ", "\n": " ", "\u00a0": " ", "\u200b": "", "e\u0301": "é", "a\u0301": "á", "ｶﾞ": "ガ", "\u1100\u1161\u11a8": "각",
@@ -183,9 +187,6 @@ def siglip():
     with open(os.path.join(here, "spiece.jsonl"), "w", encoding="utf-8", newline="\n") as f:
         for number, text in enumerate(words["texts"]() + [[(t.encode(), 1)] for t in OWN + LATER + SIGLIP]):
             decoded = b"".join(b * n for b, n in text).decode("utf-8", "replace")
-            # Of one thing over and over many cuts have the same sum, and SentencePiece's rounding decides among them.
-            if re.search(r"(.{1,3})\1{19}", decoded, re.S):
-                continue
             for limit in (0, 3 + number % 9):
                 if limit and number % 4:
                     continue
@@ -207,6 +208,38 @@ def cases(made):
             yield json.dumps({"text": [[b.hex(), n] for b, n in text], "limit": limit, "ids": [[json.loads(k), v] for k, v in groups.items()]}, separators=(",", ":"))
 
 
+# What tokenizers of GPT-4's kind and others split by, around the pieces of general/roberta.json.
+PATTERNS = {
+    "cl100k": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    "o200k": r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s+",
+    "words": r"\w+|[^\w\s]+", "categories": r"\W|\d+|\p{P}|\p{S}|\p{C}", "ranges": "[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+",
+}
+SWEPT = ["clip-hf", "modernbert", "digits", "forms", "xlmr"]
+
+
+def sweep():
+    """Lines "NAME FIRST END HASH", and "NAME PATTERN" before those of a pattern."""
+    files = {name: open(os.path.join(here, "general", name + ".json"), encoding="utf-8").read() for name in SWEPT + ["roberta"]}
+    for name, pattern in PATTERNS.items():
+        spec = json.loads(files["roberta"])
+        spec["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False},
+                                 {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}]}
+        files[name] = json.dumps(spec)
+    for name in SWEPT + list(PATTERNS):
+        if name in PATTERNS:
+            yield f"{name} {json.dumps(PATTERNS[name])}"
+        tokenizer = Tokenizer.from_str(files[name])
+        tokenizer.no_truncation()
+        for block in list(range(0, 0x20000, 0x1000)) + list(range(0x20000, 0x110000, 0x10000)):
+            end, h = block + (0x1000 if block < 0x20000 else 0x10000), 0
+            points = [chr(c) for c in range(block, end) if not 0xD800 <= c < 0xE000 and
+                      (c < 0x3400 or 0xA000 <= c < 0xAC00 or 0xF900 <= c < 0x20000 or c % 61 == 0)]
+            for e in tokenizer.encode_batch([f"{x} a{x}b 1{x}2 e\u0345{x}\u0334\u0301 \u00bd{x}" for x in points]):
+                for i in e.ids:
+                    h = (h * 6364136223846793005 + i + 1) & 0xffffffffffffffff
+            yield f"{name} {block:x} {end:x} {h:016x}"
+
+
 def main():
     made = tokenizers()
     os.makedirs(os.path.join(here, "general"), exist_ok=True)
@@ -219,6 +252,8 @@ def main():
             f.write(json.dumps(json.loads(t.to_str()), ensure_ascii=False, separators=(",", ":")) + "\n")
     with open(os.path.join(here, "general.jsonl"), "w", encoding="utf-8", newline="\n") as f:
         f.writelines(line + "\n" for line in cases({n: Tokenizer.from_file(os.path.join(here, "general", n + ".json")) for n in made}))
+    with open(os.path.join(here, "general-sweep.txt"), "w", encoding="utf-8", newline="\n") as f:
+        f.writelines(line + "\n" for line in sweep())
 
 
 main()
