@@ -180,7 +180,7 @@ def main():
           "#include \"data/unicode.h\"\n\n"
           "/* code point << 8 | flags; each entry holds up to the next one. */\n"
           f"const uint32_t ft_unicode_starts[] = {{")
-    rows(starts, 10)
+    rows(starts, 12)
     print(f"}};\nconst size_t ft_unicode_starts_count = {len(starts)};\n\n"
           "/* first, last, step, difference to the small letter; U+0130, the only one to give two, is not here. */\n"
           "const struct ft_unicode_lower_run ft_unicode_lower_runs[] = {")
