@@ -1,4 +1,4 @@
-/* running.h - what runner.c and backward.c share: a runner's inside. */
+/* running.h - what runner.c, forward.c and backward.c share: a runner's inside. */
 #ifndef FT_MODEL_RUNNING_H
 #define FT_MODEL_RUNNING_H
 

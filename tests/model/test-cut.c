@@ -105,7 +105,8 @@ static void cut_is(size_t texts, uint32_t (*length)(size_t), size_t per_chunk, c
 static void check_written_down(void)
 {
     cut_is(1, ten, 0, "1(1)");
-    cut_is(38, ten, 0, "38(38)");
+    cut_is(19, ten, 0, "19(19)");
+    cut_is(38, ten, 0, "38(19,19)");
     cut_is(39, ten, 0, "39(20,19)");
     cut_is(77, ten, 0, "77(20,19,19,19)");
     cut_is(153, ten, 0, "77(20,19,19,19) 76(38,38)");
