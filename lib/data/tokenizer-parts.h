@@ -139,6 +139,9 @@ bool ft_tokenizer_is_spiece(struct ft_arena *arena, const char *directory, bool 
 /* The text of a tokenizer.json, which ends with a null byte and must live as long; errors do not name the file. */
 int ft_tokenizer_read_text(struct ft_tokenizer *tokenizer, char *text, size_t size);
 
+/* Take every id that is not below `rows` out of the tokens from number `from` on. */
+void ft_tokens_leave_beyond(struct ft_tokens *tokens, size_t from, size_t rows);
+
 /* The tokens from number `from` on as tokenizer->way wants them. */
 void ft_tokens_end(struct ft_tokens *tokens, size_t from, const struct ft_tokenizer_way *way);
 int ft_tokens_fill(struct ft_tokens *tokens, size_t until, int32_t id);

@@ -107,6 +107,26 @@ static int32_t find_token(const struct ft_tokenizer *tokenizer, struct ft_string
     return ft_vocabulary_find(&tokenizer->vocabulary, name);
 }
 
+void ft_tokens_leave_beyond(struct ft_tokens *tokens, size_t from, size_t rows)
+{
+    size_t kept = from;
+
+    for (size_t i = from; i < tokens->count; i++)
+        if ((size_t)tokens->id[i] < rows)
+            tokens->id[kept++] = tokens->id[i];
+    tokens->count = kept;
+}
+
+/* Is all that is not below `rows` an added token? They have one id each. */
+static bool only_added_beyond(const struct ft_tokenizer *tokenizer, size_t rows)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < tokenizer->added_count; i++)
+        count += (size_t)tokenizer->added[i].id >= rows;
+    return count >= tokenizer->size - rows;
+}
+
 int ft_tokenizer_set_way(struct ft_tokenizer *tokenizer, struct ft_tokenizer_way *way)
 {
     size_t after = tokenizer->after_count;
@@ -118,6 +138,10 @@ int ft_tokenizer_set_way(struct ft_tokenizer *tokenizer, struct ft_tokenizer_way
     if (way->ends && way->end >= 0 && (!after || tokenizer->after[after - 1] != way->end))
         return ft_fail(FT_BAD, "eos_token_id is %d, which the tokenizer does not put at a text's end", (int)way->end);
     tokenizer->way = *way;
+    if (tokenizer->size <= way->rows || !only_added_beyond(tokenizer, way->rows))
+        tokenizer->way.rows = 0;
+    else
+        tokenizer->size = way->rows;
     return 0;
 }
 

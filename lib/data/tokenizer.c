@@ -263,6 +263,8 @@ int ft_tokenizer_encode(const struct ft_tokenizer *tokenizer, struct ft_string t
         return -1;
     if (tokenizer->left_out >= 0)
         ft_tokens_leave_out(tokens, begun, tokenizer->left_out);
+    if (tokenizer->way.rows)
+        ft_tokens_leave_beyond(tokens, begun, tokenizer->way.rows);
     if (tokenizer->way.ends)
         ft_tokens_end(tokens, begun, &tokenizer->way);
     if (tokenizer->way.fills && ft_tokens_fill(tokens, begun + limit, tokenizer->way.filler) < 0) {

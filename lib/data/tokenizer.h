@@ -44,10 +44,11 @@ struct ft_tokenizer_way {
     int32_t filler;
     const char *filler_name; /* or, not NULL, the token whose id is the filler */
     enum ft_clean clean;     /* what is done to a text before all else */
+    size_t rows;             /* not 0: the model's table has so many, and added tokens from there on, which no text of its has (T5's extra ones), are left out */
 };
 
 /* Once, after opening and before the first text; sets `filler` where that has a name. FT_BAD: `end` is not what the tokenizer puts behind a text; it has no
- * such token. */
+ * such token. With `rows` ft_tokenizer_size is no more than that, unless there is beyond it what is no added token. */
 int ft_tokenizer_set_way(struct ft_tokenizer *tokenizer, struct ft_tokenizer_way *way);
 
 /* What tokenizer.json says of truncation: tokens, 0 = none. FT_BAD: it cuts the beginning. */

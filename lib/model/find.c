@@ -121,7 +121,8 @@ char *ft_model_find(struct ft_arena *arena, const char *model)
     if (path)
         return path;
     if (ft_directory_exists(model))
-        ft_fail(FT_USAGE, "%s: no config.json in it: expected a model directory", model);
+        ft_fail(FT_USAGE, ft_open_clip_weights(arena, model) ? "%s: no open_clip_config.json beside open_clip's weights: {\"model_cfg\": M}, M what open_clip's "
+                "model_configs has for it" : "%s: no config.json in it: expected a model directory", model);
     else if (ft_file_exists(model))
         ft_fail(FT_USAGE, "%s is a file, expected a model directory: ft-tailor -m %s --family NAME -o DIR makes one of weights", model, model);
     else if (strcmp(model, "minilm") == 0)

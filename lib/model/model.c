@@ -212,11 +212,11 @@ static int open_tokenizer(struct ft_model *model)
 
     if (!body || !(model->tokenizer = model->tokenizer_file ? ft_tokenizer_open_file(body) : ft_tokenizer_open(body)))
         return -1;
+    if (ft_tokenizer_set_way(model->tokenizer, &model->tokenizer_way) < 0)
+        return ft_error_prefix("%s: ", body);
     if (ft_tokenizer_size(model->tokenizer) > model->vocabulary)
         return ft_fail(FT_BAD, "%s: the tokenizer has %zu entries, the model's table %zu rows", body, ft_tokenizer_size(model->tokenizer),
                        model->vocabulary);
-    if (ft_tokenizer_set_way(model->tokenizer, &model->tokenizer_way) < 0)
-        return ft_error_prefix("%s: ", body);
     return ft_tokenizer_use(model->tokenizer, model->tokenizer_use) < 0 || ft_static_limit(model) < 0 ? -1 : 0;
 }
 

@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define GOLDEN "tests/golden/"
 
@@ -76,10 +77,43 @@ static void test_filled(void)
     ok(!open_way(&none) && strstr(ft_error(), "pad_token is '<fill>'"), "no such token: %s", ft_error());
 }
 
+/* T5's tokenizer with tokens behind its 401 entries, as published files have them, for a table of 401 rows. */
+static void test_beyond(void)
+{
+    static const char *const lists[] = {"{\"id\":401,\"content\":\"<extra_id_1>\",\"special\":true},{\"id\":402,\"content\":\"<extra_id_0>\",\"special\":true},",
+                                        "{\"id\":402,\"content\":\"<extra_id_0>\",\"special\":true},"};
+    char place[] = "/tmp/ft-test-XXXXXX", *text, *at;
+    struct ft_tokens plain = {0}, got = {0};
+    size_t size;
+
+    text = ft_file_read(&arena, GOLDEN "tokenizer/general/t5.json", 1 << 24, &size);
+    at = text ? strstr(text, "\"added_tokens\"") : NULL;
+    at = at ? strchr(at, '[') : NULL;
+    if (!ok(at && mkstemp(place) >= 0, "a file"))
+        return;
+    for (int k = 0; k < 2; k++) {
+        struct ft_tokenizer_way way = {.rows = 401}, none = {0};
+        const char *changed = ft_arena_print(&arena, "%.*s%s%s", (int)(at + 1 - text), text, lists[k], at + 1);
+        struct ft_tokenizer *t = ft_file_write(place, changed, strlen(changed)) == 0 ? ft_tokenizer_open_file(place) : NULL;
+
+        ok(t && ft_tokenizer_size(t) == 403 && ft_tokenizer_set_way(t, k ? &way : &none) == 0 && ft_tokenizer_size(t) == 403, "%s", k ? "a hole among them: as it is" : "as it is");
+        if (!k) {
+            ok(ft_tokenizer_set_way(t, &way) == 0 && ft_tokenizer_size(t) == 401, "no larger than the table");
+            ok(ft_tokenizer_encode(t, FT_STRING("a cat"), 0, &plain) == 0 && ft_tokenizer_encode(t, FT_STRING("<extra_id_0>a cat<extra_id_1>"), 0, &got) == 0 &&
+                   got.count == plain.count, "they are left out");
+        }
+        ft_tokenizer_close(t);
+    }
+    unlink(place);
+    ft_tokens_free(&plain);
+    ft_tokens_free(&got);
+}
+
 int main(void)
 {
     test_cleaned();
     test_filled();
+    test_beyond();
     ft_arena_free(&arena);
     return done();
 }

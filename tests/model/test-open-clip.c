@@ -62,6 +62,16 @@ static void test_list(const struct list *list)
     ft_directory_remove(directory);
 }
 
+/* As LAION's first checkpoints are published. */
+static void test_bare(void)
+{
+    const char *directory = ft_arena_print(&arena, "%s/bare", place);
+
+    ft_directory_make(directory);
+    ft_file_write(ft_arena_print(&arena, "%s/open_clip_pytorch_model.bin", directory), "", 0);
+    ok(!ft_model_find(&arena, directory) && strstr(ft_error(), "open_clip_config.json"), "weights without a config: %s", ft_error());
+}
+
 int main(void)
 {
     static const char *const names[] = {"xlm-roberta-base-ViT-B-32", "roberta-ViT-B-32", "xlm-roberta-large-ViT-H-14", "ViT-B-16-SigLIP",
@@ -74,6 +84,7 @@ int main(void)
         if (ok(list != NULL, "%s", names[i]))
             test_list(list);
     }
+    test_bare();
     ft_directory_remove(place);
     ft_arena_free(&arena);
     return done();

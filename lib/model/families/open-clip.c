@@ -163,6 +163,7 @@ static int build_own_text(struct ft_builder *b, const json_t *config, const char
         return -1;
     if (projection && strcmp(projection, "linear") != 0)
         return ft_fail(FT_BAD, "%s: text_cfg.proj_type '%.64s' is not supported, expected linear", path, projection);
+    b->model->tokenizer_way.rows = t.vocabulary;
     t.names = t.projection_bias ? &text_names_biased : &text_names;
     t.encoder.names = &t.names->block;
     return ft_clip_text_build(b, &t);
