@@ -154,6 +154,16 @@ static bool asks_with_image(const struct ft_model *model, const char *query)
     return modality ? modalities.queries == FT_MODALITY_IMAGE : is_picture(query);
 }
 
+static int check_operands(const struct ft_model *model)
+{
+    if (model->input == FT_INPUT_VECTOR)
+        return ft_fail(FT_USAGE, "%s: the model reads vectors: queries come as documents on standard input", tool.argv[0]);
+    if (modality && model->input != FT_INPUT_BOTH && (model->input == FT_INPUT_IMAGE) != (modalities.queries == FT_MODALITY_IMAGE))
+        return ft_fail(FT_USAGE, "--modality %s asks with %ss, and the model reads %s", modality, ft_modality_name(modalities.queries),
+                       ft_input_name(model->input));
+    return 0;
+}
+
 static int read_operands(struct world *w)
 {
     static const msgpack_object nothing = {.type = MSGPACK_OBJECT_MAP};
@@ -161,8 +171,8 @@ static int read_operands(struct world *w)
 
     if (ft_collection_start(&w->queries, &header) < 0)
         return -1;
-    if (w->encoder.model->input == FT_INPUT_VECTOR)
-        return ft_fail(FT_USAGE, "%s: the model reads vectors: queries come as documents on standard input", tool.argv[0]);
+    if (check_operands(w->encoder.model) < 0)
+        return -1;
     for (int i = 0; i < tool.argc; i++) {
         const struct ft_string query = ft_string_of(tool.argv[i]);
         struct ft_document document = {.role = FT_NO_ROLE, .object = &nothing};
@@ -337,7 +347,7 @@ static int read_index(struct world *w)
     if (ft_collections_read(&index, 1, index_path, &indexed) < 0)
         return -1;
     if (!index->count)
-        return ft_fail(FT_BAD, "%s is empty", index_path);
+        return ft_collection_fail_empty(index, index_path);
     if (w->queries.count && w->queries.view->dim != index->view->dim)
         return ft_fail(FT_BAD, "queries have %zu dimensions, the index %zu: were they embedded by one model?",
                        w->queries.view->dim, index->view->dim);

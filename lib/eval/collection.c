@@ -243,6 +243,13 @@ static int add_once(struct ft_collection *c, const struct ft_document *document,
     return 0;
 }
 
+int ft_collection_fail_empty(const struct ft_collection *c, const char *name)
+{
+    if (c->modality == FT_MODALITY_ANY)
+        return ft_fail(FT_BAD, "%s is empty", name);
+    return ft_fail(FT_BAD, "%s has no %ss%s", name, ft_modality_name(c->modality), c->side == FT_QUERIES ? " that ask" : "");
+}
+
 uint32_t ft_collection_find(const struct ft_collection *c, uint32_t content)
 {
     return content < c->place_count && c->place[content].item ? c->place[content].item - 1 : FT_NO_ITEM;

@@ -118,6 +118,9 @@ int ft_collection_flush(struct ft_collection *collection);      /* embed what wa
 void ft_collection_give(struct ft_collection *collection, float **vector, size_t *capacity);
 void ft_collection_free(struct ft_collection *collection);      /* not `shared`, encoders and `kept` */
 
+/* FT_BAD: the stream of that name gave the collection nothing, or nothing of its modality. */
+int ft_collection_fail_empty(const struct ft_collection *collection, const char *name);
+
 /* The item of a content that came as a chunk or is `distinct`; FT_NO_ITEM: none. */
 uint32_t ft_collection_find(const struct ft_collection *collection, uint32_t content);
 

@@ -214,7 +214,7 @@ static int read_index(struct ft_mine *m, const char *path)
     if (path && ft_collections_read(&index, 1, path, &indexed) < 0)
         return -1;
     if (!index->count)
-        return ft_fail(FT_BAD, "%s is empty", path ? path : "the index");
+        return ft_collection_fail_empty(index, path ? path : "the index");
     if (m->queries.view->dim != index->view->dim)
         return ft_fail(FT_BAD, "queries have %zu dimensions, the index %zu: were they embedded by one model?", m->queries.view->dim,
                        index->view->dim);

@@ -90,7 +90,7 @@ static int start(struct stream *s)
                                        .query_count = s->search->queries->count};
 
     if (!s->search->index->count)
-        return ft_fail(FT_BAD, "%s is empty", s->reader ? ft_reader_name(s->reader) : "the index");
+        return ft_collection_fail_empty(s->search->index, s->reader ? ft_reader_name(s->reader) : "the index");
     if (nearest.query_count && queries->dim != index->dim)
         return ft_fail(FT_BAD, "queries have %zu dimensions, the index %zu: were they embedded by one model?",
                        queries->dim, index->dim);

@@ -230,13 +230,6 @@ static int check_task(const struct ft_study *s)
     return 0;
 }
 
-static int fail_empty(const struct ft_collection *c, const char *name)
-{
-    if (c->modality == FT_MODALITY_ANY)
-        return ft_fail(FT_BAD, "%s is empty", name);
-    return ft_fail(FT_BAD, "%s has no %ss%s", name, ft_modality_name(c->modality), c->side == FT_QUERIES ? " that ask" : "");
-}
-
 int ft_study_read(struct ft_study *s, unsigned long *records)
 {
     if (s->task && check_task(s) < 0)
@@ -244,7 +237,7 @@ int ft_study_read(struct ft_study *s, unsigned long *records)
     if ((s->folder ? read_folder(s, records) : read_streams(s, records)) < 0)
         return -1;
     if (!s->queries->count || !s->index->count)
-        return fail_empty(s->queries->count ? s->index : s->queries, s->queries->count && s->options.index ? s->options.index : input_name(s));
+        return ft_collection_fail_empty(s->queries->count ? s->index : s->queries, s->queries->count && s->options.index ? s->options.index : input_name(s));
     if (s->queries->passed_over && !crossed(s))
         ft_study_warn(s, "%zu documents are no %ss and are left out", s->queries->passed_over, ft_modality_name(s->queries->modality));
     if (crossed(s) && s->options.cross)

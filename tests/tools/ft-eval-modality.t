@@ -123,7 +123,7 @@ test_expect_success 'ft-search: pictures by words and words by pictures, in pair
     ft-search -q --index plain --modality image:image -k 2 <images | ft-cat -q | grep -c "\"matches\":\[{\"id\":\"i[0-9]*\",\"uri\":\"images/" >count && test "$(cat count)" -eq 48 &&
     test_expect_code 3 ft-search -q --index plain --modality text:image <images >out 2>err && cat err && test_grep "document i0: no text, which --modality text:image asks with" err &&
     test_expect_code 3 ft-search -q --index plain <captions >out 2>err && cat err && test_grep "document row 0: has chunks" err &&
-    test_expect_code 3 ft-search -q --index images --modality image:text <images >out 2>err && cat err && test_grep "images is empty\|has no texts" err
+    test_expect_code 3 ft-search -q --index images --modality image:text <images >out 2>err && test_grep "images has no texts" err
 '
 
 test_expect_success 'what ft-search finds first is right as often as ft-eval says' '
