@@ -36,9 +36,11 @@ static bool is(const char *edit, const char *name)
 /* How wide it makes the embedding, 0: it does not say. */
 static size_t width_of(const char *edit)
 {
-    const char *out = is(edit, "dim") ? edit + 4 : strstr(edit, "out=");
+    struct ft_setting head;
 
-    return out ? strtoul(out + (is(edit, "dim") ? 0 : 4), NULL, 10) : 0;
+    if (is(edit, "dim"))
+        return strtoul(edit + strlen("dim="), NULL, 10);
+    return ft_setting_parse(&head, edit + strlen("head=")) < 0 ? 0 : strtoul(ft_setting_text(&head, "out", "0"), NULL, 10);
 }
 
 /* The tower whose name is before the value of an edit, "layers=text=3", which is left out then; -1: none is. */

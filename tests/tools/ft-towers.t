@@ -60,12 +60,22 @@ test_expect_success 'what is neither is named, and with --max-errors passed by; 
     test "$(wc -l <out)" -eq 1
 '
 
+test_expect_success 'ft-search: a query of the command line is what --modality says, or the model cannot ask; an index of the other kind is named' '
+    ft-search -q -m both --index mixed --modality text:image "the cat" >found && test "$(wc -l <found)" -eq 2 &&
+    test_expect_code 2 ft-search -m model --index mixed --modality image:text stripes/kind0/0.png 2>err >out &&
+    test_grep "modality image:text asks with images, and the model reads text" err &&
+    test_expect_code 2 ft-search -m both/image --index mixed --modality text:image "the cat" 2>err >out && test_grep "asks with texts, and the model reads images" err &&
+    sed -n 1p mixed.jsonl | ft-cat -q --from-text >words && test_expect_code 3 ft-search -m both --index words --modality text:image "the cat" 2>err >out &&
+    test_grep "words has no images" err
+'
+
 test_expect_success 'frozen by tower; edited again; the embeddings stay' '
     $tailor -m both --freeze image --max-length 9 --prompt query=ask: -o frozen && $tailor -m frozen >list &&
     test_grep "^image: .* 0 trainable" list && test_grep "^text: bert, 34 nodes, 9,472 parameters, 9,472 trainable" list &&
     ft-embed -q -m frozen --prompt "" mixed | embeddings >out && test_cmp all out &&
     $tailor -m frozen --unfreeze "image.2_*" -o thawed && $tailor -m thawed | grep -q "^image: .* 48 trainable" &&
     $tailor -m both --image-size 32 -o larger && $tailor -m larger | grep -q "^image.pixels  *pixels  *\[32, 32, 3\]" &&
+    $tailor -m both --head mlp:dropout=.1,out=6 -o as-wide && ! $tailor -m as-wide | grep 3_Dense &&
     $tailor -m frozen --dim 4 -o narrow && $tailor -m narrow | grep -q "^image: .* 24 trainable" &&
     test_expect_code 2 ft-tailor -m frozen --layers 1 -o none 2>err && test_grep "layers 1: of which of two towers is not said: text=1 or image=1" err &&
     test_expect_code 2 ft-tailor -m frozen -o none 2>err && test_grep "no edit" err && test_no_file none
