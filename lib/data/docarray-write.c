@@ -103,7 +103,7 @@ static int write_value(struct ft_buffer *out, const msgpack_object *object);
 static int write_key(struct ft_buffer *out, const msgpack_object *key, bool first)
 {
     if (key->type != MSGPACK_OBJECT_STR)
-        return ft_fail(FT_BAD, "a key that is no string");
+        return ft_fail(FT_BAD, "a key that is no string, which JSON has no word for");
     return (first ? 0 : ADD(out, ", ")) < 0 || write_text(out, ft_object_string(key)) < 0 || ADD(out, ": ") < 0 ? -1 : 0;
 }
 
@@ -167,6 +167,14 @@ static int write_tag(struct ft_buffer *out, const msgpack_object_kv *pair, bool 
     return write_key(out, &pair->key, first) < 0 || write_value(out, &pair->val) < 0 ? -1 : integer ? ADD(out, ".0") : 0;
 }
 
+static bool has_key(const msgpack_object *map, struct ft_string key)
+{
+    for (uint32_t i = 0; i < map->via.map.size; i++)
+        if (map->via.map.ptr[i].key.type == MSGPACK_OBJECT_STR && ft_string_equal(ft_object_string(&map->via.map.ptr[i].key), key))
+            return true;
+    return false;
+}
+
 /* The tags, and the fields that only we have, where no tag has that name. */
 static int write_tags(struct ft_buffer *out, const msgpack_object *document, bool first)
 {
@@ -178,15 +186,12 @@ static int write_tags(struct ft_buffer *out, const msgpack_object *document, boo
             return ft_error_prefix("tags: ");
     for (uint32_t i = 0; i < document->via.map.size; i++) {
         const msgpack_object_kv *pair = &document->via.map.ptr[i];
-        char name[64];
+        bool named = pair->key.type == MSGPACK_OBJECT_STR;
 
-        if (!is_own(pair))
-            continue;
-        snprintf(name, sizeof name, "%.*s", (int)(pair->key.via.str.size < 63 ? pair->key.via.str.size : 63), pair->key.via.str.ptr);
-        if (tagged && ft_map_get(tags, name))
+        if (!is_own(pair) || (named && tagged && has_key(tags, ft_object_string(&pair->key))))
             continue;
         if ((empty && ft_buffer_print(out, "%s\"tags\": {", first ? "" : ", ") < 0) || write_tag(out, pair, empty) < 0)
-            return ft_error_prefix("%s: ", name);
+            return named ? ft_error_prefix("%.*s: ", (int)(pair->key.via.str.size < 64 ? pair->key.via.str.size : 64), pair->key.via.str.ptr) : -1;
         empty = false;
     }
     return empty ? 0 : ADD(out, "}");

@@ -158,6 +158,13 @@ test_expect_success 'written: embeddings of ft-embed, a tag that is an integer, 
     ft-cat -q --full one.ft | sed -n "2s/the cat/\\\\u0001 \\\\\"/p" | ft-cat -q --from-text | ft-export -q --to docarray >got && test_grep "\"text\": \"\\\\u0001 \\\\\"\"" got
 '
 
+test_expect_success 'written: a field of ours with a long name is not lost to one that begins like it; a key that is a number is refused' '
+    long=$(printf "%070d" 0) && printf "{\"id\":\"a\",\"text\":\"x\",\"${long}1\":1,\"tags\":{\"$(printf "%063d" 0)\":2,\"t\":3}}\n" | ft-cat -q --from-text >own.ft &&
+    ft-export -q --to docarray own.ft >got && test_grep "\"tags\": {\"0\{63\}\": 2.0, \"t\": 3.0, \"${long}1\": 1.0}" got &&
+    printf "{\"\$msgpack\":\"%s\"}\n" "$(printf "\203\242id\241a\244text\241x\313\077\370\377\377\377\377\377\377\001" | base64 -w 0)" | ft-cat -q --from-text >odd.ft &&
+    test_expect_code 3 ft-export -q --to docarray odd.ft 2>err >out && test_grep "document a: a key that is no string, which JSON has no word for" err
+'
+
 test_expect_success 'written: none at all is an empty array; what exists stays; a stream cut anywhere leaves no file' '
     ft-ingest -q --where text=nothing "$GOLDEN/labeled.json" | ft-export -q --to docarray >got && test "$(cat got)" = "[]" &&
     echo mine >there.json && test_expect_code 2 ft-export -q -o there.json one.ft 2>err && test "$(cat there.json)" = mine &&
