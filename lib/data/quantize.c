@@ -80,7 +80,7 @@ static uint8_t to_byte(float low, float high, float x)
     if (step == 0)
         step = 1;
     level = floorf((x - low) / step);
-    return (uint8_t)(level < 0 ? 0 : level > 255 ? 255 : level);
+    return (uint8_t)(level > 0 ? fminf(level, 255) : 0);   /* not a number where the range is beyond what a float holds: 0, as numpy's cast has it */
 }
 
 void ft_quantize(enum ft_quantization quantization, const struct ft_ranges *ranges, const float *embedding, size_t dim, uint8_t *out)
