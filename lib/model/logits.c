@@ -25,8 +25,8 @@ int ft_logit_find(const char *name)
 
 static int set(struct ft_logits *logits, int which, double value, const char *where)
 {
-    if (!isfinite(value))
-        return ft_fail(FT_BAD, "%s: %s is not finite", where, ft_logit_name(which));
+    if (!isfinite((float)value))
+        return ft_fail(FT_BAD, "%s: %s is %g, expected a finite 32-bit number", where, ft_logit_name(which), value);
     logits->there[which] = true;
     logits->value[which] = value;
     return 0;

@@ -73,6 +73,8 @@ test_expect_success 'what is no number is refused' '
         cp -r once bad && sed -i "s/\"logit_scale\": *[0-9.]*/\"logit_scale\": $bad/" bad/ft.json && test_expect_code 3 $limit ft-train -q -m bad -o no batches 2>err &&
         cat err && test_grep "logit_scale is no number" err && rm -r bad || return 1
     done &&
+    cp -r once bad && sed -i "s/\"logit_scale\": *[0-9.]*/\"logit_scale\": 1e39/" bad/ft.json && test_expect_code 3 $limit ft-train -q -m bad -o no batches 2>err &&
+    test_grep "bad/ft.json: logit_scale is 1e+39, expected a finite 32-bit number" err && rm -r bad &&
     cp -r both bad && sed -i "s/\"towers\"/\"logit_heat\": 1, \"towers\"/" bad/ft.json && test_expect_code 3 ft-embed -q -m bad pairs 2>err >out && cat err &&
     test_grep "logit_heat. is not known" err
 '
