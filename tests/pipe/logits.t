@@ -36,7 +36,9 @@ test_expect_success 'it is learnt, saved, the same piped; and taken up by who tr
 test_expect_success 'a temperature that is given begins it; a fixed one leaves the model its own' '
     $limit ft-train -q -m once --loss clip:temperature=.5 --lr 0 --loss-lr 0 -o given batches && said_is scale given 0.693147 &&
     $limit ft-train -q -m once --loss clip:temperature=.5,learn=0 -o fixed batches && test "$(said scale fixed)" = "$(said scale once)" &&
-    $limit ft-train -q -m both --loss clip:learn=0 -o none batches && test -z "$(said scale none)"
+    $limit ft-train -q -m both --loss clip:learn=0 -o none batches && test -z "$(said scale none)" &&
+    test_expect_code 2 ft-train -q -m once --loss clip:learn=0,temperature=.00001 -o no batches 2>err && test_grep "0.0001 to 100 where it stays, or 0 for 0.07" err &&
+    test_expect_code 2 ft-train -q -m once --loss siglip:temperature=2 -o no batches 2>err && test_grep "0.01 to 1 where it is learnt, or 0 for the model.s own" err
 '
 
 test_expect_success 'siglip has a bias besides; a scale beyond the bounds is brought within; edits and exports keep both' '

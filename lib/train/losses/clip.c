@@ -4,12 +4,12 @@
  *              + mean over i of -log( exp(s a_i . p_i) / sum over j of exp(s a_j . p_i) ) ]        s = exp(logit_scale)
  *
  * a and p at unit length: a text and its image, or any pairs. logit_scale begins as log(1 / temperature) and stays within 0 and log(100), as in
- * open_clip, whose ClipLoss this is; with learn=0 it stays as it begins. temperature=0 is the model's own, or .07 where it has none. */
+ * open_clip, whose ClipLoss this is. temperature=0 is the model's own, or .07 where it has none. With learn=0 the scale is 1 / temperature (0: .07). */
 #include "train/losses/contrast.h"
 
-#include <math.h>
-
 enum { TEMPERATURE, LEARN };
+
+static const double USUAL = .07;           /* temperature */
 
 static const struct ft_setting_key keys[] = {
     [TEMPERATURE] = {.name = "temperature", .otherwise = 0, .low = 0, .high = 100},
@@ -17,21 +17,16 @@ static const struct ft_setting_key keys[] = {
     {.name = NULL},
 };
 
-static double beginning(const double *value)
-{
-    return value[TEMPERATURE] > 0 ? value[TEMPERATURE] : .07;
-}
-
 static int check(const double *value)
 {
-    return ft_temperature_check("clip", value[TEMPERATURE], value[LEARN] != 0);
+    return ft_temperature_check("clip", value[TEMPERATURE], USUAL, value[LEARN] != 0);
 }
 
 static size_t tensors(const double *value, size_t classes, size_t d, struct ft_loss_tensor tensor[FT_LOSS_TENSORS])
 {
     (void)classes;
     (void)d;
-    tensor[0] = ft_logit_scale(beginning(value), value[TEMPERATURE] == 0);
+    tensor[0] = ft_logit_scale(value[TEMPERATURE], USUAL);
     return value[LEARN] != 0;
 }
 
@@ -40,7 +35,7 @@ static int compute(const struct ft_loss_call *call, double *loss, float *gradien
     bool learns = call->value[LEARN] != 0;
     double by_scale = 0;
     const struct ft_contrast contrast = {
-        .scale = learns ? exp((double)call->weight[0][0]) : 1 / beginning(call->value), .d2q = true, .per_direction = true, .by_scale = &by_scale,
+        .scale = ft_logit_scale_now(call, learns, call->value[TEMPERATURE], USUAL), .d2q = true, .per_direction = true, .by_scale = &by_scale,
     };
 
     if (ft_contrast_compute(call, &contrast, loss, gradient, counted) < 0)

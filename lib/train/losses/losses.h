@@ -116,9 +116,11 @@ struct ft_class_softmax {
 int ft_class_softmax(const struct ft_loss_call *call, const struct ft_class_softmax *softmax, double *loss, float *gradient, uint64_t *counted);
 
 /* The logarithm of a scale that cosines are multiplied by, learnt as open_clip learns it: it begins as log(1 / temperature), stays within 0 and
- * log(100), and has no weight decay. `own`: a model's own stands for it. */
-struct ft_loss_tensor ft_logit_scale(double temperature, bool own);
-int ft_temperature_check(const char *loss, double temperature, bool learnt);   /* 0, or what its scale may be: FT_USAGE */
+ * log(100), and has no weight decay. Temperature 0 is the model's own, or `usual` where it has none; of a scale that is not learnt it is
+ * `usual`, since a loss sees no model. */
+struct ft_loss_tensor ft_logit_scale(double temperature, double usual);
+double ft_logit_scale_now(const struct ft_loss_call *call, bool learnt, double temperature, double usual);   /* the scale; learnt: by tensor 0 of the call */
+int ft_temperature_check(const char *loss, double temperature, double usual, bool learnt);   /* 0, or what it may be: FT_USAGE */
 
 /* Scores [count] become the softmax less 1 at `target`: the derivative of the loss by each. Gives the loss, exact also where it is small. */
 double ft_softmax_loss(double *score, size_t count, size_t target);

@@ -3,8 +3,8 @@
  *   loss = -1/n sum over i, j of log sigmoid( l_ij (s a_i . p_j + b) )      l_ij = 1 where j is i's, else -1;  s = exp(logit_scale), b = logit_bias
  *
  * a and p at unit length, n the rows. Both are learnt: logit_scale begins as log(1 / temperature) and stays within 0 and log(100), as in open_clip,
- * whose SigLipLoss this is; logit_bias begins as `bias`. With learn=0 they stay as they begin. temperature=0 is the model's own, or .1 where it has
- * none, and so is `bias` then unless it is given. No term needs the others, so batches may be small. */
+ * whose SigLipLoss this is; logit_bias begins as `bias`. temperature=0 is the model's own, or .1 where it has none, and so is `bias` then unless it is
+ * given. With learn=0 they are 1 / temperature (0: .1) and `bias`. No term needs the others, so batches may be small. */
 #include "train/losses/losses.h"
 
 #include <math.h>
@@ -12,7 +12,7 @@
 
 enum { TEMPERATURE, BIAS, LEARN };
 
-static const double USUAL_BIAS = -10;
+static const double USUAL = .1, USUAL_BIAS = -10;      /* temperature; bias */
 
 static const struct ft_setting_key keys[] = {
     [TEMPERATURE] = {.name = "temperature", .otherwise = 0, .low = 0, .high = 100},
@@ -27,25 +27,18 @@ struct judge {
     double *by_scale, *by_bias;            /* [anchors] d terms / d scale, d bias */
 };
 
-static double beginning(const double *value)
-{
-    return value[TEMPERATURE] > 0 ? value[TEMPERATURE] : .1;
-}
-
 static int check(const double *value)
 {
-    return ft_temperature_check("siglip", value[TEMPERATURE], value[LEARN] != 0);
+    return ft_temperature_check("siglip", value[TEMPERATURE], USUAL, value[LEARN] != 0);
 }
 
 static size_t tensors(const double *value, size_t classes, size_t d, struct ft_loss_tensor tensor[FT_LOSS_TENSORS])
 {
-    bool own = value[TEMPERATURE] == 0;
-
     (void)classes;
     (void)d;
-    tensor[0] = ft_logit_scale(beginning(value), own);
+    tensor[0] = ft_logit_scale(value[TEMPERATURE], USUAL);
     tensor[1] = (struct ft_loss_tensor){.name = "logit_bias", .rows = 1, .columns = 1, .mean = value[BIAS], .undecayed = true,
-                                        .own = "logit_bias", .begins_as_own = own && value[BIAS] == USUAL_BIAS};
+                                        .own = "logit_bias", .begins_as_own = tensor[0].begins_as_own && value[BIAS] == USUAL_BIAS};
     return value[LEARN] != 0 ? 2 : 0;
 }
 
@@ -108,7 +101,7 @@ static int compute_in(struct ft_arena *arena, const struct ft_loss_call *call, d
     bool learns = call->value[LEARN] != 0;
     size_t n = input->rows, d = input->d, positives;
     double share = n ? 1 / (double)n : 0;
-    struct judge judge = {.scale = learns ? exp((double)call->weight[0][0]) : 1 / beginning(call->value),
+    struct judge judge = {.scale = ft_logit_scale_now(call, learns, call->value[TEMPERATURE], USUAL),
                           .bias = learns ? (double)call->weight[1][0] : call->value[BIAS]};
     struct ft_role_items items;
     struct ft_units units;
