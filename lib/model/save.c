@@ -251,8 +251,9 @@ static int save_weights(struct ft_arena *arena, const struct ft_model *model, co
         for (int t = 1; t < model->tower_count; t++)
             count += collect(model->towers[t], file, &source, tensors + count, used);
         count += collect_rest(model, &source, used, tensors + count);
+        result = ft_logits_replace(arena, model, tensors, count);
         narrow(model, tensors, count);
-        result = ft_logits_replace(arena, model, tensors, count) < 0 ? -1 : ft_safetensors_write(path, tensors, count);
+        result = result < 0 ? -1 : ft_safetensors_write(path, tensors, count);
     }
     ft_safetensors_close(&source);
     return result;

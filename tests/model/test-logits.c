@@ -67,7 +67,7 @@ static size_t differences(const char *one, const char *other, const char *name, 
 
 static void test_paired(void)
 {
-    const char *directory = make_directory("paired", 1), *saved = ft_arena_print(&arena, "%s/saved", place);
+    const char *directory = make_directory("paired", 1), *saved = ft_arena_print(&arena, "%s/saved", place), *narrow = ft_arena_print(&arena, "%s/narrow", place);
     struct ft_model *model = directory ? ft_model_open(directory, NULL) : NULL;
     struct ft_logits logits;
     float value = 0;
@@ -79,6 +79,8 @@ static void test_paired(void)
     model->logits = (struct ft_logits){{true, false}, {1.75, 0}};
     ft_directory_remove(saved);
     ok(ft_model_save(model, saved) == 0 && differences(directory, saved, "logit_scale", &value) == 1 && value == 1.75f, "or as they were learnt, and no other tensor");
+    model->saved_as = FT_WEIGHTS_F16;
+    ok(ft_model_save(model, narrow) == 0 && differences(directory, narrow, "logit_scale", &value) != SIZE_MAX && value == 1.75f, "as they were learnt in 16 bits, too");
     ft_model_close(model);
     model = ft_model_open(saved, NULL);
     ok(model && ft_logits_read(model, &logits) == 0 && logits.value[FT_LOGIT_SCALE] == 1.75 && logits.value[FT_LOGIT_BIAS] == -9.5, "and read again");
