@@ -14,7 +14,7 @@ static const struct { const char *name; enum type type; } fields[] = {
     {"id", STRING}, {"text", STRING}, {"uri", STRING}, {"blob", STRING}, {"mime_type", STRING}, {"modality", STRING}, {"weight", NUMBER},
     {"offset", NUMBER}, {"tags", TAGS}, {"tensor", NUMBERS}, {"embedding", NUMBERS}, {"chunks", DOCUMENTS}, {"matches", DOCUMENTS},
     {"scores", SCORES}, {"evaluations", SCORES}, {"location", LOCATION},
-    {"parent_id", DERIVED}, {"granularity", DERIVED}, {"adjacency", DERIVED},
+    {"parent_id", DERIVED}, {"granularity", DERIVED}, {"adjacency", DERIVED}, {"mimeType", STRING}, {"parentId", DERIVED},
 };
 
 static int find(const char *key)
@@ -105,8 +105,12 @@ static int check_numbers(json_t *document, const char *key, json_t *list)
     uint64_t shape[MOST_RANK];
     int rank = 0;
 
-    if (json_is_object(list))
-        return ft_fail(FT_BAD, "\"%s\" is an object, as of save_json(protocol='protobuf'): expected lists of numbers, as without protocol", key);
+    if (json_is_object(list)) {
+        if (!(list = ft_docarray_tensor(list)))
+            return ft_error_prefix("\"%s\": ", key);
+        if (json_object_set_new(document, key, list) < 0)
+            return ft_fail(FT_SYSTEM, "out of memory");
+    }
     if (measure(list, 0, &rank, shape) < 0 || !is_finite(list))
         return ft_fail(FT_BAD, "\"%s\": expected finite numbers, or lists of them of one length each", key);
     if (strcmp(key, "embedding") != 0 || rank == 1)
@@ -137,11 +141,13 @@ static bool make_scores_plain(json_t *scores)
     if (!json_is_object(scores))
         return false;
     json_object_foreach(scores, key, score) {
-        if (!json_is_object(score))
+        if (!json_is_object(score) || ft_docarray_rename(score) < 0)
             return false;
         json_object_foreach_safe(score, next, name, member)
             if (json_is_null(member))
                 json_object_del(score, name);
+        if (!json_object_get(score, "value") && json_object_set_new(score, "value", json_real(0)) < 0)     /* protocol='protobuf' leaves a zero out */
+            return false;
     }
     return true;
 }
@@ -208,6 +214,8 @@ static int check(json_t *document, int depth)
 
     if (!json_is_object(document))
         return ft_fail(FT_BAD, "expected an object, {\"text\": ...}");
+    if (ft_docarray_rename(document) < 0)
+        return -1;
     json_object_foreach_safe(document, next, key, value) {
         int field = find(key);
 

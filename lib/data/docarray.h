@@ -9,6 +9,8 @@
  *     scores evaluations                         objects of {"value": ..., "op_name", "description", "ref_id"}
  *     location                                   a list of numbers
  *
+ * With protocol='protobuf' parent_id, mime_type, op_name and ref_id are in camel case, and numbers are {"dense": {"buffer": base64, "shape", "dtype"}}.
+ *
  * The array is read element by element: memory is one block and the longest document. Source: docarray/document/pydantic_model.py. */
 #ifndef FT_DATA_DOCARRAY_H
 #define FT_DATA_DOCARRAY_H
@@ -32,6 +34,12 @@ unsigned long ft_docarray_number(const struct ft_docarray *array);    /* of the 
 
 /* Are all keys those of a document? */
 bool ft_docarray_is(const json_t *object);
+
+/* What protocol='protobuf' writes of numbers, as lists in lists, the caller's; NULL: FT_BAD, or no memory. */
+json_t *ft_docarray_tensor(const json_t *object);
+
+/* An object's names in camel case become those that DocArray writes without that protocol. */
+int ft_docarray_rename(json_t *object);
 
 /* Check a document with all that it holds, and make it plain: null members go, as do parent_id, granularity and adjacency, which follow from where a
  * document is; an embedding of shape [1, n] is one of [n]. FT_BAD names the field. */

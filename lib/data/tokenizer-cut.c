@@ -6,6 +6,8 @@
 #include "data/unicode.h"
 #include "base/error.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { TYPICAL_PIECE = 12 };   /* bytes of an entry */
@@ -208,6 +210,63 @@ static int read_pieces(struct ft_tokenizer *tokenizer, struct place *place)
     return ft_vocabulary_index(vocabulary, &tokenizer->arena);
 }
 
+/* A digit more, where there is room: as serde_json has it, which drops further ones behind the point and counts those before it. */
+static bool add_digit(uint64_t *digits, char c)
+{
+    uint64_t digit = (uint64_t)(c - '0');
+
+    if (*digits > (UINT64_MAX - digit) / 10)
+        return false;
+    *digits = *digits * 10 + digit;
+    return true;
+}
+
+static double read_number(struct place *place)
+{
+    bool negative = *place->at == '-';
+    uint64_t digits = 0;
+    long exponent = 0;
+    char power[32];
+    double value;
+
+    for (place->at += negative; *place->at >= '0' && *place->at <= '9'; place->at++)
+        exponent += !add_digit(&digits, *place->at);
+    if (*place->at == '.')
+        for (bool room = true; *++place->at >= '0' && *place->at <= '9';)
+            exponent -= room && (room = add_digit(&digits, *place->at));
+    if (*place->at == 'e' || *place->at == 'E')
+        exponent += strtol(place->at + 1, NULL, 10);
+    snprintf(power, sizeof power, "1e%ld", exponent < 0 ? -exponent : exponent);
+    value = exponent < 0 ? (double)digits / strtod(power, NULL) : (double)digits * strtod(power, NULL);
+    return negative ? -value : value;
+}
+
+static bool take(struct place *place, char c)
+{
+    skip_space(place);
+    if (*place->at != c)
+        return false;
+    place->at++;
+    skip_space(place);
+    return true;
+}
+
+int ft_tokenizer_cut_scores(struct ft_string list, double *score, size_t count)
+{
+    struct place place = {(char *)list.data, (char *)list.data + list.size};
+    struct ft_string piece;
+    bool escapes;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!take(&place, i ? ',' : '[') || !take(&place, '[') || skip_string(&place, &piece, &escapes) < 0 || !take(&place, ','))
+            return ft_fail(FT_BAD, "model.vocab: number %zu is not a piece and its score", i + 1);
+        score[i] = read_number(&place);
+        if (skip_value(&place) < 0 || !take(&place, ']'))
+            return ft_fail(FT_BAD, "model.vocab: number %zu is not a piece and its score", i + 1);
+    }
+    return 0;
+}
+
 int ft_tokenizer_cut_vocab(struct ft_tokenizer *tokenizer, char *text, size_t size, char **cut, char **stop)
 {
     struct place vocab = {text, text + size};
@@ -217,6 +276,8 @@ int ft_tokenizer_cut_vocab(struct ft_tokenizer *tokenizer, char *text, size_t si
         found = enter(&vocab, "vocab");
     if (found < 0)
         return -1;
+    if (found == 0 && *vocab.at == '[')
+        tokenizer->scored = (struct ft_string){vocab.at, (size_t)(vocab.end - vocab.at)};
     if (found > 0 || *vocab.at != '{')
         vocab.at = vocab.end;      /* nothing to cut: an array, as Unigram's, or no model at all */
     *cut = vocab.at;

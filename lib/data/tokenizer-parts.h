@@ -110,6 +110,7 @@ struct ft_tokenizer {
     bool pairs;                       /* a pair is before, text, middle, other, after, of types 0 up to `other` and 1 from there */
     const uint8_t *flags;
     size_t size;
+    struct ft_string scored;          /* model.vocab where it is a list, and what follows, while a file is read */
     size_t truncate;                  /* what the file says of truncation: tokens, 0 = none; from the left */
     bool truncate_left;
     size_t median;                    /* characters of an entry; 0: texts are not cut by it */
@@ -155,6 +156,10 @@ enum { FT_ID_LIMIT = 1 << 28 };       /* ids are below this */
 /* Find model.vocab in the null-terminated JSON `text`, read it into the vocabulary (its texts stay in `text`, which must
  * live as long) and index that. The object is [*cut, *stop); both are the end of the text when there is none. */
 int ft_tokenizer_cut_vocab(struct ft_tokenizer *tokenizer, char *text, size_t size, char **cut, char **stop);
+
+/* The scores of Unigram's pieces, `count` in [["piece", -1.5], ...], as serde_json reads them for Hugging Face tokenizers: digits as an integer, times or over
+ * a power of ten, which may be the neighbour of the nearest double. Sums of many pieces that are nearly equal tell. */
+int ft_tokenizer_cut_scores(struct ft_string list, double *score, size_t count);
 
 /* One entry of a list of added tokens, as both kinds of file write it: {"content": ..., "lstrip": ...}. */
 int ft_added_read(struct ft_tokenizer *tokenizer, const struct json_t *item, int32_t id, struct ft_added_token *token);

@@ -134,11 +134,13 @@ void ft_unigram_encode(struct ft_general_run *run, struct ft_string piece)
 
 /* ---- reading ---- */
 
-static int read_pieces(struct ft_tokenizer *tokenizer, const json_t *list, double *score, double *least)
+static int read_pieces(struct ft_tokenizer *tokenizer, const json_t *list, bool single, double *score, double *least)
 {
     struct ft_vocabulary *vocabulary = &tokenizer->vocabulary;
 
     *least = INFINITY;
+    if (!single && ft_tokenizer_cut_scores(tokenizer->scored, score, json_array_size(list)) < 0)
+        return -1;
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *item = json_array_get(list, i), *piece = json_array_get(item, 0), *value = json_array_get(item, 1);
         struct ft_string text = {json_string_value(piece), json_string_length(piece)};
@@ -147,7 +149,8 @@ static int read_pieces(struct ft_tokenizer *tokenizer, const json_t *list, doubl
             return ft_fail(FT_BAD, "model.vocab: number %zu is not a piece and its score", i + 1);
         if (!(text.data = ft_arena_text(&tokenizer->arena, text)) || ft_vocabulary_add(vocabulary, &tokenizer->arena, text, (int32_t)i) < 0)
             return -1;
-        score[i] = json_number_value(value);
+        if (single)
+            score[i] = json_number_value(value);
         if (score[i] > strtod(FT_UNIGRAM_NEVER, NULL))
             *least = fmin(*least, score[i]);
     }
@@ -204,7 +207,7 @@ int ft_unigram_read(struct ft_tokenizer *tokenizer, struct ft_unigram *unigram, 
         return ft_fail(FT_BAD, "model.unk_id is not a piece's number");
     unigram->unknown = (int32_t)json_integer_value(unknown);
     if (ft_vocabulary_begin(&tokenizer->vocabulary, &tokenizer->arena, count) < 0 ||
-        !(score = ft_arena_zero(&tokenizer->arena, count, sizeof *score)) || read_pieces(tokenizer, list, score, &least) < 0 ||
+        !(score = ft_arena_zero(&tokenizer->arena, count, sizeof *score)) || read_pieces(tokenizer, list, unigram->single, score, &least) < 0 ||
         ft_vocabulary_index(&tokenizer->vocabulary, &tokenizer->arena) < 0 || index_prefixes(tokenizer, unigram) < 0)
         return -1;
     unigram->score = score;

@@ -255,6 +255,7 @@ static void test_refused(void)
     refused("number 2 is not a piece", "{'model':{'type':'Unigram','unk_id':0,'vocab':[['a',0],['b']]}}");
     refused("unk_id", "{'model':{'type':'Unigram','vocab':[['a',0],['b',0]]}}");
     refused("unk_id", "{'model':{'type':'Unigram','unk_id':2,'vocab':[['a',0],['b',0]]}}");
+    refused("number 2 is not a piece", "{'model':{'type':'Unigram','unk_id':0,'vocab':[['a',0],['b','c']]}}");
     refused("post_processor", UNIGRAM("},'post_processor':{'type':'Foo'}}"));
 }
 

@@ -96,11 +96,27 @@ test_expect_success 'broken JSON: file, line, which document' '
     refuses 3 "NaN or Infinity" "[{\"text\":\"a\",\"embedding\":[1,NaN]}]" &&
     refuses 3 "\"tensor\": expected finite numbers" "[{\"tensor\":[[1,2],[3]]}]" && refuses 3 "\"tensor\": expected finite" "[{\"tensor\":[1,[2]]}]" &&
     refuses 3 "\"embedding\" has 2 dimensions" "[{\"text\":\"a\",\"embedding\":[[1],[2]]}]" &&
-    refuses 3 "protocol=.protobuf." "[{\"id\":\"a\",\"tensor\":{\"dense\":{\"buffer\":\"AA==\"}}}]" &&
+    refuses 3 "\"tensor\": an object without.*protocol=.protobuf." "[{\"id\":\"a\",\"tensor\":{\"sparse\":{}}}]" &&
+    dense="[{\"tensor\":{\"dense\":{\"buffer\"" &&
+    refuses 3 "\"tensor\": numbers of type unknown" "$dense:\"AA==\"}}}]" && refuses 3 "type >f4, expected <f4" "$dense:\"AACAPw==\",\"shape\":[1],\"dtype\":\">f4\"}}}]" &&
+    refuses 3 "type <f2" "$dense:\"AAA=\",\"shape\":[1],\"dtype\":\"<f2\"}}}]" && refuses 3 "base64" "$dense:\"AA\",\"shape\":[1],\"dtype\":\"|u1\"}}}]" &&
+    for shape in "[2]" "[]" "[0]" "[-1]" "[1,1,1,1,1,1,1,1,1]" "{}" "[9223372036854775807,4]" "[\"1\"]"; do
+        refuses 3 "1 bytes of numbers that do not fill" "$dense:\"AA==\",\"shape\":$shape,\"dtype\":\"|u1\"}}}]" || return 1
+    done &&
+    refuses 3 "do not fill" "$dense:\"AAAAAAAA\",\"shape\":[1],\"dtype\":\"<f4\"}}}]" && refuses 3 "expected finite" "$dense:\"AADAfw==\",\"shape\":[1],\"dtype\":\"<f4\"}}}]" &&
     refuses 3 "nothing in it" "[{\"id\":\"a\",\"tags\":{}}]" &&
     refuses 3 "document 2: unlabelled rows, expected labelled rows as in the documents before" "[{\"text\":\"a\",\"tags\":{\"finetuner_label\":\"x\"}},{\"text\":\"b\"}]" &&
     refuses 3 "unlabelled rows, expected pairs" "[{\"text\":\"a\"}]" --pairs && refuses 3 "not a picture" "[{\"blob\":\"AAAA\"}]" &&
     refuses 3 "nested deeper" "[{\"text\":\"a\",\"tags\":{\"x\":$(printf "%030d" 0 | tr 0 "[")$(printf "%030d" 0 | tr 0 "]")}}]"
+'
+
+test_expect_success 'numbers and names of protocol protobuf are those of the other' '
+    for name in kinds words; do
+        docs --format docarray "$GOLDEN/$name.json" >out && sed "s/0.051158[0-9]*/0.051158488/" out | tr "{,}" "\n" | sort >want && docs --format docarray "$GOLDEN/$name.protobuf.json" >got &&
+        tr "{,}" "\n" <got | sort >sorted && test_cmp want sorted && test "$(wc -l <got)" -gt 1 && docs "$GOLDEN/$name.protobuf.json" >auto && test_cmp got auto || return 1
+    done &&
+    test_grep "\"parent_id\"\|parentId\|mimeType" got; test $? -eq 1 && test_grep "\"mime_type\":\"text/plain\"" got && test_grep "\"embedding\"" got &&
+    ft-ingest -q "$GOLDEN/kinds.protobuf.json" | ft-cat -q --full >got && test_grep "\"i1\"" got && test "$(grep -c "\"data\":" got)" -eq 13
 '
 
 test_expect_success 'bad documents are left out as told, and the rest is read' '

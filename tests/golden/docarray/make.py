@@ -56,3 +56,12 @@ for protocol in ("pickle", "pickle-array", "protobuf", "protobuf-array"):
 two.save_binary("two.gzip.bin", protocol="pickle-array", compress="gzip")
 two.save_binary("two.lz4.bin", protocol="pickle", compress="lz4")
 two.save_json("two.protobuf.json", protocol="protobuf")
+
+# Numbers of every type that is read, and names that this protocol writes in camel case; the same documents as everything else is written.
+kinds = DocumentArray([Document(id=kind, tensor=np.array([[0, 1, 100], [3, 2, 1]]).astype(kind)) for kind in ("f4", "f8", "u1", "i2", "u2", "u4", "i4", "i8", "u8", "bool")] +
+                      [Document(id=kind, tensor=np.array([[-1, -2**(8 * size - 1), 127], [5, -6, 7]]).astype(kind)) for kind, size in (("i1", 1), ("<i2", 2), ("<i4", 4))])
+words = DocumentArray([Document(id="w", text="a page", mime_type="text/plain", embedding=np.array([1.5, -2e-3], dtype=np.float32),
+                                chunks=[Document(id="w0", text="a line", mime_type="text/plain", embedding=np.array([0.25, 3]))]), *query])
+for name, documents in (("kinds", kinds), ("words", words)):
+    documents.save_json(name + ".json")
+    documents.save_json(name + ".protobuf.json", protocol="protobuf")
