@@ -359,6 +359,14 @@ static int next_batch(struct batches *b, struct ft_arena *arena, struct ft_recor
     return ft_batch_read(arena, record, batch) < 0 ? -1 : 1;
 }
 
+/* As many as the stream carries of a batch. */
+static size_t most_pixels(void)
+{
+    size_t most = ft_lookahead_most(0);
+
+    return most < FT_LIMIT_BLOB ? most : FT_LIMIT_BLOB;
+}
+
 static int embed_batches(struct batches *b)
 {
     struct ft_arena arena = {0};
@@ -367,7 +375,7 @@ static int embed_batches(struct batches *b)
     int more = 1;
 
     if (b->stage && ft_lookahead_wanted(ft_stage_model(b->stage)) &&
-        !(b->ahead = ft_lookahead_open(ft_stage_model(b->stage), ft_stage_settings(b->stage), next_record, b->reader)))
+        !(b->ahead = ft_lookahead_open(ft_stage_model(b->stage), ft_stage_settings(b->stage), most_pixels(), next_record, b->reader)))
         return -1;
     while (more > 0 && (more = next_batch(b, &arena, &record, &batch)) > 0) {
         tool.in++;

@@ -99,11 +99,12 @@ static int one_batch(struct ft_trainer *trainer, struct ft_arena *arena, const s
     const struct ft_model *model = ft_trainer_model(trainer);
     struct ft_step_report report;
     struct ft_packed packed;
+    struct ft_pager *pager;
     struct ft_batch batch;
     uint64_t shape[2];
     float *gradient;
     double loss;
-    int skip;
+    int skip, done;
 
     if (ft_batch_read(arena, record, &batch) < 0)
         return -1;
@@ -117,10 +118,12 @@ static int one_batch(struct ft_trainer *trainer, struct ft_arena *arena, const s
     if (!ft_map_number(&record->object, "loss", &loss))
         return ft_fail(FT_BAD, "batch %lu has no loss", (unsigned long)batch.number);
     if (ft_inputs_read(arena, &batch, model, model->max_length, &packed) < 0 ||
-        ft_trainer_begin(trainer, &batch, &packed) < 0 || read_for_losses(trainer, arena, record, &batch) < 0 ||
-        ft_trainer_apply(trainer, loss, gradient, &report) < 0)
+        ft_inputs_show(arena, model, ft_trainer_settings(trainer), &batch, &packed, &pager) < 0)
         return -1;
-    return write_step(&report);
+    done = ft_trainer_begin(trainer, &batch, &packed) < 0 || read_for_losses(trainer, arena, record, &batch) < 0 ||
+           ft_trainer_apply(trainer, loss, gradient, &report) < 0 ? -1 : 0;
+    ft_pager_close(pager);
+    return done < 0 ? -1 : write_step(&report);
 }
 
 static int all_batches(struct ft_trainer *trainer, struct ft_reader *reader)

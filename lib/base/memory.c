@@ -233,6 +233,20 @@ int ft_grow(void *array, size_t *capacity, size_t count, size_t size)
     return 0;
 }
 
+size_t ft_memory_held(void)
+{
+    FILE *file = fopen("/proc/self/statm", "r");
+    size_t pages = 0;
+    long page = sysconf(_SC_PAGESIZE);
+
+    if (!file)
+        return 0;
+    if (fscanf(file, "%*u %zu", &pages) != 1)
+        pages = 0;
+    fclose(file);
+    return page > 0 ? pages * (size_t)page : 0;
+}
+
 size_t ft_memory_available(void)
 {
     FILE *file = fopen("/proc/meminfo", "r");

@@ -52,6 +52,9 @@ void *ft_resize(void *pointer, size_t count, size_t size);
 /* Bytes that can be had now without pushing anything else out, what the kernel caches of files counted as free; 0: not known. */
 size_t ft_memory_available(void);
 
+/* Bytes that the process has in memory; 0: not known. */
+size_t ft_memory_held(void);
+
 /* Room for `count` elements in *(T **)array, doubling; -1 on error, and the array is as it was. */
 int ft_grow(void *array, size_t *capacity, size_t count, size_t size);
 

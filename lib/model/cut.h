@@ -18,6 +18,7 @@ struct ft_packed {
     uint32_t *offset;        /* [texts + 1] rows */
     uint32_t *second;        /* [texts] the place in each where its second text begins (pairs), or NULL */
     const uint8_t *pixel;    /* [texts, height, across, 3] of images, or NULL */
+    struct ft_pager *pager;      /* where not all pixels are there at once, who shows them (pager.h); or NULL */
     const float *vector;     /* [texts, width] feature vectors, or NULL */
     size_t chunk_rows, shard_rows;   /* about how many rows go into each, as the model says; 0 = what suits texts */
     const struct ft_packed *towers;  /* of a model of two towers, each one's items; then `texts` counts all, and nothing else is here but: */

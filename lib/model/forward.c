@@ -185,27 +185,40 @@ static struct ft_kept *kept_find(struct ft_runner *r, size_t chunk)
 }
 
 /* A chunk whose shards meet has to be kept for that long. */
-static int forward_meeting(struct ft_runner *r, size_t chunk, float *out)
+static int forward_meeting(struct ft_runner *r, size_t chunk, size_t end, float *out)
 {
-    for (size_t c = chunk; c < r->cut->chunk_count; c++) {
+    for (size_t c = chunk; c < end; c++) {
         if (ft_runner_forward(r, c, 1, out) < 0)
             return -1;
-        kept_find(r, c)->chunk = SIZE_MAX;
+        ft_runner_forget(r, c);
     }
     return 0;
 }
 
-int ft_runner_forward_only(struct ft_runner *r, size_t chunk, float *out)
+void ft_runner_forget(struct ft_runner *r, size_t chunk)
 {
+    for (size_t i = 0; i < r->kept_count; i++)
+        if (r->kept[i].chunk == chunk)
+            r->kept[i].chunk = SIZE_MAX;
+}
+
+int ft_runner_forward_some(struct ft_runner *r, size_t chunk, size_t count, float *out)
+{
+    const struct ft_span *last = &r->cut->chunk_shards[chunk + count - 1];
     struct unkept batch = {r, r->cut->chunk_shards[chunk].first, out};
 
     if (r->plan->moments)
-        return forward_meeting(r, chunk, out);
-    if (!r->settled)
-        ft_runner_unpack(r);
+        return forward_meeting(r, chunk, chunk + count, out);
     if (ft_runner_pack(r, r->given ? r->prefix + 1 : 0, r->plan->step_count - 1, false, r->packed->offset[r->packed->texts]) < 0)
         return -1;
-    return ft_pool_run(r->cut->shard_count - batch.first_shard, forward_any_shard, &batch);
+    return ft_pool_run(last->first + last->count - batch.first_shard, forward_any_shard, &batch);
+}
+
+int ft_runner_forward_only(struct ft_runner *r, size_t chunk, float *out)
+{
+    if (!r->settled)
+        ft_runner_unpack(r);
+    return ft_runner_forward_some(r, chunk, r->cut->chunk_count - chunk, out);
 }
 
 struct ft_running *ft_group_run(const struct ft_group *group, const struct ft_shard *shard)

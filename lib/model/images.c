@@ -95,7 +95,7 @@ static int read_image(const struct ft_images *images, size_t item, struct ft_are
     if (ft_item_check(model, content) < 0 || ft_image_bytes(scratch, content, &bytes) < 0 || ft_image_decode(bytes, FT_IMAGE_PIXELS, &image) < 0)
         return -1;
     out = images->pixel + item * ft_item_bytes(model);
-    result = varied->augment ? ft_augment_run(varied->augment, model->preprocess, varied->seed, varied->batch, item, &image, scratch, out)
+    result = varied->augment ? ft_augment_run(varied->augment, model->preprocess, varied->seed, varied->batch, varied->first + item, &image, scratch, out)
                              : ft_preprocess_run(model->preprocess, &image, scratch, out);
     ft_image_free(&image);
     return result;

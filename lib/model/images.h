@@ -14,10 +14,11 @@
 
 struct ft_images;
 
-/* Images of a training batch are varied: item i by (seed, batch, i). */
+/* Images of a training batch are varied: item i by (seed, batch, first + i). */
 struct ft_variation {
     const struct ft_augment *augment;
     uint64_t seed, batch;
+    size_t first;              /* the number in the batch of the first that is given */
 };
 
 /* `varied` NULL: as they are. Content, pixel, model and the augmentation must stay until the end. NULL: memory. */

@@ -84,6 +84,23 @@ static int pack_step(void *argument, size_t index, int worker)
     return 0;
 }
 
+/* Floats of a step's weights as they are packed. */
+static size_t packed_size(const struct ft_runner *r, const struct ft_step *step, bool transposed, bool linear)
+{
+    if (is_map_step(step))
+        return ft_map_weight_size(r, step, transposed) + (step->outputs + 15) / 16 * 16;
+    return step->kind == FT_STEP_LINEAR && linear ? r->kernels->linear_packed(step->inputs, step->outputs, transposed) : 0;
+}
+
+size_t ft_runner_packed_size(const struct ft_runner *r, int first, int last, bool transposed)
+{
+    size_t size = 0;
+
+    for (int s = first; s <= last; s++)
+        size += packed_size(r, &r->plan->steps[s], transposed, r->kernels->linear_pack != NULL);
+    return size;
+}
+
 int ft_runner_pack(struct ft_runner *r, int first, int last, bool transposed, size_t tokens)
 {
     struct ft_packed_weights *w = &r->weights;
@@ -98,13 +115,8 @@ int ft_runner_pack(struct ft_runner *r, int first, int last, bool transposed, si
         return -1;
     ft_runner_unpack(r);
     for (int s = first; s <= last; s++) {
-        const struct ft_step *step = &r->plan->steps[s];
-
         w->offset[s] = size;
-        if (is_map_step(step))
-            size += ft_map_weight_size(r, step, transposed) + (step->outputs + 15) / 16 * 16;
-        else if (step->kind == FT_STEP_LINEAR && linear)
-            size += r->kernels->linear_packed(step->inputs, step->outputs, transposed);
+        size += packed_size(r, &r->plan->steps[s], transposed, linear);
     }
     if (!ft_floats_reserve(&w->floats, size))
         return -1;
@@ -165,6 +177,8 @@ static size_t operand_size(const struct ft_running *run, const struct ft_step *s
 /* Floats of the operands of a chunk. */
 static size_t operands_size(const struct ft_running *run, const struct ft_step *step)
 {
+    if (!run->runner->kernels->gradient_pack || !wants_gradient(run->runner, step))
+        return 0;
     return operand_size(run, step, false) + operand_size(run, step, true);
 }
 
@@ -212,6 +226,19 @@ static int pack_piece(void *argument, size_t index, int worker)
     r->kernels->gradient_pack(ft_running_operand(run, step, of_output), x, rows_of(run, step), width, from,
                               width - from < PIECE ? width : from + PIECE, of_output);
     return 0;
+}
+
+size_t ft_running_operands_size(const struct ft_running *run)
+{
+    const struct ft_plan *plan = run->runner->plan;
+    size_t most = 0;
+
+    for (int s = 0; s < plan->step_count; s++) {
+        size_t size = operands_size(run, &plan->steps[s]);
+
+        most = size > most ? size : most;
+    }
+    return most;
 }
 
 int ft_group_pack_operands(struct ft_group *group)

@@ -29,6 +29,12 @@ int ft_runner_forward(struct ft_runner *runner, size_t chunk, size_t count, floa
 /* Chunks from `chunk` to the last, none kept: the same rows, the same bits. */
 int ft_runner_forward_only(struct ft_runner *runner, size_t chunk, float *out);
 
+/* The same of `count` chunks; what is packed for them serves the next ones. */
+int ft_runner_forward_some(struct ft_runner *runner, size_t chunk, size_t count, float *out);
+
+/* Let go what is kept of a chunk, without a backward. */
+void ft_runner_forget(struct ft_runner *runner, size_t chunk);
+
 /* d(loss)/d(embedding)[texts of the batch, dim] back through chunks that are kept (they are let go afterwards): adds to `gradient`, which is laid out as
  * the model's block, or its adapters' where it has some. Several at once give the bits that they give one after another; they take the memory of so many, and less time. */
 int ft_runner_backward(struct ft_runner *runner, size_t chunk, size_t count, const float *dout, float *gradient);
@@ -54,5 +60,9 @@ const struct ft_model *ft_runner_model(const struct ft_runner *runner);
 /* Of a chunk: its tokens, and the bytes of activations that keeping it takes. */
 size_t ft_runner_tokens(const struct ft_runner *runner, size_t chunk);
 size_t ft_runner_kept_size(const struct ft_runner *runner, size_t chunk);
+
+/* Bytes that taking the batch's chunks through one by one takes at least: what threads work in, packed weights and, `learns`, the activations and gradients
+ * of the largest chunk. `whole`: with all weights packed at once, as ft_runner_forward_only has them. */
+size_t ft_runner_least(const struct ft_runner *runner, bool learns, bool whole);
 
 #endif

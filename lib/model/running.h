@@ -207,6 +207,7 @@ void ft_running_take(const struct ft_running *run, const struct ft_shard *shard,
  * brought into the order that windows are gathered in, with the norm that follows it, and its bias behind them. */
 int ft_runner_pack(struct ft_runner *r, int first, int last, bool transposed, size_t tokens);
 void ft_runner_unpack(struct ft_runner *r);
+size_t ft_runner_packed_size(const struct ft_runner *r, int first, int last, bool transposed);     /* floats of them at most */
 
 /* A step's packed weight, NULL when it is not packed. */
 const float *ft_running_packed(const struct ft_runner *r, const struct ft_step *step, bool transposed);
@@ -217,6 +218,7 @@ void ft_running_part_slice(const struct ft_running *run, const struct ft_slice *
 
 /* Pack the operands of the step at hand; one of them: of the step's input or of its output's gradient, NULL when there is none packed. */
 int ft_group_pack_operands(struct ft_group *group);
+size_t ft_running_operands_size(const struct ft_running *run);     /* floats that a chunk's take, of the step that has most */
 float *ft_running_operand(const struct ft_running *run, const struct ft_step *step, bool of_output);
 
 #endif

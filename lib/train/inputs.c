@@ -12,7 +12,7 @@ static int encode_images(struct ft_arena *arena, const struct ft_model *model, c
                          size_t count, struct ft_packed *packed)
 {
     struct ft_augment augment;
-    const struct ft_variation varied = {&augment, s->seed, number};
+    const struct ft_variation varied = {&augment, s->seed, number, 0};
 
     if (s->augment && ft_augment_parse(&augment, s->augment) < 0)
         return -1;
@@ -44,7 +44,7 @@ static int share_batch(struct ft_arena *arena, const struct ft_model *model, con
 }
 
 static int encode_towers(struct ft_arena *arena, const struct ft_model *model, const struct ft_settings *s, const struct ft_batch *batch,
-                         const uint8_t *pixel, struct ft_packed *packed)
+                         const uint8_t *pixel, struct ft_pager *pager, struct ft_packed *packed)
 {
     const struct ft_model *text = model->towers[FT_TOWER_TEXT], *image = model->towers[FT_TOWER_IMAGE];
     struct ft_share share[FT_TOWERS];
@@ -55,20 +55,21 @@ static int encode_towers(struct ft_arena *arena, const struct ft_model *model, c
         (pixel ? ft_items_pack(arena, image, share[1].count, pixel, NULL, &towers[1])
                : encode_images(arena, image, s, batch->number, share[1].content, share[1].count, &towers[1])) < 0)
         return -1;
+    towers[FT_TOWER_IMAGE].pager = pager;
     return pack_towers(arena, share, towers, packed);
 }
 
 int ft_inputs_encode_towers(struct ft_arena *arena, const struct ft_model *model, const struct ft_settings *s, const struct ft_batch *batch,
-                            const uint8_t *pixel, struct ft_packed *packed)
+                            const uint8_t *pixel, struct ft_pager *pager, struct ft_packed *packed)
 {
-    return encode_towers(arena, model, s, batch, pixel, packed) < 0 ? ft_error_prefix("batch %lu: ", (unsigned long)batch->number) : 0;
+    return encode_towers(arena, model, s, batch, pixel, pager, packed) < 0 ? ft_error_prefix("batch %lu: ", (unsigned long)batch->number) : 0;
 }
 
 int ft_inputs_encode(struct ft_arena *arena, const struct ft_model *model, const struct ft_settings *s, const struct ft_batch *batch,
                      struct ft_packed *packed)
 {
     if (model->tower_count)
-        return ft_inputs_encode_towers(arena, model, s, batch, NULL, packed);
+        return ft_inputs_encode_towers(arena, model, s, batch, NULL, NULL, packed);
     if (model->input != FT_INPUT_IMAGE)
         return ft_encode_batch(arena, model, &s->prompts, (size_t)s->max_length, batch, packed);
     return encode_images(arena, model, s, batch->number, batch->content, batch->items, packed) < 0
@@ -81,7 +82,7 @@ int ft_inputs_check(const struct ft_model *model, const struct ft_packed *packed
 
     if (packed->towers)
         return ft_inputs_check(model->towers[FT_TOWER_IMAGE], &packed->towers[FT_TOWER_IMAGE]);
-    if (packed->texts * each <= FT_LIMIT_BLOB)
+    if (packed->pager || packed->texts * each <= FT_LIMIT_BLOB)
         return 0;
     return ft_fail(FT_USAGE, "%zu items of %zu bytes are more than the %d MiB that a stream carries of a batch: take smaller batches, or ft-train",
                    packed->texts, each, FT_LIMIT_BLOB >> 20);
@@ -100,7 +101,10 @@ void ft_inputs_write(msgpack_packer *pk, const struct ft_model *model, const str
         return;
     if (model->input == FT_INPUT_IMAGE) {
         ft_pack_text(pk, "pixels");
-        ft_wire_write(pk, FT_WIRE_U1, 4, (const uint64_t[]){packed->texts, model->height, model->across, 3}, packed->pixel);
+        if (packed->pager)
+            msgpack_pack_nil(pk);
+        else
+            ft_wire_write(pk, FT_WIRE_U1, 4, (const uint64_t[]){packed->texts, model->height, model->across, 3}, packed->pixel);
     } else if (model->input == FT_INPUT_VECTOR) {
         ft_pack_text(pk, "vectors");
         ft_wire_write(pk, FT_WIRE_F4, 2, (const uint64_t[]){packed->texts, model->input_width}, packed->vector);
@@ -132,7 +136,7 @@ static int read_tokens(struct ft_arena *arena, const struct ft_batch *batch, siz
     return 0;
 }
 
-/* The pixels stay where they are, in the record. */
+/* The pixels stay where they are, in the record. Of those left out `pixel` is NULL. */
 static int read_pixels(struct ft_arena *arena, const struct ft_batch *batch, size_t items, const struct ft_model *model, struct ft_packed *packed)
 {
     const msgpack_object *object = ft_map_get(batch->object, "pixels");
@@ -140,6 +144,8 @@ static int read_pixels(struct ft_arena *arena, const struct ft_batch *batch, siz
 
     if (!object)
         return ft_fail(FT_BAD, "add ft-embed -m RUN before: no pixels");
+    if (object->type == MSGPACK_OBJECT_NIL)
+        return ft_items_pack(arena, model, items, NULL, NULL, packed);
     if (ft_wire_read(object, &t) < 0)
         return ft_error_prefix("pixels: ");
     if (t.type != FT_WIRE_U1 || t.rank != 4 || t.shape[0] != items || t.shape[1] != model->height || t.shape[2] != model->across ||
@@ -192,4 +198,36 @@ static int read_inputs(struct ft_arena *arena, const struct ft_batch *batch, con
 int ft_inputs_read(struct ft_arena *arena, const struct ft_batch *batch, const struct ft_model *model, size_t longest, struct ft_packed *packed)
 {
     return read_inputs(arena, batch, model, longest, packed) < 0 ? ft_error_prefix("batch %lu: ", (unsigned long)batch->number) : 0;
+}
+
+static int show(struct ft_arena *arena, const struct ft_model *model, const struct ft_settings *s, uint64_t number, const struct ft_content *content,
+                struct ft_packed *packed, struct ft_pager **pager)
+{
+    struct ft_augment *augment = s->augment ? ft_arena_take(arena, sizeof *augment) : NULL;
+    const struct ft_variation varied = {augment, s->seed, number, 0};
+
+    if ((s->augment && (!augment || ft_augment_parse(augment, s->augment) < 0)) ||
+        !(*pager = ft_pager_open(model, content, packed->texts, augment ? &varied : NULL)))
+        return -1;
+    packed->pager = *pager;
+    packed->pixel = ft_pager_pixel(*pager);
+    return 0;
+}
+
+int ft_inputs_show(struct ft_arena *arena, const struct ft_model *model, const struct ft_settings *s, const struct ft_batch *batch,
+                   struct ft_packed *packed, struct ft_pager **pager)
+{
+    struct ft_share share[FT_TOWERS];
+    struct ft_packed towers[FT_TOWERS];
+
+    *pager = NULL;
+    if (model->input == FT_INPUT_IMAGE)
+        return packed->pixel ? 0 : show(arena, model, s, batch->number, batch->content, packed, pager);
+    if (model->input != FT_INPUT_BOTH || packed->towers[FT_TOWER_IMAGE].pixel)
+        return 0;
+    memcpy(towers, packed->towers, sizeof towers);
+    if (share_batch(arena, model, batch, share) < 0 ||
+        show(arena, model->towers[FT_TOWER_IMAGE], s, batch->number, share[FT_TOWER_IMAGE].content, &towers[FT_TOWER_IMAGE], pager) < 0)
+        return -1;
+    return pack_towers(arena, share, towers, packed);
 }

@@ -2,6 +2,7 @@
 #include "train/lookahead.h"
 #include "base/error.h"
 #include "model/towers.h"
+#include "model/pager.h"
 #include "train/inputs.h"
 
 #include <stdlib.h>
@@ -17,6 +18,7 @@ struct slot {
     uint8_t *pixel;              /* its own, [size] */
     size_t size;
     struct ft_images *images;    /* being read, or NULL */
+    struct ft_pager *pager;  /* in their stead, of too many; or NULL */
 };
 
 struct ft_lookahead {
@@ -25,6 +27,7 @@ struct ft_lookahead {
     struct ft_augment augment;
     bool varies;
     uint64_t seed;
+    size_t most;                 /* bytes of pixels of a batch that lie there at once */
     ft_lookahead_next_record *next;
     void *argument;
     struct slot slot[2];
@@ -38,7 +41,15 @@ bool ft_lookahead_wanted(const struct ft_model *model)
     return model->input == FT_INPUT_IMAGE || model->input == FT_INPUT_BOTH;
 }
 
-struct ft_lookahead *ft_lookahead_open(const struct ft_model *model, const struct ft_settings *settings, ft_lookahead_next_record *next, void *argument)
+size_t ft_lookahead_most(size_t memory)
+{
+    size_t available = memory ? 0 : ft_memory_available();
+
+    return memory ? memory / 8 : available ? available / 4 : SIZE_MAX;
+}
+
+struct ft_lookahead *ft_lookahead_open(const struct ft_model *model, const struct ft_settings *settings, size_t most, ft_lookahead_next_record *next,
+                                       void *argument)
 {
     struct ft_lookahead *a = calloc(1, sizeof *a);
 
@@ -52,6 +63,7 @@ struct ft_lookahead *ft_lookahead_open(const struct ft_model *model, const struc
     a->model = model;
     a->images = model->tower_count ? model->towers[FT_TOWER_IMAGE] : model;
     a->settings = settings;
+    a->most = most;
     a->next = next;
     a->argument = argument;
     a->status = 2;
@@ -69,6 +81,7 @@ void ft_lookahead_close(struct ft_lookahead *a)
         return;
     for (int i = 0; i < 2; i++) {
         ft_images_drop(a->slot[i].images);
+        ft_pager_close(a->slot[i].pager);
         free(a->slot[i].pixel);
         ft_arena_free(&a->slot[i].arena);
         msgpack_zone_destroy(&a->slot[i].zone);
@@ -87,6 +100,8 @@ static int fill(struct ft_lookahead *a, struct slot *s, bool wait)
         return more;
     ft_images_drop(s->images);       /* of a batch that nobody asked for */
     s->images = NULL;
+    ft_pager_close(s->pager);
+    s->pager = NULL;
     ft_arena_reset(&s->arena);
     msgpack_zone_clear(&s->zone);
     if (!(copy = ft_arena_take(&s->arena, bytes.size)))
@@ -133,11 +148,13 @@ static void make_room(struct ft_lookahead *a)
 
 static int begin(const struct ft_lookahead *a, struct slot *s)
 {
-    const struct ft_variation varied = {&a->augment, a->seed, s->batch.number};
+    const struct ft_variation varied = {&a->augment, a->seed, s->batch.number, 0};
     struct ft_share share = {.content = s->batch.content, .count = s->batch.items};
 
     if (a->model->tower_count && ft_share_make(&s->arena, a->model, FT_TOWER_IMAGE, s->batch.content, NULL, s->batch.items, &share) < 0)
         return ft_error_prefix("batch %lu: ", (unsigned long)s->batch.number);
+    if (share.count * ft_item_bytes(a->images) > a->most)
+        return (s->pager = ft_pager_open(a->images, share.content, share.count, a->varies ? &varied : NULL)) ? 0 : -1;
     if (reserve(s, share.count * ft_item_bytes(a->images) + 1) < 0)
         return -1;
     s->images = ft_images_begin(a->images, share.content, share.count, a->varies ? &varied : NULL, s->pixel);
@@ -164,7 +181,9 @@ static void look_ahead(struct ft_lookahead *a)
 {
     struct slot *s = &a->slot[!a->hand];
 
-    if ((a->status = fill(a, s, false)) == 1 && pixel_bytes(a, s) <= MOST_AHEAD && begin(a, s) < 0)
+    size_t most = a->most < MOST_AHEAD ? a->most : MOST_AHEAD;
+
+    if ((a->status = fill(a, s, false)) == 1 && pixel_bytes(a, s) <= most && begin(a, s) < 0)
         a->status = -1;
     if (a->status < 0)
         ft_error_save(&a->error);
@@ -174,6 +193,7 @@ int ft_lookahead_encode(struct ft_lookahead *a, bool more, struct ft_packed *pac
 {
     struct slot *s = &a->slot[a->hand];
     struct ft_images *images;
+    const uint8_t *pixel;
 
     if (!s->images)
         make_room(a);
@@ -181,11 +201,15 @@ int ft_lookahead_encode(struct ft_lookahead *a, bool more, struct ft_packed *pac
         return -1;
     images = s->images;
     s->images = NULL;
-    if (ft_images_end(images, NULL, NULL) < 0)
+    if (images && ft_images_end(images, NULL, NULL) < 0)
         return ft_error_prefix("batch %lu: ", (unsigned long)s->batch.number);
     if (more && a->status == 2)
         look_ahead(a);
+    pixel = s->pager ? ft_pager_pixel(s->pager) : s->pixel;
     if (a->model->tower_count)
-        return ft_inputs_encode_towers(&s->arena, a->model, a->settings, &s->batch, s->pixel, packed);
-    return ft_items_pack(&s->arena, a->model, s->batch.items, s->pixel, NULL, packed);
+        return ft_inputs_encode_towers(&s->arena, a->model, a->settings, &s->batch, pixel, s->pager, packed);
+    if (ft_items_pack(&s->arena, a->model, s->batch.items, pixel, NULL, packed) < 0)
+        return -1;
+    packed->pager = s->pager;
+    return 0;
 }

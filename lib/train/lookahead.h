@@ -1,7 +1,7 @@
 /* lookahead.h - batches of images, of which the next is decoded while the model is at the one at hand.
  *
  * Each lies in memory of its own, so that the next may be read before this one is done with; there are never more than two, and of large ones (256 MiB of
- * pixels) one: its pixels go when the next are decoded. */
+ * pixels) one: its pixels go when the next are decoded. Of larger ones still not even those lie there whole, but come by a pager (model/pager.h). */
 #ifndef FT_TRAIN_LOOKAHEAD_H
 #define FT_TRAIN_LOOKAHEAD_H
 
@@ -16,8 +16,13 @@ typedef int ft_lookahead_next_record(void *argument, bool wait, struct ft_string
 /* Does the model read images at all? */
 bool ft_lookahead_wanted(const struct ft_model *model);
 
-/* Items are encoded as the settings say. The model and these must outlive it. NULL: memory. */
-struct ft_lookahead *ft_lookahead_open(const struct ft_model *model, const struct ft_settings *settings, ft_lookahead_next_record *next, void *argument);
+/* Bytes of pixels of one batch that may lie decoded: an eighth of --memory, else (0) a quarter of what is free. An image's pixels are a hundredth of the
+ * activations that are kept of it, or less, and cost as much as these to have again. */
+size_t ft_lookahead_most(size_t memory);
+
+/* Items are encoded as the settings say; more than `most` bytes of pixels come by a pager. The model and the settings must outlive it. NULL: memory. */
+struct ft_lookahead *ft_lookahead_open(const struct ft_model *model, const struct ft_settings *settings, size_t most, ft_lookahead_next_record *next,
+                                       void *argument);
 void ft_lookahead_close(struct ft_lookahead *ahead);       /* NULL is fine */
 
 /* The next batch, and its record: 1, or 0 after the last, or -1. They stay until the next call but one, and are copies of what came. */

@@ -152,3 +152,19 @@ int ft_losses_compute(const struct ft_losses *losses, const struct ft_loss_input
     ft_arena_free(&arena);
     return rc;
 }
+
+/* Losses where a miner may choose have a matrix of all anchors with all items, of distances, slopes and counts, the others a block of the first two. */
+size_t ft_losses_bytes(const struct ft_losses *losses, size_t n, size_t d)
+{
+    size_t most = 0;
+
+    for (size_t i = 0; i < losses->count; i++) {
+        const struct ft_chosen *chosen = &losses->losses[i];
+        size_t all = n + chosen->memory, pairs = n * all * sizeof(float);
+        size_t bytes = chosen->loss->mined ? 3 * pairs : 2 * (pairs < FT_COMPARE_BYTES ? pairs : FT_COMPARE_BYTES);
+
+        bytes += 7 * all * d * sizeof(float);      /* vectors at unit length, in their places, and gradients of these */
+        most = bytes > most ? bytes : most;
+    }
+    return most + (losses->count > 1 ? n * d * sizeof(float) : 0);
+}

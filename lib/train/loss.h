@@ -109,6 +109,9 @@ int ft_losses_memorable(const struct ft_losses *losses, const struct ft_loss_inp
 int ft_losses_compute(const struct ft_losses *losses, const struct ft_loss_input *input,
                       double *loss, float *gradient, uint64_t *counted);
 
+/* Bytes that ft_losses_compute takes at most of a batch of n items (up to what single rows take), one loss after another. */
+size_t ft_losses_bytes(const struct ft_losses *losses, size_t n, size_t d);
+
 /* The settings, defaults included, as text that parses to the same when given as the only item of `loss`, for run.json:
  * "triplet:distance=euclidean,margin=0.05,smooth=0 0.5*supcon:temperature=0.1 miner=semihard:margin=0.2". */
 const char *ft_losses_text(struct ft_arena *arena, const struct ft_losses *losses);

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "model/adapter.h"
 #include "model/runner.h"
+#include "model/pager.h"
 #include "train/frozen.h"
 
 #include <stdlib.h>
@@ -24,6 +25,7 @@ struct ft_passes {
     const struct ft_model *model;
     struct pass pass[FT_TOWERS];
     int count;
+    bool sparing;                /* no more than a segment's weights lie packed */
     struct ft_arena arena;       /* of the batch */
 };
 
@@ -128,6 +130,44 @@ static float *own_rows(struct ft_passes *passes, const struct pass *p, float *al
     return p->number ? ft_arena_take(&passes->arena, p->packed->texts * passes->model->dim * sizeof(float) + 1) : all;
 }
 
+/* The pixels of so many chunks, where they come by a pager. */
+static int show(const struct pass *p, size_t chunk, size_t count)
+{
+    const struct ft_span *first = &p->cut.chunk[chunk], *last = first + count - 1;
+
+    return p->packed->pager ? ft_pager_show(p->packed->pager, first->first, last->first + last->count - first->first) : 0;
+}
+
+/* Several at once but where memory is short of it: then each goes through alone, by segments, as those do that are kept. */
+static int forward_chunks(const struct ft_passes *passes, struct pass *p, size_t chunk, size_t count, float *own)
+{
+    bool kept = chunk < p->kept;
+
+    if (show(p, chunk, count) < 0)
+        return -1;
+    if (!kept && !passes->sparing)
+        return ft_runner_forward_some(p->runner, chunk, count, own);
+    if (ft_runner_forward(p->runner, chunk, count, own) < 0)
+        return -1;
+    if (!kept)
+        ft_runner_forget(p->runner, chunk);
+    return 0;
+}
+
+static int forward_pass(const struct ft_passes *passes, struct pass *p, float *own)
+{
+    for (size_t c = 0, count; c < p->cut.chunk_count; c += count) {
+        count = (c < p->kept ? p->kept : p->cut.chunk_count) - c;
+        if (p->packed->pager || (passes->sparing && c >= p->kept))
+            count = 1;
+        if (forward_chunks(passes, p, c, count, own) < 0)
+            return -1;
+    }
+    if (p->packed->pager)
+        ft_pager_hide(p->packed->pager);
+    return 0;
+}
+
 static int forward(struct ft_passes *passes, bool keep, size_t limit, float *embedding)
 {
     size_t dim = passes->model->dim, size = 0;
@@ -142,8 +182,7 @@ static int forward(struct ft_passes *passes, bool keep, size_t limit, float *emb
             continue;
         if (keep)
             choose_kept(p, limit, &size);
-        if ((p->kept && ft_runner_forward(p->runner, 0, p->kept, own) < 0) ||
-            (p->kept < p->cut.chunk_count && ft_runner_forward_only(p->runner, p->kept, own) < 0))
+        if (forward_pass(passes, p, own) < 0)
             return -1;
         for (size_t i = 0; p->number && i < p->packed->texts; i++)
             memcpy(embedding + p->number[i] * dim, own + i * dim, dim * sizeof *own);
@@ -159,6 +198,28 @@ int ft_passes_forward(struct ft_passes *passes, size_t limit, float *embedding)
 int ft_passes_forward_only(struct ft_passes *passes, float *embedding)
 {
     return forward(passes, false, 0, embedding);
+}
+
+/* Texts of two towers come first, and leave their buffers behind. */
+size_t ft_passes_least(const struct ft_passes *passes, bool whole)
+{
+    size_t bytes = 0, items = 0;
+
+    for (int t = 0; t < passes->count; t++) {
+        const struct pass *p = &passes->pass[t];
+
+        if (!p->packed->texts)
+            continue;
+        bytes += ft_runner_least(p->runner, p->learns, whole);
+        bytes += p->packed->pager ? 2 * ft_images_window(p->model) * ft_item_bytes(p->model) : 0;
+        items += (p->number ? 3 : 1) * p->packed->texts;
+    }
+    return bytes + items * passes->model->dim * sizeof(float);
+}
+
+void ft_passes_spare(struct ft_passes *passes)
+{
+    passes->sparing = true;
 }
 
 /* How many chunks from c on go together, all of them kept or none. Their gradients lie side by side: about 30 KB a token for MiniLM, and of images as much as
@@ -184,10 +245,12 @@ static int pass_backward(struct ft_passes *passes, struct pass *p, size_t limit,
         return -1;
     for (size_t c = 0, count; c < p->cut.chunk_count; c += count) {
         count = together(p, c, limit / 2);
-        if ((c >= p->kept && ft_runner_forward(p->runner, c, count, again) < 0) ||
+        if ((c >= p->kept && (show(p, c, count) < 0 || ft_runner_forward(p->runner, c, count, again) < 0)) ||
             ft_runner_backward(p->runner, c, count, dembedding, gradient) < 0)
             return -1;
     }
+    if (p->packed->pager)
+        ft_pager_hide(p->packed->pager);
     ft_runner_follow(p->runner);
     return 0;
 }

@@ -2,7 +2,7 @@
  *
  * A tower has its own items, cut, kept activations and frozen prefix, and its gradients lie in its part of the block. Embeddings and their gradients are
  * in the order of the batch's items. Gradient caching (Gao et al. 2021) is what a limit of kept activations amounts to: all items are embedded, and
- * chunks that were not kept are run forward again before their backward, whichever tower they are of. */
+ * chunks that were not kept are run forward again before their backward, whichever tower they are of. Pixels that come by a pager are decoded again too. */
 #ifndef FT_TRAIN_PASSES_H
 #define FT_TRAIN_PASSES_H
 
@@ -20,6 +20,11 @@ int ft_passes_cache(struct ft_passes *passes, size_t memory);
 
 /* The batch the next calls are about; `packed` must stay. `chunk`, `seed`, `batch` as for ft_cut_make and ft_runner_batch; towers draw apart. */
 int ft_passes_begin(struct ft_passes *passes, const struct ft_packed *packed, size_t chunk, uint64_t seed, uint64_t batch);
+
+/* Bytes that the two passes over the batch take at least, beside the gradient of parameters: one chunk at a time, and what embeddings are sorted into.
+ * `whole`: with all weights of a tower packed at once, which is faster; else those of one segment, and ft_passes_spare is to be said. */
+size_t ft_passes_least(const struct ft_passes *passes, bool whole);
+void ft_passes_spare(struct ft_passes *passes);
 
 /* embedding[items, dim]. Of chunks' activations as many are kept as `limit` bytes hold, and a tower's only one in any case; forward_only keeps none, for
  * who goes no further. */

@@ -4,6 +4,7 @@
 #include "data/corpus.h"
 #include "model/adapter.h"
 #include "train/best.h"
+#include "train/demand.h"
 #include "train/finish.h"
 #include "train/log.h"
 #include "train/lookahead.h"
@@ -20,7 +21,8 @@
 struct ft_trainer {
     struct ft_run *run;
     struct ft_trainer_options options;
-    size_t activations;          /* bytes that kept ones may take; 0: not found yet */
+    bool limited;                /* it is found: */
+    size_t activations;          /* bytes that kept ones may take */
     struct ft_model *model;
     struct ft_passes *passes;
     struct ft_optimizer *optimizer;
@@ -242,18 +244,20 @@ int ft_trainer_skip(struct ft_trainer *t, const struct ft_batch *batch)
 }
 
 /* Bytes that kept activations may take; found once, as what is kept is not free any more. Decides only what is computed twice, never a result. */
-static size_t activation_limit(const struct ft_trainer *t)
+static int find_limit(struct ft_trainer *t, const struct ft_batch *batch)
 {
-    size_t fixed = (t->model->block_count + (1 + (size_t)ft_optimizer_blocks(t->optimizer)) * t->trained.block_count) * sizeof(float) +
-                   ft_teacher_bytes(t->second[FT_TEACHER]) + ft_teacher_bytes(t->second[FT_GUIDE]);
-    size_t usual = (size_t)(ft_lookahead_wanted(t->model) ? 2 : 1) << 30;   /* an image keeps as much as some hundred texts */
-    size_t available = ft_memory_available();
+    const struct ft_settings *s = &t->run->settings;
+    struct ft_demand demand = {
+        .trained = &t->trained, .blocks = 1 + (t->start.batch ? 0 : ft_optimizer_blocks(t->optimizer)),   /* of a run that goes on these are loaded */
+        .images = ft_lookahead_wanted(t->model), .items = batch->items, .d = t->model->dim,
+    };
 
-    if (t->options.memory && t->options.memory <= fixed)
-        return 0;
-    if (t->options.memory)   /* gradients of images' values, which ft_passes_backward bounds by half of this, are large */
-        return (t->options.memory - fixed) / (ft_lookahead_wanted(t->model) ? 3 : 1) * (ft_lookahead_wanted(t->model) ? 2 : 1);
-    return available / 4 < usual ? available / 4 : usual;
+    if (!t->options.shared && !(demand.losses = ft_losses_of_batch(&t->arena, batch, &s->loss, s->miner)))
+        return -1;
+    if (ft_demand_limit(&demand, t->options.memory, t->passes, &t->activations) < 0)
+        return -1;
+    t->limited = true;
+    return 0;
 }
 
 int ft_trainer_begin(struct ft_trainer *t, const struct ft_batch *batch, const struct ft_packed *packed)
@@ -262,9 +266,9 @@ int ft_trainer_begin(struct ft_trainer *t, const struct ft_batch *batch, const s
     t->batch = batch;
     t->packed = packed;
     t->embedding = NULL;
-    if (!t->activations)
-        t->activations = activation_limit(t);
-    return ft_passes_begin(t->passes, packed, (size_t)t->run->settings.chunk, t->run->settings.seed, batch->number);
+    if (ft_passes_begin(t->passes, packed, (size_t)t->run->settings.chunk, t->run->settings.seed, batch->number) < 0)
+        return -1;
+    return t->limited ? 0 : find_limit(t, batch);
 }
 
 int ft_trainer_forward(struct ft_trainer *t, float *embedding)

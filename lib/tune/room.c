@@ -8,7 +8,8 @@
 
 #include <stdlib.h>
 
-enum { WINDOW = 4096, GROUP_TOKENS = 1024, STEP = 8, LEAST_BATCHES = 8 };
+/* BESIDE: what the program, its libraries, tables and documents take, about; what is chosen must not depend on what it was this time. */
+enum { WINDOW = 4096, GROUP_TOKENS = 1024, STEP = 8, LEAST_BATCHES = 8, BESIDE = 64 << 20 };
 
 /* Of a document: rows and items of each tower, of other models of the first alone. */
 struct size {
@@ -189,7 +190,7 @@ static size_t part_bytes(const struct ft_room *r, int part, uint64_t rows, size_
 
 size_t ft_room_bytes(const struct ft_room *r, uint64_t rows)
 {
-    size_t items = 0, bytes = 0;
+    size_t items = 0, bytes = BESIDE;
 
     for (int t = 0; t < r->parts; t++)
         bytes += part_bytes(r, t, rows, &items);

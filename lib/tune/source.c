@@ -191,11 +191,11 @@ static int next_record(void *argument, bool wait, struct ft_string *bytes)
     return 1;
 }
 
-int ft_source_look_ahead(struct ft_source *source, const struct ft_model *model, const struct ft_settings *settings)
+int ft_source_look_ahead(struct ft_source *source, const struct ft_model *model, const struct ft_settings *settings, size_t most)
 {
     if (!ft_lookahead_wanted(model))
         return 0;
-    return (source->ahead = ft_lookahead_open(model, settings, next_record, source)) ? 0 : -1;
+    return (source->ahead = ft_lookahead_open(model, settings, most, next_record, source)) ? 0 : -1;
 }
 
 int ft_source_next(struct ft_source *source, struct ft_arena *arena, struct ft_batch *batch)

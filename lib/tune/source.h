@@ -38,8 +38,9 @@ int ft_source_read(struct ft_source *source, struct ft_arena *arena, const struc
 /* What should be said of the data, one line each; call until NULL. */
 const char *ft_source_warning(struct ft_source *source);
 
-/* Batches of images are decoded ahead of their turn: then ft_lookahead_encode(source->ahead) gives those of the batch at hand. */
-int ft_source_look_ahead(struct ft_source *source, const struct ft_model *model, const struct ft_settings *settings);
+/* Batches of images are decoded ahead of their turn: then ft_lookahead_encode(source->ahead) gives those of the batch at hand. `most`:
+ * bytes of pixels that lie there at once. */
+int ft_source_look_ahead(struct ft_source *source, const struct ft_model *model, const struct ft_settings *settings, size_t most);
 
 /* The next batch: 1, or 0 after the last, or -1. Valid until the next call, its arrays in the arena or the sampler. */
 int ft_source_next(struct ft_source *source, struct ft_arena *arena, struct ft_batch *batch);

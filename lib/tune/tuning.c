@@ -322,6 +322,12 @@ static int work(struct work *w)
     return write_card(w, choose(w)) < 0 ? -1 : ft_trainer_finish(w->trainer);
 }
 
+/* What is cached of frozen parts goes by the pixels of all items. */
+static size_t most_pixels(const struct ft_tuning *tuning)
+{
+    return tuning->trainer.cache_frozen ? SIZE_MAX : ft_lookahead_most(tuning->trainer.memory);
+}
+
 int ft_tune(const struct ft_tuning *tuning)
 {
     struct work w = {.tuning = tuning, .callbacks = &tuning->run->settings.callbacks};
@@ -329,7 +335,8 @@ int ft_tune(const struct ft_tuning *tuning)
 
     if ((w.trainer = ft_trainer_open(tuning->run, &tuning->trainer)) &&
         ft_trainer_plan(w.trainer, tuning->source->steps, tuning->source->epochs, tuning->source->classes) == 0 &&
-        ft_tuning_state_open(&w.state, tuning->run) == 0 && ft_source_look_ahead(tuning->source, ft_trainer_model(w.trainer), &tuning->run->settings) == 0) {
+        ft_tuning_state_open(&w.state, tuning->run) == 0 &&
+        ft_source_look_ahead(tuning->source, ft_trainer_model(w.trainer), &tuning->run->settings, most_pixels(tuning)) == 0) {
         say_leaks(&w);
         run_hook(&w, "begin");
         result = work(&w);

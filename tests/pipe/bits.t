@@ -132,7 +132,8 @@ test_expect_success 'another --chunk agrees, but not to the bit' '
 '
 
 test_expect_success 'little memory, so that all is computed twice, equals much' '
-    $limit ft-train -q -m model -o little --chunk 5 --memory 1 labelled.batches &&
+    memory=$(least $limit ft-train -m model --chunk 5 labelled.batches) && test_no_file least-refused &&
+    $limit ft-train -q -m model -o little --chunk 5 --memory "$memory" labelled.batches &&
     $limit ft-train -q -m model -o much --chunk 5 --memory 4G labelled.batches &&
     same chunk-5 little much
 '
@@ -154,7 +155,8 @@ test_expect_success '--precision bf16: piped equals fused, any threads, any memo
         ft-embed -q -m bf16-$n-piped --threads $n labelled.batches | ft-loss -q -m bf16-$n-piped |
             ft-update -q -m bf16-$n-piped --threads $((4 - n)) >steps || return 1
     done &&
-    $limit ft-train -q -m model -o bf16-little --precision bf16 --chunk 20 --memory 1 labelled.batches &&
+    memory=$(least $limit ft-train -m model --precision bf16 --chunk 20 labelled.batches) &&
+    $limit ft-train -q -m model -o bf16-little --precision bf16 --chunk 20 --memory "$memory" labelled.batches &&
     same bf16-1 bf16-3 bf16-1-piped bf16-3-piped bf16-little && differ bf16-1 threads-1
 '
 
@@ -184,7 +186,8 @@ test_expect_success 'a batch of several chunks by its tokens alone' '
     documents labelled 400 3 >large && ft-sample -q --batch 400 --epochs 2 large >large.batches &&
     $limit ft-train -q -m model -o large-fused large.batches &&
     new_run large-piped && piped large-piped large.batches --threads 2 &&
-    $limit ft-train -q -m model -o large-little --memory 1 --threads 1 large.batches &&
+    memory=$(least $limit ft-train -m model --threads 1 large.batches) &&
+    $limit ft-train -q -m model -o large-little --memory "$memory" --threads 1 large.batches &&
     same large-fused large-piped large-little
 '
 

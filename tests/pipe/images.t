@@ -21,7 +21,7 @@ test_expect_success 'piped equals fused, given batches and given documents, path
         $limit ft-train -q -m resnet --lr 1e-2 --augment crop:scale-min=.5 --augment flip --augment jitter "$@"
     } &&
     train -o fused batches && train -o documents --classes --batch 16 --per-class 4 --epochs 3 --seed 5 labelled && train -o single --threads 1 batches &&
-    train -o little --memory 1 batches && train -o piped --seed 5 --steps 0 && piped piped batches &&
+    train -o little --memory "$(least train batches)" batches && train -o piped --seed 5 --steps 0 && piped piped batches &&
     train -o carried --classes --batch 16 --per-class 4 --epochs 3 --seed 5 bytes &&
     same fused documents single little piped carried && differ fused resnet && grep -q "flip:p=" fused/run/run.json
 '
@@ -61,7 +61,7 @@ test_expect_success 'the learning rate that images have where none is named, in 
 '
 
 test_expect_success 'batches as large as memory allows; mined' '
-    $limit ft-train -m resnet --batch auto --memory 100M --steps 1 -o roomy labelled 2>err && cat err && test_grep "batch [0-9]*: .* MiB with all" err &&
+    $limit ft-train -m resnet --batch auto --memory 164M --steps 1 -o roomy labelled 2>err && cat err && test_grep "batch [0-9]*: .* MiB with all" err &&
     ft-mine -q -m resnet labelled >mined && $limit ft-train -q -m resnet --triplets --steps 2 -o triplets mined && test "$(applied triplets)" -eq 2
 '
 

@@ -47,7 +47,8 @@ for kind in labelled pairs; do
         $limit ft-train -q -m model $adapt --lr 1e-2 -o $kind-fused $kind.batches && new_run $kind-piped --seed 5 $adapt --lr 1e-2 &&
         piped $kind-piped $kind.batches && same $kind-fused $kind-piped && differ $kind-fused model &&
         cmp $kind-fused/adapter/adapter_model.safetensors $kind-piped/adapter/adapter_model.safetensors &&
-        $limit ft-train -q -m model $adapt --lr 1e-2 --threads 3 --memory 1 -o $kind-threads $kind.batches && same $kind-fused $kind-threads &&
+        memory=$(least $limit ft-train -m model $adapt --threads 3 $kind.batches) &&
+        $limit ft-train -q -m model $adapt --lr 1e-2 --threads 3 --memory "$memory" -o $kind-threads $kind.batches && same $kind-fused $kind-threads &&
         $limit ft-train -q -m model $adapt --lr 1e-2 -o $kind-stopped --steps 1 $kind.batches && differ $kind-stopped $kind-fused &&
         $limit ft-train -q -o $kind-stopped --resume $kind.batches && same $kind-fused $kind-stopped
     '

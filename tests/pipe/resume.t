@@ -265,7 +265,8 @@ test_expect_success 'little memory for many texts: a batch of 1,024 in that of 6
         ft-sample -q --random --batch $n --epochs 1 crowd >crowd-$n && new_run crowd-$n-run --loss supcon &&
         ft-embed -q -m crowd-$n-run crowd-$n | ft-loss -q -m crowd-$n-run |
             /usr/bin/time -f %M -o update-$n ft-update -q -m crowd-$n-run --threads 1 >steps &&
-        for memory in 1 4G; do
+        least=$(least $limit ft-train -m model --loss supcon --threads 1 crowd-$n) &&
+        for memory in "$least" 4G; do
             /usr/bin/time -f %M -o train-$n-$memory ft-train -q -m model -o crowd-$n-$memory --loss supcon --memory $memory --threads 1 crowd-$n || return 1
         done || return 1
     done &&

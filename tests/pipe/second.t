@@ -36,7 +36,8 @@ equal () {
     set -- --"$equal_field" "$equal_model" "$@"
     $limit ft-train -q -m model -o $equal_name-fused "$@" $equal_batches &&
     $limit ft-train -q -m model -o $equal_name-documents --batch 50 --epochs 2 --seed 5 "$@" $equal_documents &&
-    $limit ft-train -q -m model -o $equal_name-threads --threads 3 --memory 1 "$@" $equal_batches &&
+    equal_memory=$(least $limit ft-train -m model --threads 3 "$@" $equal_batches) &&
+    $limit ft-train -q -m model -o $equal_name-threads --threads 3 --memory "$equal_memory" "$@" $equal_batches &&
     new_run $equal_name-before --seed 5 "$@" && through $equal_name-before $equal_batches $equal_field $equal_model &&
     new_run $equal_name-after --seed 5 "$@" && through_after $equal_name-after $equal_batches $equal_field $equal_model &&
     new_run $equal_name-own --seed 5 "$@" && through $equal_name-own $equal_batches $equal_field $equal_name-own &&

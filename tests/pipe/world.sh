@@ -52,6 +52,12 @@ new_run () {
     $limit ft-train -q -m model -o "$new_run_directory" --steps 0 "$@"
 }
 
+# least COMMAND...: the --memory that training asks for where it has none, and a little more, in which nothing can be kept.
+least () {
+    "$@" -q --memory 1 -o least-refused 2>least.err
+    test $? -eq 2 && sed -n 's/.* takes at least \([0-9]*\): .*/\1/p' least.err | awk '{ memory = $1 + 8 } END { if (!NR) exit 1; print memory "M" }'
+}
+
 # piped RUN STREAM OPTION...: the three filters; options are ft-update's. Statuses and messages are left by stage().
 piped () {
     piped_run=$1 piped_stream=$2

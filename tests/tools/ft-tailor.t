@@ -169,7 +169,7 @@ test_expect_success '--cache-frozen: the same bytes, resumed, on one thread, wit
     $tailor -m model --dropout 0 --freeze "*" --dim 8 -o dry && test_grep "\"hidden_dropout_prob\": 0.0" dry/config.json && set -- -q -m dry --batch 24 --epochs 3 &&
     FT_CPU=plain $limit ft-train "$@" -o dry-plain documents && FT_CPU=plain $limit ft-train "$@" -o dry-kept --cache-frozen documents &&
     test -z "$(changed dry-plain dry-kept)" && $limit ft-train "$@" -o dry-one --cache-frozen documents &&
-    $limit ft-train "$@" -o dry-two --cache-frozen --threads 1 --memory 1M documents && test -z "$(changed dry-one dry-two)" &&
+    $limit ft-train "$@" -o dry-two --cache-frozen --threads 1 --memory 64M documents && test -z "$(changed dry-one dry-two)" &&
     $limit ft-train "$@" -o dry-three --cache-frozen --steps 7 documents && $limit ft-train -q -o dry-three --cache-frozen --resume documents &&
     test -z "$(changed dry-one dry-three)" && test "$(changed dry dry-one)" = ./2_Dense/model.safetensors
 '

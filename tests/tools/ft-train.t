@@ -247,18 +247,19 @@ test_expect_success '--dry-run: the plan of the run, and nothing written' '
 '
 
 test_expect_success '--batch auto: what fits --memory, the same each time, kept in the run' '
+    if test -n "$FT_SANITIZE"; then return 0; fi   # a sanitizer's own memory is more than the program is thought to take
     documents labelled 800 4 >large && auto="$limit ft-train -m model --epochs 2" &&
-    $auto -o auto --batch auto --memory 1M large 2>err && number=$(sed -n "s/.*--batch \([0-9]*\): .*/\1/p" err) && test "$number" -ge 16 &&
-    sed -n "s/.*: \([0-9.]*\) MiB with all.*/\1/p" err | awk "{ exit !(\$1 <= 1 && \$1 > .5) }" &&
-    $auto -q -o auto-again --batch auto --memory 1M --threads 1 large && $auto -q -o by-hand --batch "$number" large && same auto auto-again by-hand &&
-    $auto -o larger --batch auto --memory 2M large 2>err && test "$(sed -n "s/.*--batch \([0-9]*\): .*/\1/p" err)" -gt "$number" &&
+    $auto -o auto --batch auto --memory 65M large 2>err && number=$(sed -n "s/.*--batch \([0-9]*\): .*/\1/p" err) && test "$number" -ge 16 &&
+    sed -n "s/.*: \([0-9.]*\) MiB with all.*/\1/p" err | awk "{ exit !(\$1 <= 65 && \$1 > 64.5) }" &&
+    $auto -q -o auto-again --batch auto --memory 65M --threads 1 large && $auto -q -o by-hand --batch "$number" large && same auto auto-again by-hand &&
+    $auto -o larger --batch auto --memory 66M large 2>err && test "$(sed -n "s/.*--batch \([0-9]*\): .*/\1/p" err)" -gt "$number" &&
     $auto -o largest --batch auto --memory 1G large 2>err && test "$(sed -n "s/.*--batch \([0-9]*\): .*/\1/p" err)" -eq 96 &&
-    $auto -q -o parts --batch auto --memory 1M --steps 4 large && $auto -q -o parts --resume large && same auto parts &&
-    $auto -q -o parts-auto --batch auto --memory 1M --steps 4 large && $auto -q -o parts-auto --batch auto --memory 2M --resume large && same auto parts-auto &&
-    $auto -q -o views --batch auto --memory 2M --views 3 large && test_grep "\"batch\": [0-9]*[0-9]" views/run/run.json &&
+    $auto -q -o parts --batch auto --memory 65M --steps 4 large && $auto -q -o parts --resume large && same auto parts &&
+    $auto -q -o parts-auto --batch auto --memory 65M --steps 4 large && $auto -q -o parts-auto --batch auto --memory 66M --resume large && same auto parts-auto &&
+    $auto -q -o views --batch auto --memory 66M --views 3 large && test_grep "\"batch\": [0-9]*[0-9]" views/run/run.json &&
     test_expect_code 2 $auto -q -o no --batch auto large 2>err && test_grep "give that too" err &&
     test_expect_code 2 $auto -q -o no --batch some large 2>err && test_grep "not a whole number" err &&
-    test_expect_code 2 $auto -q -o no --batch auto --memory 1M batches && test_no_file no
+    test_expect_code 2 $auto -q -o no --batch auto --memory 65M batches && test_no_file no
 '
 
 # ---- the card ----

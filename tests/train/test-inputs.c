@@ -177,7 +177,7 @@ static int next_record(void *argument, bool wait, struct ft_string *bytes)
 /* Batches one after another, those before `skip` without their images: how many were right, or -1. */
 static int go(const struct ft_model *model, struct source *s, uint64_t skip)
 {
-    struct ft_lookahead *ahead = ft_lookahead_open(model, &plain, next_record, s);
+    struct ft_lookahead *ahead = ft_lookahead_open(model, &plain, SIZE_MAX, next_record, s);
     const struct ft_record *record;
     struct ft_packed packed;
     struct ft_batch batch;
@@ -209,7 +209,7 @@ static void test_varied(const struct ft_model *model)
     const struct ft_settings s = {.seed = 5, .augment = "flip:p=0.5 jitter:p=1,brightness=0.5,contrast=0.5,saturation=0.5,hue=0.1"};
     const struct ft_settings other = {.seed = 6, .augment = s.augment};
     struct source source = {.last = 3};
-    struct ft_lookahead *ahead = ft_lookahead_open(model, &s, next_record, &source);
+    struct ft_lookahead *ahead = ft_lookahead_open(model, &s, SIZE_MAX, next_record, &source);
     int same = 0, plainly = 0, others = 0;
     struct ft_packed packed, now, unvaried, elsewise;
     const struct ft_record *record;
@@ -249,7 +249,7 @@ static void test_ahead(const struct ft_model *model)
     s = (struct source){.last = 3, .fails = 1};
     ok(go(model, &s, 0) < 0 && strcmp(ft_error(), "the stream was cut") == 0, "so is a stream that was cut");
     s = (struct source){.last = 9};
-    ahead = ft_lookahead_open(model, &plain, next_record, &s);
+    ahead = ft_lookahead_open(model, &plain, SIZE_MAX, next_record, &s);
     ok(ft_lookahead_next(ahead, &batch, &record) == 1 && ft_lookahead_encode(ahead, false, &packed) == 0 && s.asked == 1,
        "without more the next batch is left where it is");
     ok(ft_lookahead_next(ahead, &batch, &record) == 1 && ft_lookahead_encode(ahead, true, &packed) == 0 && s.asked == 3 && batch.number == 2,

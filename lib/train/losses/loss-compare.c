@@ -17,7 +17,7 @@
 
 enum {
     PIECE_ROWS = 32, PIECE_COLUMNS = 128,
-    BLOCK_ROWS = 1024, BLOCK_FLOATS = 8 << 20,   /* at most, a matrix; there are two */
+    BLOCK_ROWS = 1024, BLOCK_FLOATS = FT_COMPARE_BYTES / sizeof(float),   /* at most, a matrix; there are two */
 };
 
 static const float NEAR = 1.f / 32;

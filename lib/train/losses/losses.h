@@ -81,8 +81,10 @@ struct ft_compare_second {
     float *query_gradient, *candidate_gradient;    /* places of their own */
 };
 
-/* Every query with every candidate: the engine of losses over a matrix of similarities. Memory is bounded (about 64 MB and what the
- * arena gives); no matrix of all pairs is ever whole. */
+/* Every query with every candidate: the engine of losses over a matrix of similarities. Memory is bounded: a block of the rows of distances, and one of slopes,
+ * of so many bytes each (but of 32 rows at least); no matrix of all pairs is ever whole. */
+enum { FT_COMPARE_BYTES = 32 << 20 };
+
 struct ft_compare {
     size_t queries, candidates, d;
     const float *query;        /* [queries, d] unit vectors */
