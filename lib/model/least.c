@@ -1,6 +1,8 @@
 /* least.c - the memory without which a batch cannot go through a runner. */
 #include "model/running.h"
 
+#include <stdlib.h>
+
 static size_t larger(size_t a, size_t b)
 {
     return a > b ? a : b;
@@ -27,14 +29,37 @@ static size_t of_chunk(struct ft_runner *r, size_t chunk)
            ft_running_operands_size(&run);
 }
 
-size_t ft_runner_least(const struct ft_runner *runner, bool learns, bool whole)
+size_t ft_runner_least(struct ft_runner *r, bool learns, bool whole)
 {
-    struct ft_runner *r = (struct ft_runner *)runner;
-    size_t floats = packed(r, learns, whole), most = 0;
+    size_t most = 0;
+
+    for (size_t c = 0; c < r->cut->chunk_count && (learns || r->plan->moments || !whole); c++)
+        most = larger(most, learns ? of_chunk(r, c) : ft_runner_kept_size(r, c) / sizeof(float));
+    return (packed(r, learns, whole) + most) * sizeof(float);
+}
+
+size_t ft_runner_standing(const struct ft_runner *r)
+{
+    size_t floats = 0;
 
     for (int i = 0; i < r->worker_count; i++)
         floats += r->workers[i].slots.capacity + r->workers[i].scratch.capacity + r->workers[i].columns.capacity;
-    for (size_t c = 0; c < r->cut->chunk_count && (learns || r->plan->moments || !whole); c++)
-        most = larger(most, learns ? of_chunk(r, c) : ft_runner_kept_size(r, c) / sizeof(float));
-    return (floats + most) * sizeof(float);
+    return floats * sizeof(float);
+}
+
+static void let_go(struct ft_floats *floats)
+{
+    free(floats->data);
+    *floats = (struct ft_floats){NULL, 0};
+}
+
+void ft_runner_shrink(struct ft_runner *r)
+{
+    for (size_t i = 0; i < r->kept_count; i++)
+        if (r->kept[i].chunk == SIZE_MAX)
+            let_go(&r->kept[i].floats);
+    let_go(&r->gradient);
+    let_go(&r->operands);
+    let_go(&r->weights.floats);
+    ft_runner_unpack(r);
 }

@@ -61,8 +61,12 @@ const struct ft_model *ft_runner_model(const struct ft_runner *runner);
 size_t ft_runner_tokens(const struct ft_runner *runner, size_t chunk);
 size_t ft_runner_kept_size(const struct ft_runner *runner, size_t chunk);
 
-/* Bytes that taking the batch's chunks through one by one takes at least: what threads work in, packed weights and, `learns`, the activations and gradients
- * of the largest chunk. `whole`: with all weights packed at once, as ft_runner_forward_only has them. */
-size_t ft_runner_least(const struct ft_runner *runner, bool learns, bool whole);
+/* Bytes that taking the batch's chunks through one by one takes at least: packed weights and, `learns`, the activations and gradients of the largest chunk.
+ * `whole`: with all weights packed at once, as ft_runner_forward_only has them. Beside them stand the threads' own buffers. */
+size_t ft_runner_least(struct ft_runner *runner, bool learns, bool whole);
+size_t ft_runner_standing(const struct ft_runner *runner);
+
+/* Free the former, but for chunks that are kept. */
+void ft_runner_shrink(struct ft_runner *runner);
 
 #endif

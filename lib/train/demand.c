@@ -36,18 +36,18 @@ int ft_demand_limit(const struct ft_demand *d, size_t memory, struct ft_passes *
 {
     size_t held = ft_memory_held(), learnt = learnt_bytes(d, false), tables = learnt_bytes(d, true);
     size_t other = 2 * d->items * d->d * sizeof(float) + (d->losses ? ft_losses_bytes(d->losses, d->items, d->d) : 0);
-    size_t through = other + ft_passes_least(passes, true);
+    size_t through = other + ft_passes_least(passes);
 
     *limit = without_bound(d);
     if (!memory)
         return 0;
     if (held + learnt + through > memory) {
         ft_passes_spare(passes);
-        through = other + ft_passes_least(passes, false);
+        through = other + ft_passes_least(passes);
     }
     if (held + learnt + through > memory)
         return ft_fail(FT_USAGE, "--memory of %lu MiB, and a step takes at least %lu: %lu lie there before it, %lu are gradients and what the optimizer keeps, "
-                       "%lu go through model and loss a chunk at a time", mebibytes(memory), mebibytes(held + learnt + through), mebibytes(held),
+                       "%lu go through model and loss, less of them with a smaller --chunk", mebibytes(memory), mebibytes(held + learnt + through), mebibytes(held),
                        mebibytes(learnt), mebibytes(through));
     memory -= held + learnt + through;
     memory -= memory < tables + MARGIN ? memory : tables + MARGIN;

@@ -45,7 +45,7 @@ size_t ft_lookahead_most(size_t memory)
 {
     size_t available = memory ? 0 : ft_memory_available();
 
-    return memory ? memory / 8 : available ? available / 4 : SIZE_MAX;
+    return memory ? memory / 32 : available ? available / 4 : SIZE_MAX;
 }
 
 struct ft_lookahead *ft_lookahead_open(const struct ft_model *model, const struct ft_settings *settings, size_t most, ft_lookahead_next_record *next,

@@ -16,8 +16,8 @@ typedef int ft_lookahead_next_record(void *argument, bool wait, struct ft_string
 /* Does the model read images at all? */
 bool ft_lookahead_wanted(const struct ft_model *model);
 
-/* Bytes of pixels of one batch that may lie decoded: an eighth of --memory, else (0) a quarter of what is free. An image's pixels are a hundredth of the
- * activations that are kept of it, or less, and cost as much as these to have again. */
+/* Bytes of pixels of one batch that may lie decoded: a 32nd of --memory, so that they are never what makes a step too large for it, else (0) a quarter of what
+ * is free. To decode an image twice takes some percent of what training on it does. */
 size_t ft_lookahead_most(size_t memory);
 
 /* Items are encoded as the settings say; more than `most` bytes of pixels come by a pager. The model and the settings must outlive it. NULL: memory. */

@@ -25,7 +25,7 @@ struct ft_passes {
     const struct ft_model *model;
     struct pass pass[FT_TOWERS];
     int count;
-    bool sparing;                /* no more than a segment's weights lie packed */
+    bool sparing;                /* memory is short */
     struct ft_arena arena;       /* of the batch */
 };
 
@@ -184,6 +184,8 @@ static int forward(struct ft_passes *passes, bool keep, size_t limit, float *emb
             choose_kept(p, limit, &size);
         if (forward_pass(passes, p, own) < 0)
             return -1;
+        if (passes->sparing)
+            ft_runner_shrink(p->runner);
         for (size_t i = 0; p->number && i < p->packed->texts; i++)
             memcpy(embedding + p->number[i] * dim, own + i * dim, dim * sizeof *own);
     }
@@ -200,21 +202,23 @@ int ft_passes_forward_only(struct ft_passes *passes, float *embedding)
     return forward(passes, false, 0, embedding);
 }
 
-/* Texts of two towers come first, and leave their buffers behind. */
-size_t ft_passes_least(const struct ft_passes *passes, bool whole)
+size_t ft_passes_least(const struct ft_passes *passes)
 {
-    size_t bytes = 0, items = 0;
+    size_t bytes = 0, items = 0, most = 0;
 
     for (int t = 0; t < passes->count; t++) {
         const struct pass *p = &passes->pass[t];
+        size_t least;
 
         if (!p->packed->texts)
             continue;
-        bytes += ft_runner_least(p->runner, p->learns, whole);
-        bytes += p->packed->pager ? 2 * ft_images_window(p->model) * ft_item_bytes(p->model) : 0;
+        least = ft_runner_least(p->runner, p->learns, !passes->sparing);
+        least += p->packed->pager ? 2 * ft_images_window(p->model) * ft_item_bytes(p->model) : 0;
+        most = least > most ? least : most;
+        bytes += ft_runner_standing(p->runner) + (passes->sparing ? 0 : least);
         items += (p->number ? 3 : 1) * p->packed->texts;
     }
-    return bytes + items * passes->model->dim * sizeof(float);
+    return bytes + (passes->sparing ? most : 0) + items * passes->model->dim * sizeof(float);
 }
 
 void ft_passes_spare(struct ft_passes *passes)
@@ -271,6 +275,8 @@ int ft_passes_backward(struct ft_passes *passes, size_t limit, const float *demb
             memcpy(own + i * dim, dembedding + p->number[i] * dim, dim * sizeof *own);
         if (pass_backward(passes, p, limit, own ? own : dembedding, gradient + p->first) < 0)
             return -1;
+        if (passes->sparing)
+            ft_runner_shrink(p->runner);
     }
     return 0;
 }

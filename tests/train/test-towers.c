@@ -87,19 +87,40 @@ static int compute(struct outcome *o)
     return losses ? ft_losses_compute(losses, &input, &o->loss, o->dembedding, NULL) : -1;
 }
 
-static int work(const struct ft_model *model, size_t limit, size_t chunk, bool cached, struct outcome *o)
+/* Frozen parts kept; weights packed by segments; pixels by a pager. */
+enum { PLAIN = 0, CACHED = 1, SPARING = 2, PAGED = 4 };
+
+static int encode(const struct ft_model *model, const struct ft_settings *s, const struct ft_batch *batch, bool paged, struct ft_packed *packed,
+                  struct ft_pager **pager)
+{
+    struct ft_packed *towers = ft_arena_take(&arena, FT_TOWERS * sizeof *towers);
+
+    if (ft_inputs_encode(&arena, model, s, batch, packed) < 0)
+        return -1;
+    memcpy(towers, packed->towers, FT_TOWERS * sizeof *towers);
+    if (paged)
+        towers[FT_TOWER_IMAGE].pixel = NULL;
+    packed->towers = towers;
+    return ft_inputs_show(&arena, model, s, batch, packed, pager);
+}
+
+static int work(const struct ft_model *model, size_t limit, size_t chunk, int how, struct outcome *o)
 {
     const struct ft_settings s = settings_of(NULL);
     struct ft_passes *passes = ft_passes_open(model, FT_FP32);
     struct ft_batch batch = make_batch(1);
+    struct ft_pager *pager = NULL;
     struct ft_packed packed;
     int result = -1;
 
+    if (passes && how & SPARING)
+        ft_passes_spare(passes);
     o->gradient = ft_model_zeros(model);
-    if (passes && (!cached || ft_passes_cache(passes, 1 << 20) == 0) && ft_inputs_encode(&arena, model, &s, &batch, &packed) == 0 &&
+    if (passes && (!(how & CACHED) || ft_passes_cache(passes, 1 << 20) == 0) && encode(model, &s, &batch, how & PAGED, &packed, &pager) == 0 &&
         ft_passes_begin(passes, &packed, chunk, 7, 1) == 0 && ft_passes_forward(passes, limit, o->embedding) == 0 && compute(o) == 0)
         result = ft_passes_backward(passes, limit, o->dembedding, o->gradient);
     ft_passes_close(passes);
+    ft_pager_close(pager);
     return result;
 }
 
@@ -154,7 +175,7 @@ static void test_gradients(const struct ft_model *model)
     double want[MOST], far = 0, most;
     const char *where = "";
 
-    if (!ok(work(model, SIZE_MAX, 0, false, &o) == 0, "forward and backward: %s", ft_error()))
+    if (!ok(work(model, SIZE_MAX, 0, PLAIN, &o) == 0, "forward and backward: %s", ft_error()))
         return;
     for (int i = 0; i < ITEMS; i++) {
         int count = look_up(ft_arena_print(&arena, "%s %d", i % 2 ? "image" : "text", i / 2), want);
@@ -219,7 +240,7 @@ static void test_apart(const struct ft_model *model)
     struct outcome o;
     bool same = true;
 
-    if (!ok(work(model, SIZE_MAX, 0, false, &o) == 0 && ft_inputs_encode(&arena, model, &s, &batch, &packed) == 0, "the joined model: %s", ft_error()))
+    if (!ok(work(model, SIZE_MAX, 0, PLAIN, &o) == 0 && ft_inputs_encode(&arena, model, &s, &batch, &packed) == 0, "the joined model: %s", ft_error()))
         return;
     for (int t = 0; t < FT_TOWERS; t++) {
         const struct ft_model *tower = model->towers[t];
@@ -252,13 +273,19 @@ static void test_caching(const struct ft_model *model)
     struct outcome all, some;
     bool same = true;
 
-    if (!ok(work(model, SIZE_MAX, 2, false, &all) == 0, "in chunks: %s", ft_error()))
+    if (!ok(work(model, SIZE_MAX, 2, PLAIN, &all) == 0, "in chunks: %s", ft_error()))
         return;
     for (int i = 0; i < 3; i++) {
-        same &= work(model, limits[i], 2, false, &some) == 0 && same_outcome(model, &all, &some);
+        same &= work(model, limits[i], 2, PLAIN, &some) == 0 && same_outcome(model, &all, &some);
         ft_model_zeros_free(model, some.gradient);
     }
     ok(same, "whatever is kept and whatever run again, the same bits");
+    same = true;
+    for (int i = 0; i < 9; i++) {
+        same &= work(model, limits[i % 3], 2, (int[]){SPARING, PAGED, SPARING | PAGED}[i / 3], &some) == 0 && same_outcome(model, &all, &some);
+        ft_model_zeros_free(model, some.gradient);
+    }
+    ok(same, "with weights packed by segments, and pixels by a pager, too: %s", ft_error());
     ft_model_zeros_free(model, all.gradient);
 }
 
@@ -278,18 +305,18 @@ static void test_frozen(void)
     struct outcome plain, cached;
     size_t first;
 
-    if (!ok(model && ft_model_freeze(model, "image", true) == 0 && work(model, SIZE_MAX, 0, false, &plain) == 0, "a frozen tower: %s", ft_error()))
+    if (!ok(model && ft_model_freeze(model, "image", true) == 0 && work(model, SIZE_MAX, 0, PLAIN, &plain) == 0, "a frozen tower: %s", ft_error()))
         return;
     first = model->tower_first[FT_TOWER_IMAGE];
     ok(nonzero(plain.gradient + first, model->block_count - first) == 0 && nonzero(plain.gradient, first) > 1000, "only the other one has gradients");
-    ok(work(model, SIZE_MAX, 0, true, &cached) == 0 && nonzero(cached.gradient, first) == nonzero(plain.gradient, first), "its part is kept: %s", ft_error());
+    ok(work(model, SIZE_MAX, 0, CACHED, &cached) == 0 && nonzero(cached.gradient, first) == nonzero(plain.gradient, first), "its part is kept: %s", ft_error());
     for (int i = 0; i < ITEMS * DIM; i++)
         if (fabsf(cached.embedding[i] - plain.embedding[i]) > 1e-6f)
             ok(false, "number %d of what is kept: %g, was %g", i, (double)cached.embedding[i], (double)plain.embedding[i]);
     ft_model_zeros_free(model, cached.gradient);
     ft_model_zeros_free(model, plain.gradient);
     ft_model_freeze(model, "image", false);
-    ok(work(model, SIZE_MAX, 0, true, &cached) < 0 && ft_error_status() == FT_USAGE && strstr(ft_error(), "no part of the model is frozen"),
+    ok(work(model, SIZE_MAX, 0, CACHED, &cached) < 0 && ft_error_status() == FT_USAGE && strstr(ft_error(), "no part of the model is frozen"),
        "nothing frozen: %s", ft_error());
     ft_model_zeros_free(model, cached.gradient);
     ft_model_close(model);

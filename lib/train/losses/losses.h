@@ -83,7 +83,7 @@ struct ft_compare_second {
 
 /* Every query with every candidate: the engine of losses over a matrix of similarities. Memory is bounded: a block of the rows of distances, and one of slopes,
  * of so many bytes each (but of 32 rows at least); no matrix of all pairs is ever whole. */
-enum { FT_COMPARE_BYTES = 32 << 20 };
+enum { FT_COMPARE_BYTES = 8 << 20 };
 
 struct ft_compare {
     size_t queries, candidates, d;
