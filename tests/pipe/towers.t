@@ -101,6 +101,41 @@ test_expect_success 'batches of one kind of content alone: the other tower waits
     train -o of-texts-piped --seed 5 --steps 0 && piped of-texts-piped texts && same of-texts of-texts-piped
 '
 
+# Pictures of 2 x 2 that differ, as addresses of data, which the model reads at 64 x 64.
+head=$(printf 'BM\0\0\0\0\0\0\0\0\066\0\0\0\050\0\0\0\002\0\0\0\002\0\0\0\001\0\030\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0' | base64 -w 0)
+awk -v head="$head" 'BEGIN {
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    for (i = 0; i < 1500; i++) {
+        pixel = ""
+        for (k = 0; k < 21; k++) pixel = pixel substr(letters, 1 + (i * (k + 1) + int(i / 52)) % 52, 1)
+        printf "{\"id\":\"%d\",\"chunks\":[{\"id\":\"%d.0\",\"text\":\"the cat %d\",\"tags\":{\"role\":\"anchor\"}},{\"id\":\"%d.1\",\"uri\":\"data:image/bmp;base64,%s%sA==\",\"mime_type\":\"image/bmp\",\"tags\":{\"role\":\"positive\"}}]}\n", i, i, i, i, head, pixel
+    }
+}' >many.jsonl
+ft-cat -q --from-text many.jsonl >many && ft-sample -q --pairs --batch 1500 --epochs 2 --seed 5 many >many.batches &&
+    $limit ft-tailor -q -m resnet --image-size 64 -o resnet-64 && $limit ft-tailor -q -m model -m resnet-64 --dim 6 --seed 3 -o both-64 ||
+    { echo "Bail out! no large batch"; exit 1; }
+
+# peak NAME COMMAND...: kilobytes the command takes, in the file NAME.
+peak () {
+    peak_name=$1
+    shift
+    if command -v /usr/bin/time >/dev/null; then /usr/bin/time -f %M -o "$peak_name" "$@"; else "$@" && echo 0 >"$peak_name"; fi
+}
+
+test_expect_success 'a large batch under --memory: the same bytes, varied too, and no more than was said; less is refused' '
+    for augment in none flip; do
+        large="$limit ft-train -q -m both-64 --lr 1e-2 --augment $augment" &&
+        memory=$(least $large many.batches) && test_no_file least-refused && test_grep "and a step takes at least" least.err &&
+        peak bound-$augment.peak $large --memory "$memory" -o bound-$augment many.batches && peak free-$augment.peak $large -o free-$augment many.batches &&
+        same bound-$augment free-$augment && train -m both-64 --augment $augment -o parts-$augment --seed 5 --steps 0 &&
+        piped parts-$augment many.batches && same free-$augment parts-$augment || return 1
+        echo "memory $memory, kilobytes $(cat bound-$augment.peak), without $(cat free-$augment.peak)"
+        test -n "$FT_SANITIZE" || test "$(cat bound-$augment.peak)" -lt $((${memory%M} * 1024)) || return 1
+        test -n "$FT_SANITIZE" || test "$(cat free-$augment.peak)" -eq 0 || test "$(cat free-$augment.peak)" -gt $((${memory%M} * 1024)) || return 1
+    done &&
+    differ bound-none bound-flip
+'
+
 test_expect_success 'evaluated while it trains, its card, its batches by memory, and what they would cost' '
     train --hold-out .25 --pairs --batch 8 -o held pairs && grep -q "\"evaluation\"" held/run/log.jsonl &&
     grep -q "^Texts and images to vectors of 6 dimensions" held/README.md && grep -q "a text tower in .text/. and an image tower in .image/." held/README.md &&
