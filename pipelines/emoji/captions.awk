@@ -1,20 +1,23 @@
 # captions.awk - what bitmaps lists and CLDR's annotations in; out, in `dir`, rows text,image for each language of the annotations and each part:
 #
-#   en-train-names.csv    the name of each picture
-#   en-train-words.csv    each keyword of each
-#   en-train.csv          to learn from: name, the keywords that no other picture has, all keywords in one
-#
-# A word that many pictures have is not learned from alone: pairs that share it would never meet in a batch.
+#   en-train-names.csv                   the name of each picture
+#   en-train-words.csv                   each keyword of each
+#   en-1-train.csv to en-10-train.csv    to learn from: the name (1 and 2), the keywords in one (3 and 4), a keyword (5 to 10)
+#   de-en-train.csv                      rows anchor,positive of two languages, each after the first with it: names, and keywords in one
 #
 #   awk -v dir=DIR -f captions.awk pictures.tsv annotations/en.xml annotationsDerived/en.xml [annotations/de.xml ...]
 #
-# The first language decides the parts, so that they are the same in all.
+# A file to learn from has no picture twice and no text twice, so that any two of its rows may meet in a batch. A word of many pictures is in another file
+# for each, as far as there are files; if all were in one, what shares words would be one group, and most pictures share some word with another.
 #
-# Left out are skin tones, the same drawing in another color, and flags of countries, of which one says nothing about another. What is held out are
-# bases: names that differ in who it is, in color, size, side, hour or phase alone are of one base, and all of a base lie on one side.
+# The first language decides the parts, so that they are the same in all. Translations are also of what has no picture.
+#
+# Left out are skin tones, the same drawing in another color, and pictures of flags of countries, of which one says nothing about another. What is held
+# out are bases: names that differ in who it is, in color, size, side, hour or phase alone are of one base, and all of a base lie on one side.
 
 BEGIN {
     FS = "\t"
+    files = 10
     for (i = 32; i < 127; i++)
         code[sprintf("%c", i)] = i
     differ("woman women man men person people girl boy child old older baby santa mrs. mx women’s men’s and")
@@ -32,8 +35,12 @@ function differ(words,    word, n, i) {
 }
 
 # Bytes of UTF-8: tones, letters of a country's code, the black flag with tags behind it. ASCII and its neighbours are type, not pictures.
+function toned(sequence) {
+    return sequence ~ /\360\237\217[\273-\277]/
+}
+
 function left_out(sequence) {
-    return sequence ~ /\360\237\217[\273-\277]/ || sequence ~ /\360\237\207[\246-\277]/ || sequence ~ /\363\240/ || length(sequence) < 3
+    return toned(sequence) || sequence ~ /\360\237\207[\246-\277]/ || sequence ~ /\363\240/ || length(sequence) < 3
 }
 
 function plain(text) {
@@ -109,6 +116,10 @@ FNR == 1 {
     sub(/.*<annotation cp="/, "", at)
     text = at
     sub(/".*/, "", at)
+    if (language == languages[1] && !(at in known)) {
+        known[at] = 1
+        annotated[++annotations] = at
+    }
     named = text ~ /^[^>]* type="tts"/
     sub(/^[^>]*>/, "", text)
     sub(/<.*/, "", text)
@@ -118,38 +129,67 @@ FNR == 1 {
         keywords[language, at] = plain(text)
 }
 
-# Each caption once.
-function count_captions(language, s,    word, n, i) {
-    uses[language, name[language, s]]++
-    n = split(keywords[language, s], word, / \| /)
-    for (i = 1; i <= n; i++)
-        if (word[i] != name[language, s])
-            uses[language, word[i]]++
+function row(file, text, s) {
+    print cell(text) "," path[s] >(dir "/" file ".csv")
 }
 
-function write(language, s,    file, word, n, i, own, all) {
-    file = dir "/" language "-" part[s]
-    own = name[language, s]
-    print cell(own) "," path[s] >(file "-names.csv")
-    print cell(own) "," path[s] >(file ".csv")
-    n = split(keywords[language, s], word, / \| /)
-    for (i = 1; i <= n; i++) {
-        all = all (i == 1 ? "" : ", ") word[i]
-        if (word[i] != own)
-            print cell(word[i]) "," path[s] >(file "-words.csv")
-        if (word[i] != own && uses[language, word[i]] == 1)
-            print cell(word[i]) "," path[s] >(file ".csv")
+# `text` of the picture s goes into the first file from `first` to `last` where neither is yet.
+function learn(language, text, s, first, last,    k, file) {
+    for (k = first; k <= last; k++) {
+        file = language "-" k "-" part[s]
+        if (!((file, path[s]) in taken) && !((file, text) in taken)) {
+            taken[file, path[s]] = taken[file, text] = 1
+            row(file, text, s)
+            return
+        }
     }
-    if (n > 1)
-        print cell(all) "," path[s] >(file ".csv")
 }
 
-function begin(language,    parts, i, j, kinds) {
+function list(language, s,    text) {
+    text = keywords[language, s]
+    gsub(/ \| /, ", ", text)
+    return text
+}
+
+function write(language, s,    word, n, i, own) {
+    own = name[language, s]
+    row(language "-" part[s] "-names", own, s)
+    learn(language, own, s, 1, 1)
+    learn(language, own, s, 2, 2)
+    n = split(keywords[language, s], word, / \| /)
+    if (n > 1) {
+        learn(language, list(language, s), s, 3, 3)
+        learn(language, list(language, s), s, 4, 4)
+    }
+    for (i = 1; i <= n; i++)
+        if (word[i] != own) {
+            row(language "-" part[s] "-words", word[i], s)
+            learn(language, word[i], s, 5, files)
+        }
+}
+
+# What looks the same in both is learned by no one.
+function translate(language, s, file,    here, there) {
+    here = name[language, s]
+    there = name[languages[1], s]
+    if (tolower(here) != tolower(there))
+        print cell(here) "," cell(there) >file
+    here = list(language, s)
+    there = list(languages[1], s)
+    if (here ~ /, / && there ~ /, /)
+        print cell(here) "," cell(there) >file
+}
+
+function begin(language,    parts, i, j) {
     split("train val test", parts, " ")
-    split(".csv -names.csv -words.csv", kinds, " ")
-    for (i = 1; i <= 3; i++)
-        for (j = 1; j <= 3; j++)
-            print "text,image" >(dir "/" language "-" parts[i] kinds[j])
+    for (i = 1; i <= 3; i++) {
+        for (j = 1; j <= files; j++)
+            print "text,image" >(dir "/" language "-" j "-" parts[i] ".csv")
+        print "text,image" >(dir "/" language "-" parts[i] "-names.csv")
+        print "text,image" >(dir "/" language "-" parts[i] "-words.csv")
+        if (language != languages[1])
+            print "anchor,positive" >(dir "/" language "-" languages[1] "-" parts[i] ".csv")
+    }
 }
 
 END {
@@ -159,13 +199,15 @@ END {
     for (l = 1; l <= count; l++) {
         begin(languages[l])
         for (i = 1; i <= pictures; i++)
-            if ((languages[l], sequence[i]) in name && sequence[i] in part)
-                count_captions(languages[l], sequence[i])
-        for (i = 1; i <= pictures; i++)
             if ((languages[l], sequence[i]) in name && sequence[i] in part) {
                 write(languages[l], sequence[i])
                 rows++
             }
+        for (i = 1; l > 1 && i <= annotations; i++) {
+            s = annotated[i]
+            if ((languages[1], s) in name && (languages[l], s) in name && !toned(s))
+                translate(languages[l], s, dir "/" languages[l] "-" languages[1] "-" part_of(name[languages[1], s]) ".csv")
+        }
     }
     if (!rows) {
         print "captions.awk: no picture that has a name" >"/dev/stderr"

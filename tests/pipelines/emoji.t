@@ -108,36 +108,53 @@ annotation derived "derived name" word >derived/en.xml
 { sed -n 's/.*cp="\([^"]*\)" type.*/\1/p' annotations/en.xml | grep -v maker-7; echo derived; echo nameless; } | awk '{ print $0 "\tpictures/" NR ".png" }' >pictures.tsv
 
 captions () {
-    mkdir -p "$1" && awk -v dir="$1" -f "$TOP/pipelines/emoji/captions.awk" pictures.tsv annotations/en.xml derived/en.xml annotations/de.xml
+    mkdir -p "$1" && LC_ALL=C awk -v dir="$1" -f "$TOP/pipelines/emoji/captions.awk" pictures.tsv annotations/en.xml derived/en.xml annotations/de.xml
 }
 
-# rows NAME: those of the first six pictures, in all parts
+# rows NAME: those of the first six pictures, in all parts; turn N: those to learn from
 rows () {
-    cat one/en-train$1 one/en-val$1 one/en-test$1 | grep ",pictures/[1-6].png" | sort
+    cat one/en-train-$1.csv one/en-val-$1.csv one/en-test-$1.csv | grep ",pictures/[1-6].png" | sort
+}
+turn () {
+    cat one/en-$1-train.csv one/en-$1-val.csv one/en-$1-test.csv | grep ",pictures/[1-6].png" | sort
 }
 
 test_expect_success 'names, keywords, and what is learned from; no tones, flags of countries, characters of type' '
-    captions one && rows -names.csv >found &&
+    captions one && rows names >found &&
     printf "%s\n" "\"“A” & B, \"\"C\"\"\",pictures/2.png" "T-Rex,pictures/6.png" "cat face,pictures/1.png" >expect && test_cmp expect found &&
-    rows -words.csv >found &&
+    turn 1 >found && test_cmp expect found && turn 2 >found && test_cmp expect found && rows words >found &&
     printf "%s\n" "\"a, b\",pictures/2.png" "<letters>,pictures/2.png" "cat,pictures/1.png" "dinosaur,pictures/6.png" "pet,pictures/1.png" >expect &&
-    test_cmp expect found && rows .csv >found &&
-    printf "%s\n" "\"<letters>, a, b\",pictures/2.png" "\"a, b\",pictures/2.png" "\"cat, cat face, pet\",pictures/1.png" \
-        "\"“A” & B, \"\"C\"\"\",pictures/2.png" "<letters>,pictures/2.png" "T-Rex,pictures/6.png" "cat face,pictures/1.png" "cat,pictures/1.png" \
-        "dinosaur,pictures/6.png" "pet,pictures/1.png" >expect && test_cmp expect found &&
+    test_cmp expect found && turn 3 >found &&
+    printf "%s\n" "\"<letters>, a, b\",pictures/2.png" "\"cat, cat face, pet\",pictures/1.png" >expect && test_cmp expect found &&
+    turn 4 >found && test_cmp expect found && turn 5 >found &&
+    printf "%s\n" "<letters>,pictures/2.png" "cat,pictures/1.png" "dinosaur,pictures/6.png" >expect && test_cmp expect found && turn 6 >found &&
+    printf "%s\n" "\"a, b\",pictures/2.png" "pet,pictures/1.png" >expect && test_cmp expect found &&
     grep -h "derived" one/en-*-names.csv >found && test "$(wc -l <found)" -eq 1 && ! grep -h nameless one/*.csv
 '
 
-test_expect_success 'a keyword that several pictures have is learned from among the others alone' '
-    cat one/en-*-words.csv >words && grep -q "^thing,pictures" words && grep -q "^red,pictures" words &&
-    cat one/en-train.csv one/en-val.csv one/en-test.csv >learned && ! grep "^thing,pictures\|^red,pictures" learned && grep -q "^\"thing, red\",pictures" learned
+test_expect_success 'a keyword that several pictures have is learned from once a file, and no picture twice' '
+    test "$(cat one/en-*-words.csv | grep -c "^thing,pictures")" -gt 400 && cat one/??-[5-9]-train.csv one/??-10-train.csv >learned &&
+    test "$(grep -c "^thing,pictures" learned)" -eq 12 && test "$(grep -c "^red,pictures" learned)" -eq 12 &&
+    for file in one/??-[0-9]*-*.csv; do
+        sed "s/.*,//" $file | sort | uniq -d >twice && test ! -s twice &&
+            sed "s/,[^,]*$//" $file | sort | uniq -d >twice && test ! -s twice || return 1
+    done
+'
+
+test_expect_success 'two languages of one part: names and keywords, of what has no picture too, but of no tones' '
+    sort one/de-en-train.csv one/de-en-val.csv one/de-en-test.csv >found && grep -qx "Katze,cat face" found &&
+    grep -qx "\"cat, Katze, Haustier\",\"cat, cat face, pet\"" found && ! grep -i "dark skin\|T-Rex" found && ! grep "^derived" found &&
+    for part in train val test; do
+        sed -n "s/.*,.* Ding-.*//; s/.*thing-\([0-9]*\)$/\1/p" one/de-en-$part.csv | sort -u >translated &&
+            sed -n "s/.*thing-\([0-9]*\),.*/\1/p" one/en-$part-names.csv | sort -u >shown && test_cmp shown translated || return 1
+    done
 '
 
 test_expect_success 'the same pictures in each language, but what has no name in it' '
     for part in train val test; do
         for language in en de; do
             test "$(head -1 one/$language-$part-names.csv)" = text,image && sed "1d; s/.*,//" one/$language-$part-names.csv >$language.pictures &&
-                test -z "$(sort $language.pictures | uniq -d)" && sed "1d; s/.*,//" one/$language-$part.csv | uniq >all && test_cmp $language.pictures all ||
+                test -z "$(sort $language.pictures | uniq -d)" && sed "1d; s/.*,//" one/$language-1-$part.csv >all && test_cmp $language.pictures all ||
                 return 1
         done
         grep -vx "pictures/6.png\|pictures/807.png" en.pictures >expect; test_cmp expect de.pictures || return 1
@@ -158,6 +175,21 @@ test_expect_success 'names of one base lie on one side' '
 test_expect_success 'nothing that has a name: said' '
     echo "x	x.png" >none.tsv && test_expect_code 1 awk -v dir=. -f "$TOP/pipelines/emoji/captions.awk" none.tsv annotations/en.xml 2>err &&
     test_grep "no picture" err
+'
+
+# ldml UNIT COUNTRY PATTERN PLACE, as CLDR has it
+ldml () {
+    printf "%s\n" "<?xml version=\"1.0\"?>" "<!DOCTYPE ldml SYSTEM \"x.dtd\">" "<ldml>" "	<names>" "		<country type=\"A\" draft=\"provisional\">$2</country>" \
+        "		<alias/>" "		<country type=\"B\">Peru</country>" "	</names>" "	<units>" "		<unit type=\"A\">" "			<name>$1</name>" \
+        "			<per>$3</per>" "		</unit>" "		<unit type=\"$4\">" "			<name>Elle</name>" "		</unit>" "	</units>" "</ldml>"
+}
+
+test_expect_success 'phrases at one place in both languages, but patterns, what is alike, and names that are held out' '
+    ldml "light &amp; years" "Ivory, Coast" "{0} per day" B >en.xml && ldml "Lichtjahre" "Elfenbeinküste" "{0} pro Tag" C >de.xml &&
+    printf "text,image\nx,y.png\n" >held.csv && awk -f "$TOP/pipelines/emoji/phrases.awk" held.csv en.xml de.xml >found &&
+    printf "%s\n" anchor,positive "Elfenbeinküste,\"Ivory, Coast\"" "Lichtjahre,light & years" >expect && test_cmp expect found &&
+    printf "text,image\n\"ivory, coast\",y.png\n" >held.csv && awk -f "$TOP/pipelines/emoji/phrases.awk" held.csv en.xml de.xml >found &&
+    printf "%s\n" anchor,positive "Lichtjahre,light & years" >expect && test_cmp expect found
 '
 
 # table BEFORE AFTER of three measures, as ft-eval prints one
