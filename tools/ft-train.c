@@ -342,8 +342,8 @@ static int settle(struct ft_arena *arena, const struct ft_header *header, struct
         return -1;
     if (header && !ft_tool_given(&tool, &seed))
         settings->seed = header->seed;
-    return ft_run_may_begin(output, force) < 0 || find_model(arena, settings) < 0 || ft_settings_check_losses(settings) < 0
-               ? -1 : ft_second_measure(arena, settings);
+    return ft_run_may_begin(output, force) < 0 || find_model(arena, settings) < 0 || ft_run_may_replace(output, settings) < 0 ||
+           ft_settings_check_losses(settings) < 0 ? -1 : ft_second_measure(arena, settings);
 }
 
 static struct ft_run *make_run(const struct ft_settings *settings)

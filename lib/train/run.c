@@ -71,6 +71,26 @@ int ft_run_may_begin(const char *directory, bool force)
     return 0;
 }
 
+static bool lies_in(const char *path, const char *directory)
+{
+    size_t size = strlen(directory);
+
+    return path && strncmp(path, directory, size) == 0 && (path[size] == '/' || !path[size]);
+}
+
+int ft_run_may_replace(const char *directory, const struct ft_settings *settings)
+{
+    const char *const needed[] = {settings->model, settings->second[FT_TEACHER].model, settings->second[FT_GUIDE].model};
+    char *whole = ft_run_is(directory) ? realpath(directory, NULL) : NULL;
+    int result = 0;
+
+    for (size_t i = 0; whole && result == 0 && i < sizeof needed / sizeof *needed; i++)
+        if (lies_in(needed[i], whole))
+            result = ft_fail(FT_USAGE, "%s is what the new run begins with, and --force removes %s: choose another name with -o", needed[i], directory);
+    free(whole);
+    return result;
+}
+
 int ft_run_create(const char *directory, const struct ft_settings *settings, int argc, char **argv)
 {
     struct ft_arena arena = {0};

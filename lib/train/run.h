@@ -29,6 +29,8 @@ int ft_run_may_begin(const char *directory, bool force);
 
 /* Make DIR/run with these settings (checked). An existing run is FT_USAGE. */
 int ft_run_create(const char *directory, const struct ft_settings *settings, int argc, char **argv);
+/* May the run that is there be removed for one with these settings? FT_USAGE: the model that it begins with, its teacher or its guide is of that run. */
+int ft_run_may_replace(const char *directory, const struct ft_settings *settings);
 /* Remove a run, finished or not, and the model files it made, if one is there; what else lies there stays. FT_USAGE as ft_run_may_begin. */
 int ft_run_remove(const char *directory);
 

@@ -291,4 +291,12 @@ test_expect_success 'README.md: another one is left alone, by --force too; ours 
     $train -q -o gone documents && test -s gone/README.md && $train -q -o gone --force --steps 0 && test_no_file gone/README.md
 '
 
+test_expect_success '--force does not remove what the new run begins with: the run itself, its adapter, its teacher' '
+    $train -q -o yesterday --lora r=2 documents && find yesterday -type f | sort | xargs cksum >before && ln -s yesterday by-another-name &&
+    for use in "-m yesterday" "-m by-another-name" "-m yesterday/adapter" "-m model --teacher yesterday --loss mse --random"; do
+        test_expect_code 2 $limit ft-train -q $use -o yesterday --force documents 2>err && test_grep "is what the new run begins with, and --force removes yesterday" err || return 1
+    done &&
+    find yesterday -type f | sort | xargs cksum >after && test_cmp before after && $limit ft-train -q -m yesterday --steps 0 -o today && rm by-another-name
+'
+
 test_done
