@@ -174,6 +174,7 @@ static int to_file(struct ft_reader *reader, struct sink *sink)
 {
     char temporary[4096];
     int fd, copy, result;
+    bool broken;
 
     if (ft_file_exists(output) && !force)
         return ft_fail(FT_USAGE, "%s is there already: --force replaces it", output);
@@ -182,7 +183,8 @@ static int to_file(struct ft_reader *reader, struct sink *sink)
     copy = dup(fd);
     sink->file = copy < 0 ? NULL : fdopen(copy, "wb");
     result = sink->file ? write_documents(reader, sink) : ft_fail_errno("%s", output);
-    if (sink->file && fclose(sink->file) != 0 && result == 0)
+    broken = sink->file && ferror(sink->file);     /* fclose tells of what it writes itself only */
+    if (sink->file && (fclose(sink->file) != 0 || broken) && result == 0)
         result = ft_fail_errno("%s", output);
     if (result < 0) {
         ft_file_abandon(fd, temporary);

@@ -82,7 +82,7 @@ extern const struct ft_family ft_family_bert, ft_family_roberta, ft_family_xlm_r
     ft_family_mpnet, ft_family_model2vec, ft_family_static, ft_family_modernbert;
 extern const struct ft_family ft_family_resnet, ft_family_efficientnet, ft_family_vit;
 /* Two families of one config.json and one file of weights: each gets all of config.json, builds its tower's nodes up to the embedding, and has a name
- * of its own ("clip-text", "clip-image"). */
+ * of its own ("clip_text_model", "clip_vision_model"). */
 struct ft_family_pair {
     const char *name;            /* config.json's model_type: "clip" */
     const struct ft_family *tower[FT_TOWERS];
