@@ -86,5 +86,7 @@ static const char *const seeds[] = {
     EDIT("layer-norm\",\"name\":\"4_LayerNorm\",\"epsilon\":1e-5") "," EDIT("batch-norm\",\"name\":\"5_BatchNorm\",\"epsilon\":1e-5") ","
     EDIT("activation\",\"name\":\"a\",\"activation\":\"relu\"") "," EDIT("dropout\",\"name\":\"6_Dropout\",\"rate\":0.5") "]}",
     "{\"ft\":1,\"edits\":[" EDIT("freeze\",\"nodes\":\"encoder.layer.[01].*\"") "," EDIT("unfreeze\",\"nodes\":\"below:pooling\"") "]}",
+    "{\"ft\":1,\"base_model_name_or_path\":\".\",\"logit_scale\":2.5}",
+    "{\"ft\":1,\"towers\":{\"text\":\"2_Dense\",\"image\":\".\"},\"logit_bias\":-1e1}",
 };
 FUZZ_MAIN(seeds, "{}[]\":,0123456789-.eE/*")
