@@ -71,7 +71,7 @@ def difference(a, b, kind, path=""):
         return path + "tensor or embedding"
     if plain_tags(a.tags) != plain_tags(b.tags):
         return "%stags: %r %r" % (path, plain_tags(a.tags), plain_tags(b.tags))
-    if {k: v.value for k, v in a.scores.items()} != {k: v.value for k, v in b.scores.items()}:
+    if {k: np.float32(v.value) for k, v in a.scores.items()} != {k: np.float32(v.value) for k, v in b.scores.items()}:
         return path + "scores"
     for field in ("chunks", "matches"):
         x, y = list(getattr(a, field)), list(getattr(b, field))
