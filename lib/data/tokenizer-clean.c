@@ -7,7 +7,8 @@
 #include <stdlib.h>
 
 /* Python's split() and join, then lower(), which knows a word's last sigma; string.punctuation. */
-#define SPACE "{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"[\\\\s\\\\x1c-\\\\x1f]+\"},\"content\":\" \"},{\"type\":\"Strip\",\"strip_left\":true,\"strip_right\":true}"
+#define SPACE "{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"[\\\\s\\\\x1c-\\\\x1f]+\"},\"content\":\" \"}," \
+              "{\"type\":\"Strip\",\"strip_left\":true,\"strip_right\":true}"
 #define LOWER "{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"(?<=[\\\\p{Lu}\\\\p{Ll}\\\\p{Lt}])\u03a3(?![\\\\p{Mn}\\\\p{Cf}'.:\u2019]*[\\\\p{Lu}\\\\p{Ll}\\\\p{Lt}])\"}," \
               "\"content\":\"\u03c2\"},{\"type\":\"Lowercase\"}"
 #define BARE "{\"type\":\"Replace\",\"pattern\":{\"String\":\"_\"},\"content\":\" \"},{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"[!-/:-@\\\\[-`{-~]\"},\"content\":\"\"}"

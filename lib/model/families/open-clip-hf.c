@@ -25,7 +25,8 @@ static const struct encoder {
 } encoders[] = {
     {"xlm-roberta", &ft_family_xlm_roberta, "mean_pooler", {"xlm-roberta-base", "xlm-roberta-large"}, 1e-5, 1},
     {"roberta", &ft_family_roberta, "mean_pooler", {"roberta-base", "roberta-large"}, 1e-5, 1},
-    {"bert", &ft_family_bert, "cls_last_hidden_state_pooler", {"bert-base-uncased", "bert-base-cased", "bert-large-uncased", "bert-base-multilingual-cased"}, 1e-12, 0},
+    {"bert", &ft_family_bert, "cls_last_hidden_state_pooler",
+     {"bert-base-uncased", "bert-base-cased", "bert-large-uncased", "bert-base-multilingual-cased"}, 1e-12, 0},
 };
 enum { ENCODERS = sizeof encoders / sizeof *encoders };
 
@@ -130,7 +131,8 @@ static int build_projection(struct ft_builder *b, const json_t *part, const char
     if (type && strcmp(type, "linear") == 0)
         return ft_build_linear(b, node, width, dim, false, "proj", "proj");
     if (!type || strcmp(type, "mlp") != 0)
-        return ft_fail(FT_BAD, "%s: text_cfg.hf_proj_type is '%.64s' from %zu to %zu dimensions, expected linear or mlp", path, type ? type : "null", width, dim);
+        return ft_fail(FT_BAD, "%s: text_cfg.hf_proj_type is '%.64s' from %zu to %zu dimensions, expected linear or mlp", path, type ? type : "null", width,
+                       dim);
     node = ft_build_linear(b, node, width, between, false, "proj.0", "proj.0");
     node = ft_build_activation(b, node, between, FT_GELU, "proj.1");
     return ft_build_linear(b, node, between, dim, false, "proj.2", "proj.2");
@@ -161,8 +163,8 @@ static int build(struct ft_builder *b, const json_t *part, const json_t *own, co
 
 int ft_open_clip_hf_build(struct ft_builder *b, const json_t *config, const char *path)
 {
-    static const char *const keys[] = {"hf_model_name", "hf_model_pretrained", "hf_proj_type", "hf_pooler_type", "context_length", "output_tokens", "vocab_size",
-                                       "width", "heads", "layers", "mlp_ratio", "pad_id", "eos_id", FT_OPEN_CLIP_WORDS, NULL};
+    static const char *const keys[] = {"hf_model_name", "hf_model_pretrained", "hf_proj_type", "hf_pooler_type", "context_length", "output_tokens",
+                                       "vocab_size", "width", "heads", "layers", "mlp_ratio", "pad_id", "eos_id", FT_OPEN_CLIP_WORDS, NULL};
     const json_t *part = ft_open_clip_part(config, "text_cfg");
     json_t *own;
     size_t dim;

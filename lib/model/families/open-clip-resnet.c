@@ -1,6 +1,6 @@
-/* open-clip-resnet.c - OpenAI's ResNets (Radford et al. 2021; open_clip/modified_resnet.py): three convolutions and a mean pool for a stem; where a stage strides a
- * mean pool before the last convolution and before the shortcut's, so that no convolution strides but the first; at the end the mean of all positions is a
- * token before theirs, and attends to all of them. */
+/* open-clip-resnet.c - OpenAI's ResNets (Radford et al. 2021; open_clip/modified_resnet.py): three convolutions and a mean pool for a stem; where a stage
+ * strides a mean pool before the last convolution and before the shortcut's, so that no convolution strides but the first; at the end the mean of all
+ * positions is a token before theirs, and attends to all of them. */
 #include "base/error.h"
 #include "data/preprocess.h"
 #include "model/families/open-clip.h"

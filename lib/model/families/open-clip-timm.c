@@ -1,5 +1,5 @@
-/* open-clip-timm.c - images by a vision transformer of timm (open_clip/timm_model.py; timm/models/vision_transformer.py): vision_cfg.timm_model_name says heads,
- * patches, size and activation, the tensors the rest. Those of SigLIP pool by attention; of CLIP and plain ones the class token is projected. */
+/* open-clip-timm.c - images by a vision transformer of timm (open_clip/timm_model.py; timm/models/vision_transformer.py): vision_cfg.timm_model_name says
+ * heads, patches, size and activation, the tensors the rest. Those of SigLIP pool by attention; of CLIP and plain ones the class token is projected. */
 #include "base/error.h"
 #include "model/families/clip-towers.h"
 #include "model/families/open-clip.h"
@@ -23,8 +23,8 @@ static const struct ft_clip_image_names siglip_names = {
     .patch = "patch_embed.proj", .place = {"", "pos_embed"}, .last = "norm", .batched = true, .block = BLOCK,
 };
 static const struct ft_probe_names pool_names = {
-    .probe = {"attn_pool", "latent"}, .query = "attn_pool.q", .rest = "attn_pool.kv", .attention = "attn_pool", .out = "attn_pool.proj", .norm = "attn_pool.norm",
-    .inner = "attn_pool.mlp.fc1", .outer = "attn_pool.mlp.fc2", .add = "attn_pool.add",
+    .probe = {"attn_pool", "latent"}, .query = "attn_pool.q", .rest = "attn_pool.kv", .attention = "attn_pool", .out = "attn_pool.proj",
+    .norm = "attn_pool.norm", .inner = "attn_pool.mlp.fc1", .outer = "attn_pool.mlp.fc2", .add = "attn_pool.add",
 };
 
 static const char *const prefixes[] = {"visual.trunk.", NULL};

@@ -155,7 +155,8 @@ static int build_own_text(struct ft_builder *b, const json_t *config, const char
     const char *projection = ft_json_text(part, "proj_type");
 
     t.encoder = (struct ft_prenorm){.width = 512, .layers = 12, .heads = 8};
-    if (ft_open_clip_keys(part, path, "text_cfg", keys) < 0 || read_encoder(model_of(config), part, path, &t.encoder) < 0 || ft_open_clip_dim(config, path, &t.dim) < 0 ||
+    if (ft_open_clip_keys(part, path, "text_cfg", keys) < 0 || read_encoder(model_of(config), part, path, &t.encoder) < 0 ||
+        ft_open_clip_dim(config, path, &t.dim) < 0 ||
         ft_json_size(part, path, "heads", 1, 1 << 10, true, &t.encoder.heads) < 0 || check_heads(path, "text_cfg", &t.encoder) < 0 ||
         ft_json_size(part, path, "vocab_size", 1, 1 << 26, true, &t.vocabulary) < 0 ||
         ft_json_size(part, path, "context_length", 1, 1 << 20, true, &t.positions) < 0 || ft_json_bool(part, path, "proj_bias", &t.projection_bias) < 0 ||
@@ -195,7 +196,8 @@ static int read_image(const json_t *config, const char *path, struct ft_clip_ima
     size_t head = 64;
 
     *i = (struct ft_clip_image){.patch = 16, .size = 224, .encoder = {.width = 768, .layers = 12}};
-    if (ft_open_clip_keys(part, path, "vision_cfg", keys) < 0 || read_encoder(model_of(config), part, path, &i->encoder) < 0 || ft_open_clip_dim(config, path, &i->dim) < 0 ||
+    if (ft_open_clip_keys(part, path, "vision_cfg", keys) < 0 || read_encoder(model_of(config), part, path, &i->encoder) < 0 ||
+        ft_open_clip_dim(config, path, &i->dim) < 0 ||
         ft_json_size(part, path, "head_width", 1, 1 << 16, true, &head) < 0 || ft_json_size(part, path, "patch_size", 1, 1 << 10, true, &i->patch) < 0 ||
         ft_open_clip_size(part, path, &i->size) < 0 || ft_json_bool(part, path, "no_ln_pre", &bare) < 0)
         return -1;
