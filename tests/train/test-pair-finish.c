@@ -56,10 +56,11 @@ static void test_average(const char *directory, const char *name, const char *lo
     ft_directory_remove(in_place(averaged));
 }
 
-static void test_best(const char *directory, const char *name, const char *loss)
+static void test_best(const char *directory, const char *name, const char *loss, const char *lora)
 {
-    const struct way first = {.loss = loss, .keep = 1}, resumed = {.loss = loss, .keep = 1, .stop = 2}, none = {.loss = loss, .keep = STEPS + 1},
-                     half = {.loss = loss, .keep = 1, .stop = 1, .callbacks = {.average = true, .wise_ft = .5}};
+    const struct way first = {.loss = loss, .lora = lora, .keep = 1}, resumed = {.loss = loss, .lora = lora, .keep = 1, .stop = 2},
+                     none = {.loss = loss, .lora = lora, .keep = STEPS + 1},
+                     half = {.loss = loss, .lora = lora, .keep = 1, .stop = 1, .callbacks = {.average = true, .wise_ft = .5}};
     const struct way *const ways[] = {&first, &resumed, &none, &half};
     float scale[STEPS + 1], own = scale_of(directory);
     struct state state[4];
@@ -86,7 +87,7 @@ static void test_best(const char *directory, const char *name, const char *loss)
 static void test_model(const char *directory, const char *name, const char *loss)
 {
     test_average(directory, name, loss, .4);
-    test_best(directory, name, loss);
+    test_best(directory, name, loss, NULL);
 }
 
 int main(void)
@@ -96,8 +97,10 @@ int main(void)
     ok(mkdtemp(place) && read_lists("tests/golden/clip/names.txt") == 0, "lists of names");
     test_model(make_model("clip", "transformers", "model.safetensors"), "clip", "clip");
     test_model(make_model("open-clip", "open_clip", "open_clip_model.safetensors"), "open-clip", "clip");
+    test_best(in_place("clip"), "clip-lora", "clip", "r=2,target=q_proj+fc1");
     if (ok((joined = make_joined("joined", "tests/golden/pictures/resnet")) != NULL, "joined: %s", ft_error())) {
         test_model(joined, "joined", "clip");
+        test_best(joined, "joined-lora", "clip", "r=2");
         test_average(joined, "joined-given", "clip:temperature=.5", .5);
         test_average(joined, "joined-siglip", "siglip", .7);
     }
