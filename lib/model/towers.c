@@ -252,7 +252,7 @@ struct ft_model *ft_towers_open(const char *directory, const struct ft_towers *t
         const char *path = joined ? towers->place[t] : directory;
 
         if (!(tower[t] = ft_model_open_one(path, &(struct ft_opening){.tower = joined ? -1 : t, .tailoring = how ? how[t] : NULL})))
-            result = -1;
+            result = joined ? -1 : ft_error_prefix("the %s tower: ", ft_tower_name((enum ft_tower)t));   /* both have keys of one name */
     }
     if (result < 0)
         ft_model_close(tower[FT_TOWER_TEXT]);

@@ -125,7 +125,9 @@ test_expect_success 'CLIP, both towers in one config.json: fewer layers, dropout
     for edit in "pool image=mean" "dim 4" "head text=mlp:out=4" "embedding text.pooling" "image-size 48" "max-length 8" "prompt x" normalize; do
         test_expect_code 2 ft-tailor -m clip --$edit -o none 2>err && test_grep "can say --layers, --dropout, --freeze and --unfreeze, but not --${edit%% *}: that" err || return 1
     done &&
-    test_expect_code 2 ft-tailor -m clip --layers text=3 -o none 2>err && test_grep "expected a whole number, 1 to 2" err && test_no_file none
+    test_expect_code 2 ft-tailor -m clip --layers text=3 -o none 2>err && test_grep "expected a whole number, 1 to 2" err && test_no_file none &&
+    cp -r clip flat && sed -i "s/\"hidden_size\": 32/\"hidden_size\": 0/" flat/config.json && test_expect_code 3 ft-embed -q -m flat mixed 2>err >out &&
+    test_grep "the image tower: flat/config.json: hidden_size is 0, expected 1 to 65536" err
 '
 
 test_expect_success 'exported whole, and pulled under a name, of which a tower can be asked' '
