@@ -35,15 +35,15 @@ static unsigned long mebibytes(size_t bytes)
 int ft_demand_limit(const struct ft_demand *d, size_t memory, struct ft_passes *passes, size_t *limit)
 {
     size_t held = ft_memory_held(), learnt = learnt_bytes(d, false), tables = learnt_bytes(d, true);
-    size_t other = 2 * d->items * d->d * sizeof(float) + (d->losses ? ft_losses_bytes(d->losses, d->items, d->d) : 0);
-    size_t through = other + ft_passes_least(passes);
+    size_t embeddings = 2 * d->items * d->d * sizeof(float), loss = d->losses ? ft_losses_bytes(d->losses, d->items, d->d) : 0;
+    size_t through = embeddings + ft_passes_least(passes, loss);
 
     *limit = without_bound(d);
     if (!memory)
         return 0;
     if (held + learnt + through > memory) {
         ft_passes_spare(passes);
-        through = other + ft_passes_least(passes);
+        through = embeddings + ft_passes_least(passes, loss);
     }
     if (held + learnt + through > memory)
         return ft_fail(FT_USAGE, "--memory of %lu MiB, and a step takes at least %lu: %lu lie there before it, %lu are gradients and what the optimizer keeps, "

@@ -202,9 +202,9 @@ int ft_passes_forward_only(struct ft_passes *passes, float *embedding)
     return forward(passes, false, 0, embedding);
 }
 
-size_t ft_passes_least(const struct ft_passes *passes)
+size_t ft_passes_least(const struct ft_passes *passes, size_t loss)
 {
-    size_t bytes = 0, items = 0, most = 0;
+    size_t bytes = passes->sparing ? 0 : loss, items = 0, most = loss;
 
     for (int t = 0; t < passes->count; t++) {
         const struct pass *p = &passes->pass[t];

@@ -22,8 +22,9 @@ int ft_passes_cache(struct ft_passes *passes, size_t memory);
 int ft_passes_begin(struct ft_passes *passes, const struct ft_packed *packed, size_t chunk, uint64_t seed, uint64_t batch);
 
 /* Bytes that the two passes over the batch take at least, beside the gradient of parameters: one chunk at a time, and what embeddings are sorted into.
- * Where memory is short (ft_passes_spare) weights are packed by segments, not by towers, and towers leave no buffers to one another. */
-size_t ft_passes_least(const struct ft_passes *passes);
+ * Between the passes the loss takes `loss` bytes. Where memory is short (ft_passes_spare) weights are packed by segments, not by towers, and towers leave no
+ * buffers to one another or the loss. */
+size_t ft_passes_least(const struct ft_passes *passes, size_t loss);
 void ft_passes_spare(struct ft_passes *passes);
 
 /* embedding[items, dim]. Of chunks' activations as many are kept as `limit` bytes hold, and a tower's only one in any case; forward_only keeps none, for
