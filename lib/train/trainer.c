@@ -460,5 +460,6 @@ int ft_trainer_finish(struct ft_trainer *t)
         (best && ft_finish_choose(t->run, t->model, t->choice, &opened) < 0) || ft_finish_average(t->run, t->model, &before) < 0 ||
         ft_finish_adapter(t->run, t->model) < 0 || ft_model_save(t->model, t->run->directory) < 0 || ft_live_remove(t->run) < 0)
         return -1;
-    return all ? ft_best_remove_all(t->run) < 0 ? -1 : ft_checkpoint_remove_all(t->run) : 0;
+    /* The checkpoints first: as long as there is one a run that was killed goes on from it, and needs the best at its end. */
+    return all ? ft_checkpoint_remove_all(t->run) < 0 ? -1 : ft_best_remove_all(t->run) : 0;
 }

@@ -150,6 +150,13 @@ test_expect_success '--best: killed at random moments, resumed each time' '
     $train $ruining -q -o long --epochs 60 --best map documents && same long killed && timeless long >want && timeless killed >got && test_cmp want got
 '
 
+# So deep that a process of few files cannot remove it: the run ends there, as if it had been killed.
+test_expect_success '--best: the parameters of the best go after the checkpoints, which would need them' '
+    $train $ruining -q -o late --best map --steps 6 documents && mkdir -p late/run/best/x$(awk "BEGIN { for (i = 0; i < 200; i++) printf \"/y\" }") &&
+    (ulimit -n 100; test_expect_code 4 $train $ruining -q -o late --best map --resume documents 2>err) && cat err && test_no_file late/run/checkpoints &&
+    same best late && $train $ruining -o late --best map --resume documents 2>err && test_grep "late is finished" err
+'
+
 test_expect_success 'other documents to evaluate are refused on resuming; so are other callbacks' '
     $train -q -o changed --eval test.csv --best map --steps 3 documents && cp test.csv other.csv && echo "the cat,topic0" >>other.csv &&
     test_expect_code 3 $train -q -o changed --resume --eval other.csv documents 2>err && test_grep "are not those that the run was evaluated on" err &&
@@ -247,7 +254,7 @@ test_expect_success '--dry-run: the plan of the run, and nothing written' '
 '
 
 test_expect_success '--batch auto: what fits --memory, the same each time, kept in the run' '
-    if test -n "$FT_SANITIZE"; then return 0; fi   # a sanitizer's own memory is more than the program is thought to take
+    if test -n "$FT_SANITIZE"; then return 0; fi   # what a sanitizer takes is more than the program is thought to
     documents labelled 800 4 >large && auto="$limit ft-train -m model --epochs 2" &&
     $auto -o auto --batch auto --memory 65M large 2>err && number=$(sed -n "s/.*--batch \([0-9]*\): .*/\1/p" err) && test "$number" -ge 16 &&
     sed -n "s/.*: \([0-9.]*\) MiB with all.*/\1/p" err | awk "{ exit !(\$1 <= 65 && \$1 > 64.5) }" &&
