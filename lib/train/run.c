@@ -188,7 +188,7 @@ int ft_run_take_back(struct ft_run *run)
 {
     if (ft_checkpoint_any(run))
         return 0;
-    if (remove_in(run->directory, "run") < 0)
+    if ((run->saving && remove_model(run->directory) < 0) || remove_in(run->directory, "run") < 0)
         return -1;
     rmdir(run->directory);   /* unless it holds something else */
     return 0;

@@ -19,6 +19,7 @@ struct ft_run {
     const char *directory;
     struct ft_settings settings;
     int lock;                    /* descriptor, -1 = not held */
+    bool saving;                 /* its model is being written */
 };
 
 bool ft_run_is(const char *directory);          /* has run/run.json */
@@ -41,7 +42,8 @@ bool ft_run_card_ours(const char *directory);
 struct ft_run *ft_run_open(const char *directory);
 /* One that is not on the disk, for a trainer that is dry. */
 struct ft_run *ft_run_imagine(const char *directory, const struct ft_settings *settings);
-/* Undo ft_run_create, unless there is a checkpoint: what failed before anything was learned leaves nothing that the next attempt would stumble on. */
+/* Undo ft_run_create, and a model that could not be written whole, unless there is a checkpoint: what failed with nothing to go on from leaves nothing that
+ * the next attempt would stumble on. */
 int ft_run_take_back(struct ft_run *run);
 void ft_run_close(struct ft_run *run);
 const char *ft_run_path(struct ft_run *run, const char *name);   /* DIR/run/name, from the run's arena */

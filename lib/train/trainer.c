@@ -455,10 +455,14 @@ int ft_trainer_finish(struct ft_trainer *t)
         ft_weights_own(t->weights, &t->model->logits);
         ft_weights_own_before(t->weights, &before);
     }
+    t->run->saving = true;
     /* A run that stopped short must be resumable before its model stands under its name. */
     if ((!all && ft_trainer_save(t) < 0) ||
         (best && ft_finish_choose(t->run, t->model, t->choice, &opened) < 0) || ft_finish_average(t->run, t->model, &before) < 0 ||
-        ft_finish_adapter(t->run, t->model) < 0 || ft_model_save(t->model, t->run->directory) < 0 || ft_live_remove(t->run) < 0)
+        ft_finish_adapter(t->run, t->model) < 0 || ft_model_save(t->model, t->run->directory) < 0)
+        return -1;
+    t->run->saving = false;
+    if (ft_live_remove(t->run) < 0)
         return -1;
     /* The checkpoints first: as long as there is one a run that was killed goes on from it, and needs the best at its end. */
     return all ? ft_checkpoint_remove_all(t->run) < 0 ? -1 : ft_best_remove_all(t->run) : 0;

@@ -306,4 +306,10 @@ test_expect_success '--force does not remove what the new run begins with: the r
     find yesterday -type f | sort | xargs cksum >after && test_cmp before after && $limit ft-train -q -m yesterday --steps 0 -o today && rm by-another-name
 '
 
+test_expect_success 'a model that cannot be written whole is not there in part, and does not stand in the way of the next attempt' '
+    mkdir -p full && echo mine >full/notes &&
+    (ulimit -f 16 && trap "" XFSZ && test_expect_code 4 $train -q -o full documents 2>err) && test_grep "full/model.safetensors: File too large" err &&
+    test "$(find full | sort | tr "\n" " ")" = "full full/notes " && $train -q -o full documents && test -s full/model.safetensors
+'
+
 test_done
