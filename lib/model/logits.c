@@ -69,7 +69,7 @@ static int read_tensors(const struct ft_model *model, struct ft_logits *logits)
         if (tensor->count != 1)
             result = ft_fail(FT_BAD, "%s: %s has %llu numbers, expected 1", model->directory, tensor->name, (unsigned long long)tensor->count);
         else
-            result = ft_safetensor_floats(tensor, &value) < 0 ? -1 : set(logits, i, value, model->directory);
+            result = ft_safetensor_floats(tensor, &value) < 0 ? ft_error_prefix("%s: ", model->directory) : set(logits, i, value, model->directory);
     }
     ft_safetensors_close(&files);
     return result;

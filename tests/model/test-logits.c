@@ -19,8 +19,8 @@ static void copy(const char *from, const char *to)
         printf("Bail out! %s\n", ft_error());
 }
 
-/* CLIP's directory, its weights with the two numbers more: the scale in so many elements. */
-static const char *make_directory(const char *name, size_t elements)
+/* CLIP's directory, its weights with the two numbers more: the scale in so many elements of that type. */
+static const char *make_directory(const char *name, size_t elements, const char *dtype)
 {
     static const float scale[2] = {4.25f, 1}, bias = -9.5f;
     const char *directory = ft_arena_print(&arena, "%s/%s", place, name), *weights = ft_arena_print(&arena, "%s/model.safetensors", directory);
@@ -35,7 +35,7 @@ static const char *make_directory(const char *name, size_t elements)
     if (ft_tensors_open(&files, directory) < 0 || !(tensors = ft_arena_zero(&arena, files.count + 2, sizeof *tensors)))
         return NULL;
     memcpy(tensors, files.tensors, files.count * sizeof *tensors);
-    tensors[files.count] = (struct ft_safetensor){.name = "logit_scale", .dtype = "F32", .rank = elements > 1, .shape = {elements}, .count = elements,
+    tensors[files.count] = (struct ft_safetensor){.name = "logit_scale", .dtype = dtype, .rank = elements > 1, .shape = {elements}, .count = elements,
                                                   .data = scale, .size = elements * sizeof *scale};
     tensors[files.count + 1] = (struct ft_safetensor){.name = "logit_bias", .dtype = "F32", .rank = 1, .shape = {1}, .count = 1, .data = &bias,
                                                       .size = sizeof bias};
@@ -67,7 +67,7 @@ static size_t differences(const char *one, const char *other, const char *name, 
 
 static void test_paired(void)
 {
-    const char *directory = make_directory("paired", 1), *saved = ft_arena_print(&arena, "%s/saved", place), *narrow = ft_arena_print(&arena, "%s/narrow", place);
+    const char *directory = make_directory("paired", 1, "F32"), *saved = ft_arena_print(&arena, "%s/saved", place), *narrow = ft_arena_print(&arena, "%s/narrow", place);
     struct ft_model *model = directory ? ft_model_open(directory, NULL) : NULL;
     struct ft_logits logits;
     float value = 0;
@@ -88,9 +88,13 @@ static void test_paired(void)
     model = ft_model_open_tower(saved, FT_TOWER_TEXT);
     ok(model && ft_logits_read(model, &logits) == 0 && !logits.there[FT_LOGIT_SCALE], "a tower by itself has none");
     ft_model_close(model);
-    directory = make_directory("two", 2);
+    directory = make_directory("two", 2, "F32");
     model = directory ? ft_model_open(directory, NULL) : NULL;
     ok(model && ft_logits_read(model, &logits) < 0 && strstr(ft_error(), "logit_scale has 2 numbers"), "refused: %s", ft_error());
+    ft_model_close(model);
+    directory = make_directory("whole", 1, "I32");
+    model = directory ? ft_model_open(directory, NULL) : NULL;
+    ok(model && ft_logits_read(model, &logits) < 0 && strstr(ft_error(), "/whole: logit_scale: dtype I32, expected"), "refused: %s", ft_error());
     ft_model_close(model);
 }
 
