@@ -318,7 +318,7 @@ static int check_items(const struct ft_jsonl *jsonl)
     if (jsonl->item_count == 0 || jsonl->items[0].role != FT_ANCHOR || (jsonl->item_count > 1 && jsonl->items[1].role == FT_ANCHOR))
         return ft_fail(FT_BAD, "expected one anchor");
     if (jsonl->positives == 0)
-        return ft_fail(FT_BAD, "no positive");
+        return ft_fail(FT_BAD, "no positive: expected what goes with the first, as \"pos\", a second chunk or a match of label 1");
     if (jsonl->kind == FT_ROW_TRIPLETS && jsonl->item_count == 1 + jsonl->positives)
         return ft_fail(FT_BAD, "no negative, expected one or more in triplets");
     return check_score(jsonl);

@@ -251,7 +251,7 @@ static void test_bad_json(void)
         {"{\"query\":\"a\",\"pos\":[\"b\"],\"neg\":[]}", "no negative"},
         {"{\"query\":\"a\",\"pos\":[\"b\",3]}", "member 2"},
         {"{\"query\":[\"a\"],\"pos\":[\"b\"]}", "expected a string"},
-        {"{\"chunks\":[{\"text\":\"a\"}]}", "no positive"},
+        {"{\"chunks\":[{\"text\":\"a\"}]}", "no positive: expected what goes with the first"},
         {"{\"chunks\":[{\"text\":\"a\"},7]}", "chunk 2"},
         {"{\"chunks\":[{\"text\":\"a\",\"id\":5},{\"text\":\"b\"}]}", "chunk 1"},
         {"{\"chunks\":[{\"text\":\"a\"},{\"text\":\"b\",\"tags\":{\"finetuner_score\":\"x\"}}]}", "chunk 2"},
