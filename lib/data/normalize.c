@@ -46,6 +46,8 @@ static void normal_form(struct ft_general_run *run, struct ft_buffer *out, struc
     for (size_t at = 0; at < in.size; at += size) {
         uint32_t c;
 
+        if ((size = ft_unicode_settled[(uint8_t)in.data[at]]))
+            continue;
         size = ft_unicode_decode((const uint8_t *)in.data + at, in.size - at, &c);
         if (!ft_unicode_is_apart(c))
             continue;

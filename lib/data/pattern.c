@@ -101,6 +101,8 @@ int ft_pattern_see(const struct ft_pattern *pattern, struct ft_buffer *buffer, s
     for (size_t at = 0; at < in.size; at += size) {
         uint32_t c, other;
 
+        if ((size = ft_unicode_settled[(uint8_t)in.data[at]]))
+            continue;
         size = ft_unicode_decode((const uint8_t *)in.data + at, in.size - at, &c);
         if ((other = ft_unicode_stand_in(c)) == c)
             continue;

@@ -40,6 +40,9 @@ extern const struct ft_unicode_run ft_unicode_apart_runs[], ft_unicode_stand_in_
 extern const size_t ft_unicode_combining_count, ft_unicode_number_count, ft_unicode_accent_count;
 extern const size_t ft_unicode_apart_count, ft_unicode_stand_in_count, ft_unicode_extend_count;
 
+/* By the first byte of a code point in UTF-8: its bytes, where the two functions on newer code points below have nothing to say of it; 0: ask them. */
+extern const uint8_t ft_unicode_settled[256];
+
 /* Fill flags[FT_UNICODE_FLAT] with the flags of the first code points, for those who ask often. */
 void ft_unicode_fill(uint8_t *flags);
 

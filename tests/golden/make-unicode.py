@@ -129,6 +129,17 @@ def stand_ins():
     return [run[:3] for run in out]
 
 
+def settled(newer):
+    """Of each first byte in UTF-8 the bytes of its code points, 0 where any of `newer` begins so, or no code point does."""
+    out = [0] * 256
+    for c in POINTS:
+        out[chr(c).encode()[0]] = len(chr(c).encode())
+    for first, last, _ in newer:
+        for c in range(first, last + 1):
+            out[chr(c).encode()[0]] = 0
+    return out
+
+
 def lower_runs():
     """(first, last, step, difference): alternating capitals have step 2."""
     out = []
@@ -190,9 +201,14 @@ def main():
     table("combining", "combining class of those that accent stripping leaves in place", classes)
     table("number", "numbers of their own for Digits", runs((c, 1) for c in sorted(numbers())))
     table("accent", "dropped by StripAccents", runs((c, 1) for c in sorted(accents())))
-    table("apart", "unknown to the normal forms although newer ones know them", runs((c, 1) for c in sorted(unknown_to_forms())))
-    table("stand_in", "what is like them in the Unicode of the regular expressions, and the same in versions 14 to 18", stand_ins())
+    apart, other = runs((c, 1) for c in sorted(unknown_to_forms())), stand_ins()
+    table("apart", "unknown to the normal forms although newer ones know them", apart)
+    table("stand_in", "what is like them in the Unicode of the regular expressions, and the same in versions 14 to 18", other)
     table("extend", "part of the grapheme before, and newer than Unicode 14", runs((c, 1) for c in sorted(extenders())))
+    print("\n/* By the first byte in UTF-8: how long its code points are, where none of them is apart or has a stand-in; else 0. */\n"
+          "const uint8_t ft_unicode_settled[256] = {")
+    rows([f"{size}," for size in settled(apart + other)], 32)
+    print("};")
     print(f"{len(starts)} starts, {len(lows)} lower", file=sys.stderr)
 
 
