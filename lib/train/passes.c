@@ -4,6 +4,7 @@
 #include "model/adapter.h"
 #include "model/runner.h"
 #include "model/pager.h"
+#include "model/towers.h"
 #include "train/frozen.h"
 
 #include <stdlib.h>
@@ -82,7 +83,7 @@ int ft_passes_cache(struct ft_passes *passes, size_t memory)
         struct pass *p = &passes->pass[t];
 
         if ((!any || ft_runner_prefix(p->runner, &of_items, &random)) && !(p->frozen = ft_frozen_open(p->runner, memory / (size_t)passes->count)))
-            return -1;
+            return passes->count == 1 || !any ? -1 : ft_error_prefix("the %s tower: ", ft_tower_name((enum ft_tower)t));
     }
     return 0;
 }

@@ -74,6 +74,8 @@ test_expect_success 'a frozen tower is the same bytes, has its forward once a pi
     train --freeze image --cache-frozen -o cached batches && cmp both/image/model.safetensors cached/image/model.safetensors &&
     test_expect_code 2 ft-train -q -m both --cache-frozen -o none batches 2>err && test_grep "no part of the model is frozen" err &&
     test_expect_code 2 ft-train -q -m both --freeze image --cache-frozen --augment flip -o none batches 2>err && test_grep "another image of each" err &&
+    test_expect_code 2 ft-train -q -m both --freeze text --cache-frozen -o none batches 2>err &&
+    test_grep "the text tower: --cache-frozen: embeddings.dropout is frozen and drops out" err &&
     test_no_file none/ft.json
 '
 
