@@ -13,8 +13,8 @@
 #include "base/pool.h"
 #include "base/random.h"
 #include "model/items.h"
-#include "model/runner.h"
-#include "model/safetensors.h"
+#include "model/run/runner.h"
+#include "model/weights/safetensors.h"
 #include "train/trainer.h"
 
 #include <math.h>

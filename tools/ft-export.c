@@ -7,9 +7,9 @@
 #include "base/tool.h"
 #include "data/docarray-write.h"
 #include "data/embedding-file.h"
-#include "model/gguf.h"
-#include "model/onnx.h"
-#include "model/tailor.h"
+#include "model/export/gguf.h"
+#include "model/export/onnx.h"
+#include "model/tailor/tailor.h"
 #include "stream/document.h"
 #include "train/run.h"
 

@@ -7,7 +7,7 @@
 #include "base/tool.h"
 #include "model/import.h"
 #include "model/model-build.h"
-#include "model/tensors.h"
+#include "model/weights/tensors.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -4,7 +4,7 @@
 #include "model/import.h"
 #include "model/items.h"
 #include "model/listing.h"
-#include "model/tailor.h"
+#include "model/tailor/tailor.h"
 #include "model/towers.h"
 #include "train/run.h"
 

@@ -4,8 +4,8 @@
 #include "base/file.h"
 #include "model/adapter.h"
 #include "model/model-build.h"
-#include "model/safetensors.h"
 #include "model/towers.h"
+#include "model/weights/safetensors.h"
 
 #include <math.h>
 #include <stdlib.h>

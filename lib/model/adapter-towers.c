@@ -3,8 +3,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "model/adapter.h"
-#include "model/safetensors.h"
 #include "model/towers.h"
+#include "model/weights/safetensors.h"
 
 #include <stdlib.h>
 #include <string.h>

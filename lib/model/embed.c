@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "model/encode.h"
 #include "model/items.h"
-#include "model/runner.h"
+#include "model/run/runner.h"
 #include "model/towers.h"
 
 #include <math.h>

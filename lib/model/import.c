@@ -11,7 +11,7 @@
 #include "data/preprocess.h"
 #include "model/model-build.h"
 #include "model/place.h"
-#include "model/tensors.h"
+#include "model/weights/tensors.h"
 
 #include <math.h>
 #include <stdio.h>

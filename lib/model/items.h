@@ -2,8 +2,8 @@
 #ifndef FT_MODEL_ITEMS_H
 #define FT_MODEL_ITEMS_H
 
-#include "model/cut.h"
 #include "model/model.h"
+#include "model/run/cut.h"
 #include "stream/document.h"
 
 /* "text", "images", "vectors", "texts and images": what a model reads. */

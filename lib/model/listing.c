@@ -1,7 +1,7 @@
 /* listing.c - the node list as rows, as JSON, as a graph. */
 #include "model/listing.h"
 #include "base/error.h"
-#include "model/tailoring.h"
+#include "model/tailor/tailoring.h"
 #include "model/towers.h"
 
 #include <stdio.h>

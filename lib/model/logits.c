@@ -2,8 +2,8 @@
 #include "model/logits.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "model/safetensors.h"
 #include "model/towers.h"
+#include "model/weights/safetensors.h"
 
 #include <math.h>
 #include <string.h>

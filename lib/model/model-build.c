@@ -1,7 +1,7 @@
 /* model-build.c - nodes and parameters written down one after another, offsets given as they come. */
 #include "model/model-build.h"
 #include "base/error.h"
-#include "model/safetensors.h"
+#include "model/weights/safetensors.h"
 
 #include <stdarg.h>
 #include <stdio.h>

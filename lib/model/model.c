@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "model/adapter.h"
 #include "model/model-build.h"
-#include "model/tailoring.h"
+#include "model/tailor/tailoring.h"
 #include "model/towers.h"
 
 #include <stdlib.h>

@@ -11,8 +11,8 @@
 #include "base/memory.h"
 #include "data/tokenizer.h"
 #include "model/logits.h"
-#include "model/narrow.h"
 #include "model/prompts.h"
+#include "model/weights/narrow.h"
 #include "tensor/kernels.h"
 
 #include <stdbool.h>
@@ -163,7 +163,7 @@ char *ft_model_find(struct ft_arena *arena, const char *model);
 char *ft_model_cache(struct ft_arena *arena);       /* $FT_HOME/models; NULL: FT_USAGE */
 bool ft_model_name_valid(const char *name);         /* may a model in the cache be called so? */
 
-/* Read a model directory: nodes, parameters (lib/model/tensors.h: f32, f16, bf16, f64 -> fp32), tokenizer. With `block`, parameters are not read but
+/* Read a model directory: nodes, parameters (lib/model/weights/tensors.h: f32, f16, bf16, f64 -> fp32), tokenizer. With `block`, parameters are not read but
  * the caller's block (of ft_model_block_count floats) is used. */
 struct ft_model *ft_model_open(const char *directory, float *block);
 struct ft_model *ft_model_open_nodes(const char *directory);   /* nodes and tokenizer only: block is NULL; ft_model_read_parameters fills one */

@@ -1,7 +1,7 @@
 /* modules.c - modules.json: what sentence-transformers puts after the encoder (and, of old, where it puts the encoder). */
 #include "base/error.h"
 #include "base/file.h"
-#include "model/tailoring.h"
+#include "model/tailor/tailoring.h"
 
 #include <string.h>
 

@@ -5,9 +5,9 @@
 #include "base/error.h"
 #include "model/adapter.h"
 #include "model/model-build.h"
-#include "model/tailoring.h"
-#include "model/tensors.h"
+#include "model/tailor/tailoring.h"
 #include "model/towers.h"
+#include "model/weights/tensors.h"
 
 #include <stdlib.h>
 #include <string.h>

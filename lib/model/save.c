@@ -4,9 +4,9 @@
  * modules.json that we assumed, and a config.json that asks for half precision asks for float32 now, since that is what is written. */
 #include "base/error.h"
 #include "base/file.h"
-#include "model/tailoring.h"
-#include "model/tensors.h"
+#include "model/tailor/tailoring.h"
 #include "model/towers.h"
+#include "model/weights/tensors.h"
 
 #include <dirent.h>
 #include <fnmatch.h>

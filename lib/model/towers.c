@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "model/adapter.h"
 #include "model/items.h"
-#include "model/tailoring.h"
+#include "model/tailor/tailoring.h"
 
 #include <string.h>
 #include <sys/mman.h>

@@ -6,7 +6,7 @@
 #ifndef FT_TRAIN_FROZEN_H
 #define FT_TRAIN_FROZEN_H
 
-#include "model/runner.h"
+#include "model/run/runner.h"
 
 struct ft_frozen;
 

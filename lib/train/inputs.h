@@ -5,13 +5,13 @@
  *     pixels             of images: 8-bit, [items, height, across, 3]
  *     vectors            of vectors: floats, [items, width]
  *
- * Pixels that came by a pager (model/pager.h), and those of more bytes than a stream carries, are left out: nil stands for them, and they are decoded again.
+ * Pixels that came by a pager (model/run/pager.h), and those of more bytes than a stream carries, are left out: nil stands for them, and they are decoded again.
  *
  * Of a model of two towers a batch has the first two of its texts and the third of its images, each in their order. */
 #ifndef FT_TRAIN_INPUTS_H
 #define FT_TRAIN_INPUTS_H
 
-#include "model/pager.h"
+#include "model/run/pager.h"
 #include "train/settings.h"
 
 /* A batch as the run trains on it: its texts with the run's prompts, its images varied as --augment says. `packed` from the arena. */

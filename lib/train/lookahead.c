@@ -1,8 +1,8 @@
 /* lookahead.c - two batches: at hand, and ahead. */
 #include "train/lookahead.h"
 #include "base/error.h"
+#include "model/run/pager.h"
 #include "model/towers.h"
-#include "model/pager.h"
 #include "train/inputs.h"
 
 #include <stdlib.h>

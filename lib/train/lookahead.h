@@ -1,7 +1,7 @@
 /* lookahead.h - batches of images, of which the next is decoded while the model is at the one at hand.
  *
  * Each lies in memory of its own, so that the next may be read before this one is done with; there are never more than two, and of large ones (256 MiB of
- * pixels) one: its pixels go when the next are decoded. Of larger ones still not even those lie there whole, but come by a pager (model/pager.h). */
+ * pixels) one: its pixels go when the next are decoded. Of larger ones still not even those lie there whole, but come by a pager (model/run/pager.h). */
 #ifndef FT_TRAIN_LOOKAHEAD_H
 #define FT_TRAIN_LOOKAHEAD_H
 

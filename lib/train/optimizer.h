@@ -13,8 +13,8 @@
 #ifndef FT_TRAIN_OPTIMIZER_H
 #define FT_TRAIN_OPTIMIZER_H
 
-#include "model/cut.h"
 #include "model/model.h"
+#include "model/run/cut.h"
 
 enum { FT_OPTIMIZER_BLOCKS = 3, FT_OPTIMIZER_VALUES = 8 };
 

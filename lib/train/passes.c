@@ -2,8 +2,8 @@
 #include "train/passes.h"
 #include "base/error.h"
 #include "model/adapter.h"
-#include "model/runner.h"
-#include "model/pager.h"
+#include "model/run/pager.h"
+#include "model/run/runner.h"
 #include "model/towers.h"
 #include "train/frozen.h"
 

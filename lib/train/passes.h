@@ -6,8 +6,8 @@
 #ifndef FT_TRAIN_PASSES_H
 #define FT_TRAIN_PASSES_H
 
-#include "model/cut.h"
 #include "model/model.h"
+#include "model/run/cut.h"
 
 struct ft_passes;
 

@@ -2,7 +2,7 @@
 #ifndef FT_TRAIN_STAGE_H
 #define FT_TRAIN_STAGE_H
 
-#include "model/cut.h"
+#include "model/run/cut.h"
 #include "stream/document.h"
 #include "train/loss.h"
 #include "train/run.h"

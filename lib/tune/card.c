@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "data/json.h"
-#include "model/tailor.h"
+#include "model/tailor/tailor.h"
 #include "train/loss.h"
 
 #include <ctype.h>

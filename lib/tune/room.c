@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "model/encode.h"
 #include "model/items.h"
-#include "model/plan.h"
+#include "model/run/plan.h"
 #include "model/towers.h"
 
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * The input up to the first line feed is the header, what follows the data; a right length is put before them. An input that begins with '!' is the
  * file itself. What is accepted must lie inside the file, each tensor's bytes being readable. */
 #include "base/error.h"
-#include "model/safetensors.h"
+#include "model/weights/safetensors.h"
 #include "mutate.h"
 
 static void touch(const struct ft_safetensors *files, const uint8_t *bytes, size_t size)

@@ -4,8 +4,8 @@
  * has tensors whose bytes can all be read, sorted by name, of the size that shape and type say. The seeds are the files of tests/golden/torchfile. */
 #include "base/error.h"
 #include "base/file.h"
-#include "model/torchfile.h"
-#include "model/zip.h"
+#include "model/weights/torchfile.h"
+#include "model/weights/zip.h"
 #include "../torch-zip.h"
 #include "mutate.h"
 

@@ -2,7 +2,7 @@
  * gradients; the fused plan against the unfused one, chunks against none, every kind of CPU; what is saved, and what is refused. */
 #include "model/encode.h"
 #include "model/model-build.h"
-#include "model/tensors.h"
+#include "model/weights/tensors.h"
 #include "../tap.h"
 #include "vision-golden.h"
 

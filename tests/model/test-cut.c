@@ -4,7 +4,7 @@
  * here is a change that ought to be meant. */
 #include "base/error.h"
 #include "base/random.h"
-#include "model/cut.h"
+#include "model/run/cut.h"
 #include "../tap.h"
 
 enum { MOST = 3000 };

@@ -2,9 +2,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "model/model-build.h"
-#include "model/runner.h"
-#include "model/safetensors.h"
-#include "model/tensors.h"
+#include "model/run/runner.h"
+#include "model/weights/safetensors.h"
+#include "model/weights/tensors.h"
 #include "../tap.h"
 
 #include <stdlib.h>

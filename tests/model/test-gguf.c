@@ -2,7 +2,7 @@
  * (tests/golden/export/make-gguf.py): keys, types, values, tensors, bytes. */
 #include "base/error.h"
 #include "base/file.h"
-#include "model/gguf.h"
+#include "model/export/gguf.h"
 #include "../tap.h"
 
 #include <stdlib.h>

@@ -5,9 +5,9 @@
 #include "data/json.h"
 #include "data/preprocess.h"
 #include "model/import.h"
-#include "model/tailor.h"
+#include "model/tailor/tailor.h"
 #include "model/model-build.h"
-#include "model/tensors.h"
+#include "model/weights/tensors.h"
 #include "../tap.h"
 #include "vision-names.h"
 

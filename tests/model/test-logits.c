@@ -1,9 +1,9 @@
 /* test-logits.c - logit_scale and logit_bias of a paired model: read among its weights, written back in their place, and nothing else changed; of a joined
  * one in ft.json; what is no number is refused. */
 #include "model/logits.h"
-#include "model/safetensors.h"
-#include "model/tensors.h"
 #include "model/towers.h"
+#include "model/weights/safetensors.h"
+#include "model/weights/tensors.h"
 #include "../tap.h"
 #pragma GCC diagnostic ignored "-Wunused-function"   /* it has more than is needed here */
 #include "vision-golden.h"

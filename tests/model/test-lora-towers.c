@@ -5,7 +5,7 @@
 #include "base/pool.h"
 #include "model/adapter.h"
 #include "model/embed.h"
-#include "model/safetensors.h"
+#include "model/weights/safetensors.h"
 #include "train/inputs.h"
 #include "train/passes.h"
 #include "../tap.h"

@@ -6,8 +6,8 @@
 #include "model/adapter.h"
 #include "model/embed.h"
 #include "model/encode.h"
-#include "model/runner.h"
-#include "model/safetensors.h"
+#include "model/run/runner.h"
+#include "model/weights/safetensors.h"
 #include "../tap.h"
 #include "train/optimizer.h"
 

@@ -3,7 +3,7 @@
 #include "base/pool.h"
 #include "base/random.h"
 #include "model/model-build.h"
-#include "model/runner.h"
+#include "model/run/runner.h"
 #include "../tap.h"
 
 #include <stdlib.h>

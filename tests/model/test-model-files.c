@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "model/model-build.h"
-#include "model/tensors.h"
+#include "model/weights/tensors.h"
 #include "../tap.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* test-narrow.c - floats to 16 bits: torch's numbers (tests/golden/export/make.py), and every half there and back. */
 #include "base/error.h"
-#include "model/safetensors.h"
+#include "model/weights/safetensors.h"
 #include "../tap.h"
 
 #include <stdlib.h>

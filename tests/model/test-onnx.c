@@ -4,7 +4,7 @@
  * test-onnx MODEL FILE LIMIT writes one for tests/golden/onnx/compare.py, with weights beside from LIMIT bytes on. */
 #include "base/error.h"
 #include "base/hash.h"
-#include "model/onnx.h"
+#include "model/export/onnx.h"
 #include "model/towers.h"
 #include "vision-names.h"
 #include "onnx-check.h"

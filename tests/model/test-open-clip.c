@@ -2,7 +2,7 @@
  * parameter of both towers is a tensor, every tensor but the loss's own is a parameter. The numbers are zeros, which cost no disk. */
 #include "base/error.h"
 #include "model/model-build.h"
-#include "model/tensors.h"
+#include "model/weights/tensors.h"
 #include "../tap.h"
 #include "vision-names.h"
 

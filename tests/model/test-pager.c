@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "model/encode.h"
-#include "model/pager.h"
+#include "model/run/pager.h"
 #include "../tap.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /* test-safetensors.c - headers that lie, conversions, and that what is written reads back. */
 #include "base/error.h"
 #include "base/file.h"
-#include "model/tensors.h"
+#include "model/weights/tensors.h"
 #include "../tap.h"
 
 #include <stdlib.h>

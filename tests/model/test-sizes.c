@@ -5,8 +5,8 @@
 #include "data/preprocess.h"
 #include "model/adapter.h"
 #include "model/model-build.h"
-#include "model/plan.h"
-#include "model/safetensors.h"
+#include "model/run/plan.h"
+#include "model/weights/safetensors.h"
 #include "../tap.h"
 
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #include "model/embed.h"
 #include "model/encode.h"
 #include "model/model-build.h"
-#include "model/tensors.h"
+#include "model/weights/tensors.h"
 #include "../tap.h"
 
 #include <stdlib.h>

@@ -8,9 +8,9 @@
 #include "model/embed.h"
 #include "model/encode.h"
 #include "model/listing.h"
-#include "model/runner.h"
-#include "model/tensors.h"
-#include "model/tailor.h"
+#include "model/run/runner.h"
+#include "model/weights/tensors.h"
+#include "model/tailor/tailor.h"
 #include "../tap.h"
 
 #include <jansson.h>

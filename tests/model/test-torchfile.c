@@ -2,8 +2,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "model/embed.h"
-#include "model/tensors.h"
-#include "model/torchfile.h"
+#include "model/weights/tensors.h"
+#include "model/weights/torchfile.h"
 #include "../tap.h"
 #include "../torch-zip.h"
 

@@ -4,8 +4,8 @@
 #include "base/file.h"
 #include "model/embed.h"
 #include "model/listing.h"
-#include "model/runner.h"
-#include "model/tailor.h"
+#include "model/run/runner.h"
+#include "model/tailor/tailor.h"
 #include "model/towers.h"
 #include "../tap.h"
 

@@ -5,8 +5,8 @@
 #include "base/pool.h"
 #include "base/random.h"
 #include "model/encode.h"
-#include "model/runner.h"
-#include "model/safetensors.h"
+#include "model/run/runner.h"
+#include "model/weights/safetensors.h"
 #include "../tap.h"
 #include "train/optimizer.h"
 

@@ -3,8 +3,8 @@
 #include "base/error.h"
 #include "base/pool.h"
 #include "model/model-build.h"
-#include "model/runner.h"
-#include "model/tensors.h"
+#include "model/run/runner.h"
+#include "model/weights/tensors.h"
 #include "../tap.h"
 #include "vision-golden.h"
 

@@ -3,7 +3,7 @@
 #define FT_TESTS_VISION_GOLDEN_H
 
 #include "base/error.h"
-#include "model/runner.h"
+#include "model/run/runner.h"
 #include "vision-names.h"
 
 enum { ITEMS = 4, KEPT = 16 };

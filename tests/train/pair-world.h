@@ -4,7 +4,7 @@
 
 #include "../model/vision-names.h"
 #include "base/error.h"
-#include "model/tailor.h"
+#include "model/tailor/tailor.h"
 #include "model/towers.h"
 #include "train/trainer.h"
 

@@ -2,7 +2,7 @@
  * embeddings, losses, every gradient and five steps, at both bounds of logit_scale too; on every kind of CPU. Numbers: tests/golden/clip/make-steps.py. */
 #include "../model/vision-names.h"
 #include "base/error.h"
-#include "model/safetensors.h"
+#include "model/weights/safetensors.h"
 #include "model/towers.h"
 #include "tensor/kernels.h"
 #include "train/inputs.h"

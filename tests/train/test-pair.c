@@ -1,7 +1,7 @@
 /* test-pair.c - CLIP models, both towers of one config.json and one file of weights, in training: what is learnt lies under the names it had, with the
  * temperature that the loss learnt in the model's own logit_scale; a frozen tower's tensors are what they were. */
 #include "pair-world.h"
-#include "model/tensors.h"
+#include "model/weights/tensors.h"
 #include "../tap.h"
 
 static int open_weights(struct ft_safetensors *files, const char *directory)

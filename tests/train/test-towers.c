@@ -2,7 +2,7 @@
  * run again, frozen and cached: the same bits. Numbers: tests/golden/towers/make.py. */
 #include "base/error.h"
 #include "base/file.h"
-#include "model/tailor.h"
+#include "model/tailor/tailor.h"
 #include "model/towers.h"
 #include "train/inputs.h"
 #include "train/passes.h"

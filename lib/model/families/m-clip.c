@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "model/families/postnorm.h"
 #include "model/families/vision.h"
-#include "model/safetensors.h"
+#include "model/weights/safetensors.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  *
  *     {"model_type": "mlp", "input_size": 512, "hidden_sizes": [256], "output_size": 128, "bias": true, "activation": "relu", "norm": "none",
  *      "dropout": 0.0, "l2": true} */
-#include "model/tailoring.h"
+#include "model/tailor/tailoring.h"
 #include "base/error.h"
 #include "base/file.h"
 

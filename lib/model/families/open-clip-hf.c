@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "model/families/open-clip.h"
 #include "model/families/vision.h"
-#include "model/safetensors.h"
+#include "model/weights/safetensors.h"
 
 #include <stdio.h>
 #include <string.h>

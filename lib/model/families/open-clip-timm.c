@@ -4,7 +4,7 @@
 #include "model/families/clip-towers.h"
 #include "model/families/open-clip.h"
 #include "model/families/vision.h"
-#include "model/safetensors.h"
+#include "model/weights/safetensors.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #include "data/preprocess.h"
 #include "model/families/clip-towers.h"
 #include "model/families/vision.h"
-#include "model/tensors.h"
+#include "model/weights/tensors.h"
 
 #include <string.h>
 

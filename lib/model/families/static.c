@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "model/model-build.h"
-#include "model/safetensors.h"
+#include "model/weights/safetensors.h"
 
 #include <dirent.h>
 #include <string.h>

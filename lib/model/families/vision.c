@@ -2,8 +2,8 @@
 #include "model/families/vision.h"
 #include "base/error.h"
 #include "data/preprocess.h"
-#include "model/tailor.h"
-#include "model/tensors.h"
+#include "model/tailor/tailor.h"
+#include "model/weights/tensors.h"
 
 #include <stdio.h>
 #include <stdlib.h>
