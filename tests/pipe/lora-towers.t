@@ -28,7 +28,8 @@ ways () {
     set -- -m $ways_model --lr 1e-2 --loss-lr .02 --max-length 12 "$@"
     $limit ft-train -q "$@" -o $ways_model-fused batches && $limit ft-train -q "$@" -o $ways_model-piped --seed 5 --steps 0 &&
         piped $ways_model-piped batches && same $ways_model-fused $ways_model-piped &&
-        $limit ft-train -q "$@" --threads 1 --memory 1 -o $ways_model-single batches && same $ways_model-fused $ways_model-single &&
+        ways_memory=$(least $limit ft-train "$@" --threads 1 batches) &&
+        $limit ft-train -q "$@" --threads 1 --memory "$ways_memory" -o $ways_model-single batches && same $ways_model-fused $ways_model-single &&
         $limit ft-train -q "$@" --threads 2 -o $ways_model-two batches && same $ways_model-fused $ways_model-two &&
         $limit ft-train -q "$@" -o $ways_model-stopped --steps 5 batches && ! same $ways_model-fused $ways_model-stopped &&
         $limit ft-train -q -o $ways_model-stopped --resume batches && same $ways_model-fused $ways_model-stopped
