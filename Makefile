@@ -137,7 +137,7 @@ test-home: all
 # A test that hangs is a test that fails. Shell tests first: they are the long ones.
 T ?= $(call find,tests,*.t) $(TESTS)
 run-check: all tests test-home
-	@FT_HOME='$(FT_TEST_HOME)' FT_BIN='$(abspath $(BIN))' FT_BUILD='$(abspath $(BUILD))' PATH="$(abspath $(BIN)):$$PATH" \
+	@FT_SANITIZE='$(SANITIZE)' FT_HOME='$(FT_TEST_HOME)' FT_BIN='$(abspath $(BIN))' FT_BUILD='$(abspath $(BUILD))' PATH="$(abspath $(BIN)):$$PATH" \
 	    prove -j$(JOBS) --failures -e 'timeout -k 10 $(or $(TEST_SECONDS),600)' $(T) </dev/null
 
 # ---- places -----------------------------------------------------------------------------------------------------------
