@@ -15,14 +15,6 @@ static bool joined(const struct ft_step *step, const struct ft_part *part)
     return part->count != step->outputs;
 }
 
-/* Rows of the step in so many tokens or items, whichever its output has a row for. */
-static size_t rows_of(const struct ft_running *run, const struct ft_step *step, size_t tokens, size_t items)
-{
-    const struct ft_value *value = &run->runner->plan->values[step->out];
-
-    return (value->of_items ? items : tokens) * value->positions;
-}
-
 /* Floats a row. */
 static size_t part_width(const struct ft_step *step, const struct ft_part *part)
 {
@@ -31,7 +23,7 @@ static size_t part_width(const struct ft_step *step, const struct ft_part *part)
 
 static struct narrow find(const struct ft_running *run, const struct ft_step *step, const struct ft_part *parts, int k)
 {
-    size_t rank = parts[k].adapter->a->rows, rows = rows_of(run, step, run->tokens, run->sequences);
+    size_t rank = parts[k].adapter->a->rows, rows = ft_running_chunk_rows(run, step->out);
     float *at = run->narrow;
 
     for (int i = 0; i < k; i++)
@@ -50,8 +42,8 @@ static void narrow_part(const struct ft_running *run, const struct ft_step *step
 {
     const struct ft_kernels *k = run->runner->kernels;
     const struct ft_adapters *all = run->runner->model->adapters;
-    size_t rank = all->lora.rank, rows = rows_of(run, step, shard->tokens, shard->rows.sequences);
-    size_t first = rows_of(run, step, shard->first_token, shard->first_text);
+    size_t rank = all->lora.rank, rows = ft_running_rows(run, step->out, shard);
+    size_t first = ft_value_rows(&run->runner->plan->values[step->out], shard->first_token, shard->first_text);
     const float *x = ft_running_value(run, step->in[0], shard, worker), *dy = ft_running_gradient(run, step->out, shard);
     float *u = n.u + first * rank, *v = n.v + first * rank, by = (float)ft_lora_scale(&all->lora);
 
@@ -94,11 +86,11 @@ int ft_group_narrow(struct ft_group *group)
     for (int k = 0; k < count; k++)
         width += part_width(group->step, &parts[k]);
     for (size_t c = 0; c < group->count; c++)
-        size += width * rows_of(&group->run[c], group->step, group->run[c].tokens, group->run[c].sequences);
+        size += width * ft_running_chunk_rows(&group->run[c], group->step->out);
     if (!ft_floats_reserve(&r->narrow, size))
         return -1;
     for (size_t c = group->count; c-- > 0;) {
-        size -= width * rows_of(&group->run[c], group->step, group->run[c].tokens, group->run[c].sequences);
+        size -= width * ft_running_chunk_rows(&group->run[c], group->step->out);
         group->run[c].narrow = r->narrow.data + size;
     }
     return ft_pool_run(group->shard_count, narrow_shard, group);
@@ -109,7 +101,7 @@ void ft_running_part_slice(const struct ft_running *run, const struct ft_slice *
     struct ft_runner *r = run->runner;
     const struct ft_step *step = &r->plan->steps[slice->step];
     const struct ft_shard whole = {.first_token = 0};
-    const size_t rows = rows_of(run, step, run->tokens, run->sequences);
+    const size_t rows = ft_running_chunk_rows(run, step->out);
     struct ft_part parts[FT_PARTS];
     const struct ft_part *part = &parts[slice->part - 1];
     struct narrow n;

@@ -257,7 +257,7 @@ static void slice_of_chunk(const struct ft_running *run, const struct ft_slice *
     const struct ft_step *step = &r->plan->steps[slice->step];
     const struct ft_value *value = &r->plan->values[step->out];
     const struct ft_shard whole = {.first_token = 0};   /* rows from the chunk's first */
-    size_t rows = (value->of_items ? run->sequences : run->tokens) * value->positions;
+    size_t rows = ft_running_chunk_rows(run, step->out);
     float *dw = ft_running_learnt(run, step->weight), *db = ft_running_learnt(run, step->bias);
     const float *dy = ft_running_gradient(run, step->out, &whole);
     const float *x = step->in_count ? ft_running_value(run, step->in[0], &whole, &r->workers[worker]) : NULL;

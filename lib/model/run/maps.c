@@ -385,9 +385,12 @@ void ft_map_slice(const struct ft_running *run, const struct ft_slice *slice, st
 
 size_t ft_running_rows(const struct ft_running *run, int value, const struct ft_shard *shard)
 {
-    const struct ft_value *v = &run->runner->plan->values[value];
+    return ft_value_rows(&run->runner->plan->values[value], shard->tokens, shard->rows.sequences);
+}
 
-    return (v->of_items ? shard->rows.sequences : shard->tokens) * v->positions;
+size_t ft_running_chunk_rows(const struct ft_running *run, int value)
+{
+    return ft_value_rows(&run->runner->plan->values[value], run->tokens, run->sequences);
 }
 
 size_t ft_segment_parts(const struct ft_segment *segment, const struct ft_shard *shard)

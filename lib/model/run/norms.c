@@ -239,9 +239,7 @@ int ft_group_clear_sums(const struct ft_group *group)
 
 static size_t rows_of(const struct ft_runner *r, const struct ft_step *step, size_t chunk)
 {
-    const struct ft_value *value = &r->plan->values[step->out];
-
-    return (value->of_items ? r->chunk_rows[chunk].sequences : r->chunk_rows[chunk].tokens) * value->positions;
+    return ft_value_rows(&r->plan->values[step->out], r->chunk_rows[chunk].tokens, r->chunk_rows[chunk].sequences);
 }
 
 /* Rows and sums of squared deviations joined with those of n rows more (Chan, Golub, LeVeque 1983). */
@@ -263,8 +261,7 @@ void ft_norm_sum(const struct ft_running *run, const struct ft_step *step, const
     struct ft_runner *r = run->runner;
     size_t C = channels_of(r, step), rows = ft_running_rows(run, step->out, shard);
     const struct ft_shard *whole = &r->shards[shard->number];
-    const struct ft_value *value = &r->plan->values[step->out];
-    size_t before = (value->of_items ? shard->first_text - whole->first_text : shard->first_token - whole->first_token) * value->positions;
+    size_t before = ft_value_rows(&r->plan->values[step->out], shard->first_token - whole->first_token, shard->first_text - whole->first_text);
     const float *x = ft_running_value(run, step->in[0], shard, worker);
     double *sum = sums_of(run, step, shard), *more = (double *)(void *)worker->columns.data, *squares = more + C;
     float *mean = worker->columns.data + 4 * C;

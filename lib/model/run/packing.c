@@ -157,13 +157,6 @@ static size_t width_of(const struct ft_step *step, bool of_output)
     return of_output ? step->outputs : step->kind == FT_STEP_LINEAR || ft_step_direct(step) ? step->inputs : 0;
 }
 
-static size_t rows_of(const struct ft_running *run, const struct ft_step *step)
-{
-    const struct ft_value *out = &run->runner->plan->values[step->out];
-
-    return (out->of_items ? run->sequences : run->tokens) * out->positions;
-}
-
 static size_t operand_size(const struct ft_running *run, const struct ft_step *step, bool of_output)
 {
     const struct ft_kernels *k = run->runner->kernels;
@@ -171,7 +164,7 @@ static size_t operand_size(const struct ft_running *run, const struct ft_step *s
 
     if (ft_map_gradient_straight(k, step))
         return (k->convolution_packed(&step->windows, run->sequences, step->outputs, of_output) + 15) / 16 * 16;
-    return width ? k->gradient_packed(rows_of(run, step), width) : 0;
+    return width ? k->gradient_packed(ft_running_chunk_rows(run, step->out), width) : 0;
 }
 
 /* Floats of the operands of a chunk. */
@@ -223,7 +216,7 @@ static int pack_piece(void *argument, size_t index, int worker)
     }
     width = width_of(step, of_output);
     from = index * PIECE;
-    r->kernels->gradient_pack(ft_running_operand(run, step, of_output), x, rows_of(run, step), width, from,
+    r->kernels->gradient_pack(ft_running_operand(run, step, of_output), x, ft_running_chunk_rows(run, step->out), width, from,
                               width - from < PIECE ? width : from + PIECE, of_output);
     return 0;
 }

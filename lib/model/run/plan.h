@@ -127,6 +127,12 @@ static inline bool ft_step_by_taps(const struct ft_step *step)
     return step->windows.kernel > 1 && step->inputs >= 16;
 }
 
+/* Rows of a value over so many tokens, which are so many items; a map's positions are counted one by one. */
+static inline size_t ft_value_rows(const struct ft_value *value, size_t tokens, size_t items)
+{
+    return (value->of_items ? items : tokens) * value->positions;
+}
+
 /* Does it add a residual, in[1]? Then that is handed the output's gradient as it is. */
 static inline bool ft_step_adds(const struct ft_step *step)
 {

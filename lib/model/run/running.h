@@ -139,8 +139,9 @@ struct ft_dropout ft_running_dropout(const struct ft_running *run, const struct 
 void ft_running_forward(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard,
                         struct ft_worker *worker);
 
-/* Rows of a value, a map's positions counted one by one. */
+/* Rows of a value (ft_value_rows) in a shard, and in the whole chunk. */
 size_t ft_running_rows(const struct ft_running *run, int value, const struct ft_shard *shard);
+size_t ft_running_chunk_rows(const struct ft_running *run, int value);
 
 /* The rows that make an item in a step's input: its tokens; of a map that is pooled its positions; else one. */
 struct ft_rows ft_running_rows_in(const struct ft_running *run, const struct ft_step *step, const struct ft_shard *shard, struct ft_worker *worker);
